@@ -1,0 +1,1 @@
+"""The netloom command: one file for each subcommand."""

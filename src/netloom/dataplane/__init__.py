@@ -1,0 +1,1 @@
+"""The process that never closes: DNS sockets, held ports, relay."""

@@ -1,0 +1,1 @@
+"""DNS on the wire and the zone behind it; pure."""

@@ -1,0 +1,1 @@
+"""Network drivers: they describe, the kernel package does."""

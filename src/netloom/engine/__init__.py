@@ -1,0 +1,1 @@
+"""Intent, plan, kernel, status: the one road."""

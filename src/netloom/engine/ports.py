@@ -1,0 +1,233 @@
+"""The seams of the engine: what it needs of the parts that do I/O. Each has a real one and, in `testing`, a fake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from netloom.model.container import ExecConfig
+from netloom.model.desired import Desired, HostFacts, Step
+from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
+from netloom.model.streams import Attachment, LogRecord
+
+
+class Namespace(Protocol):
+    """A network namespace that may be entered: held by our fd, or by a process that lives in it."""
+
+    def open(self) -> int:
+        """A new fd that the caller closes. Raises ProcessLookupError when its process has gone."""
+        ...
+
+
+class Kernel(Protocol):
+    """The host's network namespace, and the sandboxes' by their `Namespace`. Called from the worker thread only."""
+
+    def apply(self, steps: Sequence[Step], sandboxes: Mapping[str, Namespace]) -> None:
+        """Run the steps in order, batched. Already there and already gone are success.
+
+        Raises KernelError for the first step that failed; the steps before it stand.
+        """
+        ...
+
+    def observe(self) -> list[Desired]:
+        """Everything on the host that carries our mark, as desired objects."""
+        ...
+
+    def observe_sandbox(self, namespace: Namespace, sandbox: str) -> list[Desired]:
+        """Links (as Veth with what can be known inside), addresses and routes inside one sandbox."""
+        ...
+
+    def facts(self) -> HostFacts:
+        """Routes, uplinks and MTU of the host now."""
+        ...
+
+    def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
+        """One gratuitous ARP (IPv4) or unsolicited NA (IPv6) for each address, sent out on the bridge."""
+        ...
+
+    def new_namespace(self) -> int:
+        """A fresh network namespace, lo up; the fd is the caller's."""
+        ...
+
+
+class Links(Protocol):
+    """Deletes links off the hot road. Used from the event loop."""
+
+    async def delete(self, index: int) -> None:
+        """Returns when the link is unlisted (not when DELLINK returns). Already gone is success."""
+        ...
+
+
+class Rows(Protocol):
+    """The store as the worker sees it: rows in tables, in transactions. Used from one thread."""
+
+    def commit(self, changes: Sequence[tuple[str, str, bytes | None]], *, durable: bool) -> None:
+        """Put (table, key, body) or delete (body None), all or none; durable survives power loss."""
+        ...
+
+    def load(self, table: str) -> dict[str, bytes]:
+        """Every row of a table."""
+        ...
+
+
+class DataPlane(Protocol):
+    """The process that never closes: names, held ports, relay. Idempotent calls, used from the event loop."""
+
+    async def open_sandbox(self, sandbox: str, netns: int, pid: int, resolver: Resolver) -> None:
+        """Serve 127.0.0.11:53 inside; closes by itself when process `pid` (and with it the sandbox) ends.
+
+        `netns` is the caller's fd; `pid` 0 means not known yet (`bind_sandbox` follows).
+        """
+        ...
+
+    async def bind_sandbox(self, sandbox: str, pid: int) -> None:
+        """From now on the sandbox ends with this process."""
+        ...
+
+    async def set_resolver(self, sandbox: str, resolver: Resolver) -> None:
+        """Replace what the sandbox's resolver knows."""
+        ...
+
+    async def close_sandbox(self, sandbox: str) -> None:
+        """Close its sockets and forget every name that belongs to it. Unknown is success."""
+        ...
+
+    async def put_names(self, entry: NameEntry) -> None:
+        """Add or replace the names of one endpoint."""
+        ...
+
+    async def drop_names(self, endpoint: str) -> None:
+        """Forget them."""
+        ...
+
+    async def hold(self, ports: Sequence[HeldPort]) -> None:
+        """Hold all or none. Raises Conflict naming the first (`Bind for IP:PORT failed: …`)."""
+        ...
+
+    async def relay(self, relays: Sequence[Relay]) -> None:
+        """Add relayed ports."""
+        ...
+
+    async def release(self, owner: str) -> None:
+        """Release held and relayed ports of an endpoint."""
+        ...
+
+    async def state(self) -> DataPlaneState:
+        """What it holds now."""
+        ...
+
+
+class Launch(Struct, kw_only=True):
+    """All that the runtime needs to create a container's processes. Paths are the host's."""
+
+    id: str
+    spec: dict[str, Any]  # the OCI runtime spec, its root and network namespace path left to the runtime
+    netns: int  # fd, or -1 for the host's own namespace
+    lower: tuple[str, ...]  # read-only layers of the root, uppermost first
+    tty: bool
+    stdin: bool
+
+
+class Launched(Struct, frozen=True):
+    """Processes of a created container: its init waits for `start`."""
+
+    pid: int
+    conmon_pid: int
+
+
+class Exit(Struct, frozen=True):
+    """How a process ended. `code` is 0–255; -1 when nobody knows (conmon was killed)."""
+
+    code: int
+    time_nano: int
+    oom_killed: bool = False
+
+
+class Survivor(Struct, frozen=True):
+    """What a new daemon finds of a container that an earlier one started."""
+
+    id: str
+    pid: int  # 0 when its init has ended
+    conmon_pid: int
+    exit: Exit | None
+
+
+class Runtime(Protocol):
+    """Containers' processes: crun under conmon. Used from the event loop."""
+
+    async def create(self, launch: Launch) -> Launched:
+        """Mount the root, create the container, stop before its program runs. On failure nothing is left."""
+        ...
+
+    async def start(self, container: str) -> None:
+        """Let the program run. Raises Failed with Docker's sentence when it cannot (not found: code 127 …)."""
+        ...
+
+    def watch(self, container: str, launched: Launched, ended: Callable[[str, Exit], None]) -> None:
+        """Call `ended` once, from the event loop, when the init process has ended, whoever caused it."""
+        ...
+
+    async def kill(self, container: str, signal: int) -> None:
+        """Send a signal to the init process; gone is success."""
+        ...
+
+    async def delete(self, container: str) -> None:
+        """Remove crun's and conmon's state, cgroups and mounts; the scratch layer and log stay. Idempotent."""
+        ...
+
+    async def purge(self, container: str) -> None:
+        """Remove everything on disk of a container, log included. Idempotent."""
+        ...
+
+    async def survivors(self) -> list[Survivor]:
+        """Containers that an earlier daemon started, and half-made ones cleaned away."""
+        ...
+
+    async def attach(self, container: str) -> Attachment:
+        """Connect to the stdio that conmon holds."""
+        ...
+
+    async def resize(self, container: str, height: int, width: int) -> None:
+        """Resize the terminal."""
+        ...
+
+    async def exec(
+        self, container: str, exec_id: str, config: ExecConfig, env: Sequence[str]
+    ) -> tuple[int, Attachment]:
+        """Start a program inside; its pid and its stdio."""
+        ...
+
+    async def exec_wait(self, exec_id: str) -> int:
+        """The exit code of an exec."""
+        ...
+
+    async def exec_resize(self, exec_id: str, height: int, width: int) -> None:
+        """Resize an exec's terminal."""
+        ...
+
+    def logs(
+        self, container: str, *, follow: bool, tail: int | None, since: int, until: int
+    ) -> AsyncIterator[LogRecord]:
+        """Log records in order; with `follow` until the container's log ends."""
+        ...
+
+    def log_path(self, container: str) -> str:
+        """Where the log file lies."""
+        ...
+
+    async def processes(self, container: str, pid: int) -> list[int]:
+        """Pids (the host's) of every process of the container."""
+        ...
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def now(self) -> int:
+        """ns since the epoch."""
+        ...
+
+
+DesiredSet = Iterable[Desired]

@@ -1,0 +1,1 @@
+"""Events: order, back-log, filters."""

@@ -1,0 +1,1 @@
+"""The nftables ruleset as data, and the elements that come and go; pure."""

@@ -1,0 +1,150 @@
+"""Kernel objects as data: what a driver wants, what observation found, what a step adds or deletes.
+
+Each has a `key` (its identity) and compares by value; the same types describe wanted and found objects, so the
+planner is set arithmetic. `sandbox` is the id of the sandbox whose network namespace holds the object; empty is
+the host. Addresses are text; indices are interface indices that were allotted before the driver was asked.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+Key: TypeAlias = tuple[str, ...]
+
+
+class Bridge(Struct, frozen=True):
+    """A Linux bridge on the host, up. `alias` marks it as ours (`netloom ID`)."""
+
+    name: str
+    index: int
+    mac: str
+    mtu: int
+    alias: str
+    ipv6: bool = False
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.name)
+
+
+class Veth(Struct, frozen=True):
+    """A veth pair: `name` on the host as a port of `master`, its peer inside `sandbox`; both up.
+
+    Deleting either end deletes both, and so does the end of the namespace.
+    """
+
+    name: str
+    index: int
+    mac: str
+    mtu: int
+    master: str
+    master_index: int
+    sandbox: str
+    peer_name: str
+    peer_index: int
+    peer_mac: str
+    hairpin: bool = False
+    peer_ipv6: bool = False  # else IPv6 is off on the inner interface
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.name)
+
+
+class Address(Struct, frozen=True):
+    """An address with its prefix length on an interface; IPv6 ones skip DAD (IPAM has already decided)."""
+
+    link: str
+    index: int
+    address: str
+    sandbox: str = ""
+
+    @property
+    def key(self) -> Key:
+        return ("address", self.sandbox, self.link, self.address)
+
+
+class Route(Struct, frozen=True):
+    """A route; `destination` is a CIDR or `default` / `default6`; `via` empty means link scope."""
+
+    destination: str
+    via: str
+    link: str
+    index: int
+    sandbox: str = ""
+
+    @property
+    def key(self) -> Key:
+        return ("route", self.sandbox, self.destination)
+
+
+class Neighbour(Struct, frozen=True):
+    """The host's own neighbour entry of an endpoint, so that a reused address has no stale MAC (state STALE)."""
+
+    link: str
+    index: int
+    address: str
+    mac: str
+
+    @property
+    def key(self) -> Key:
+        return ("neighbour", self.link, self.address)
+
+
+class Sysctl(Struct, frozen=True):
+    """A value below /proc/sys; `path` with slashes."""
+
+    path: str
+    value: str
+    sandbox: str = ""
+
+    @property
+    def key(self) -> Key:
+        return ("sysctl", self.sandbox, self.path)
+
+
+class Element(Struct, frozen=True):
+    """One element of a set or map of our nftables table, in the kernel's register encoding.
+
+    `value` is a map's data, `verdict` a verdict map's; both absent for a set.
+    """
+
+    set: str
+    key_data: bytes
+    value: bytes | None = None
+    verdict: Literal["accept", "drop"] | None = None
+    table: str = "netloom"
+    family: int = 1  # NFPROTO_INET
+
+    @property
+    def key(self) -> Key:
+        return ("element", self.table, self.set, self.key_data.hex())
+
+
+Desired: TypeAlias = Bridge | Veth | Address | Route | Neighbour | Sysctl | Element
+
+
+class Step(Struct, frozen=True):
+    """One change to the kernel. `set` replaces an object of the same key whose values differ."""
+
+    verb: Literal["add", "set", "del"]
+    what: Desired
+
+
+class HostRoute(Struct, frozen=True):
+    """A route of the host that is not ours, for overlap checks."""
+
+    destination: str  # CIDR
+    link: str
+
+
+class HostFacts(Struct, frozen=True):
+    """What drivers and IPAM need to know of the host's network namespace; refreshed on notifications."""
+
+    default_mtu: int = 1500  # of the interface of the default route
+    uplinks: tuple[str, ...] = ()  # interfaces of default routes
+    routes: tuple[HostRoute, ...] = ()
+    addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
+    links: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Containers' processes: crun under conmon."""

@@ -1,0 +1,1 @@
+"""Test tools as product code: hosts in namespaces, fakes, driver checks."""
