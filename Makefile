@@ -1,0 +1,34 @@
+# Every target does its own set-up on a Debian 12 that has Python 3.11, make and apt, and says what it does.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test check bench soak clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## system packages, virtual environment, docker CLI: what lacks of them
+	@scripts/setup
+
+demo: setup ## networks and containers on this machine's kernel, driven by the docker CLI, in namespaces of their own
+	@scripts/with python -m demo
+
+test: setup ## every test, and proof that the machine is left as it was
+	@scripts/test
+
+check: setup ## format, lint and strict types
+	@echo "check: format"; scripts/with ruff format --check
+	@echo "check: lint"; scripts/with ruff check
+	@echo "check: types"; scripts/with mypy
+	@echo "check: types of demo and bench"; scripts/with mypy demo bench
+
+bench: setup ## latency, throughput and memory beside Docker and the kernel's own bound
+	@scripts/with python -m bench
+
+soak: setup ## what takes minutes: the seeded slices of the tests, at full length
+	@NETLOOM_SOAK=1 scripts/test -m soak --timeout=3600
+
+clean: ## what the targets above made in this folder; the docker CLI's cache stays
+	@echo "clean: .venv, caches, build folders"
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist src/*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
