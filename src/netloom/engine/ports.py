@@ -20,6 +20,10 @@ class Namespace(Protocol):
         """A new fd that the caller closes. Raises ProcessLookupError when its process has gone."""
         ...
 
+    def close(self) -> None:
+        """Let go of what holds it. Twice is once."""
+        ...
+
 
 class Kernel(Protocol):
     """The host's network namespace, and the sandboxes' by their `Namespace`. Called from the worker thread only."""
@@ -219,6 +223,69 @@ class Runtime(Protocol):
 
     async def processes(self, container: str, pid: int) -> list[int]:
         """Pids (the host's) of every process of the container."""
+        ...
+
+    async def ps(self, arguments: Sequence[str]) -> str:
+        """The output of the host's `ps`. Raises InvalidArgument with its own words when it refuses."""
+        ...
+
+
+class Files(Protocol):
+    """The files that a container finds in its /etc. Rewritten in place: a rename would leave it the old one."""
+
+    def host_resolv_conf(self) -> str:
+        """The host's resolv.conf now (systemd-resolved's upstreams where it names only the stub)."""
+        ...
+
+    def host_file(self, name: str) -> str:
+        """Text of the host's /etc/NAME, empty when there is none (host network mode shows them)."""
+        ...
+
+    def write(self, container: str, name: str, text: str) -> None:
+        """Write STATE/containers/ID/NAME, keeping the file's identity."""
+        ...
+
+    def read(self, container: str, name: str) -> str:
+        """Its text, empty when there is none."""
+        ...
+
+    def path(self, container: str, name: str = "") -> str:
+        """Where it lies; without a name the container's folder."""
+        ...
+
+
+class Image(Protocol):
+    """What the engine needs to know of an image."""
+
+    id: str
+    env: tuple[str, ...]
+    cmd: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+    working_dir: str
+    lower: tuple[str, ...]
+
+
+class Images(Protocol):
+    """Images by name."""
+
+    def resolve(self, ref: str) -> Image:
+        """Raises NotFound `No such image: REF:TAG`."""
+        ...
+
+
+class NamespaceMaker(Protocol):
+    """Makes `Namespace` values."""
+
+    def from_fd(self, fd: int) -> Namespace:
+        """Held by our fd, which it takes over and closes at `close`."""
+        ...
+
+    def from_process(self, pid: int) -> Namespace:
+        """Held by a process. Raises ProcessLookupError when it has gone."""
+        ...
+
+    def host(self) -> Namespace:
+        """The daemon's own."""
         ...
 
 

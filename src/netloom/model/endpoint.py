@@ -24,6 +24,9 @@ class EndpointConfig(Struct, frozen=True):
     driver_opts: dict[str, str] | None = field(default=None, name="DriverOpts")
     gw_priority: int = field(default=0, name="GwPriority")
     mac: str = field(default="", name="MacAddress")
+    # What inspect goes on telling after the endpoint itself has ended.
+    network_id: str = field(default="", name="NetworkID")
+    dns_names: tuple[str, ...] | None = field(default=None, name="DNSNames")
 
 
 class PortBinding(Struct, frozen=True):

@@ -1,0 +1,106 @@
+"""Allotting an endpoint: addresses, MAC, interface names and numbers, before any driver is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from netloom.drivers.bridge import endpoint_options
+from netloom.engine.core import Core
+from netloom.engine.names import dns_names, has_names
+from netloom.ipam.mac import random_mac
+from netloom.model.container import Container
+from netloom.model.endpoint import Endpoint, EndpointConfig
+from netloom.model.network import Network
+
+FIRST_INNER = 2  # lo is 1
+PREFIX_OPTION = "com.docker.network.container_iface_prefix"
+
+
+class Allotments:
+    """Makes endpoints, and gives back what they hold."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def endpoint(
+        self, container: Container, network: Network, config: EndpointConfig, others: Collection[Endpoint]
+    ) -> Endpoint:
+        """A new endpoint beside the others of this container. Raises with nothing taken."""
+        core = self._core
+        bare = not network.pools
+        asked = config.ipam
+        taken: list[str] = []
+        try:
+            addresses = {}
+            for family, wanted, on in ((4, asked.ipv4 if asked else "", network.ipv4), (6, asked.ipv6 if asked else "", network.ipv6)):
+                if bare or not on:
+                    addresses[family] = ""
+                    continue
+                addresses[family] = core.space.request(network.id, family, wanted or None, container.id)
+                taken.append(addresses[family])
+            key = core.new_id()
+            index = max((e.inner_index for e in others), default=FIRST_INNER - 1) + 1
+            name = self._name(network, others)
+            ifname, sysctls = endpoint_options(config.driver_opts or {}, name)
+        except BaseException:
+            for address in taken:
+                core.space.release(network.id, address, container.id)
+            raise
+        return Endpoint(
+            id=key,
+            network=network.id,
+            container=container.id,
+            number=0 if bare else core.next_number(),
+            host_name="" if bare else f"nl{key[:12]}",
+            inner_name="" if bare else ifname,
+            inner_index=0 if bare else index,
+            mac="" if bare else (config.mac or container.config.mac_address or random_mac(core.random(6))).lower(),
+            ipv4=addresses[4],
+            ipv6=addresses[6],
+            gateway4=_gateway(network, 4),
+            gateway6=_gateway(network, 6),
+            link_local=asked.link_local if asked else (),
+            dns_names=dns_names(container, config) if has_names(network) else (),
+            sysctls=sysctls,
+        )
+
+    def release(self, endpoint: Endpoint, config: EndpointConfig | None, *, keep_static: bool) -> None:
+        """Give addresses back; a stopped container keeps those that its user chose."""
+        asked = config.ipam if config else None
+        for address, chosen in (
+            (endpoint.ipv4, asked.ipv4 if asked else ""),
+            (endpoint.ipv6, asked.ipv6 if asked else ""),
+        ):
+            if address and not (keep_static and chosen):
+                self._core.space.release(endpoint.network, address, endpoint.container)
+
+    def reserve_static(self, container: Container, network: Network, config: EndpointConfig) -> None:
+        """Hold the addresses that the user chose for a container that does not run.
+
+        One that somebody else holds now is left to the start, which names the holder.
+        """
+        if not config.ipam or not network.pools:
+            return
+        for family, address in ((4, config.ipam.ipv4), (6, config.ipam.ipv6)):
+            if address and self._core.space.holder(network.id, address) is None:
+                self._core.space.request(network.id, family, address, container.id)
+
+    def release_static(self, container: Container, network: Network, config: EndpointConfig) -> None:
+        """Give back what `reserve_static` held."""
+        if not config.ipam:
+            return
+        for address in (config.ipam.ipv4, config.ipam.ipv6):
+            if address and self._core.space.holder(network.id, address) == container.id:
+                self._core.space.release(network.id, address, container.id)
+
+    def _name(self, network: Network, others: Collection[Endpoint]) -> str:
+        prefix = network.options.get(PREFIX_OPTION, "eth")
+        used = {e.inner_name for e in others}
+        return next(name for n in range(len(used) + 1) if (name := f"{prefix}{n}") not in used)
+
+
+def _gateway(network: Network, family: int) -> str:
+    if network.internal:
+        return ""
+    gateways = [p.gateway for p in network.pools if (":" in p.gateway) == (family == 6)]
+    return gateways[0] if gateways else ""

@@ -1,0 +1,197 @@
+"""Connecting a container to networks and disconnecting it, running or not."""
+
+from __future__ import annotations
+
+import msgspec
+
+from netloom.engine.allot import Allotments
+from netloom.engine.core import Core
+from netloom.engine.endpoints import Endpoints
+from netloom.engine.gateways import settle
+from netloom.engine.names import Names, dns_names, has_names
+from netloom.engine.publishing import Publishing
+from netloom.engine.sandbox_files import SandboxFiles
+from netloom.engine.tables import container_row
+from netloom.ipam.endpoint import validate_endpoint
+from netloom.model.container import Container
+from netloom.model.desired import Bridge
+from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
+from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound
+from netloom.model.network import Network, Status
+
+SHARED_MODES = ("host", "container:")
+
+
+class Attaching:
+    """Docker's `network connect` and `network disconnect`."""
+
+    def __init__(self, core: Core, files: SandboxFiles) -> None:
+        self._core = core
+        self._files = files
+        self.endpoints = Endpoints(core)
+        self.allot = Allotments(core)
+        self.names = Names(core)
+        self.publishing = Publishing(core)
+
+    async def connect(self, network_ref: str, container_ref: str, config: EndpointConfig) -> None:
+        """Connect; a running container has the interface when it returns."""
+        core = self._core
+        network = core.tables.network(network_ref)
+        container = core.tables.container(container_ref)
+        async with core.lanes.hold(container.id):
+            container = core.tables.container(container.id)
+            network = core.tables.network(network.id)
+            self._check(network, container, config)
+            if not container.state.running:
+                await self._record(container, network, config)
+                return
+            await self._join(container, network, config)
+        core.publish(
+            "network", "connect", network.id, container=container.id, name=network.name, type=network.driver
+        )
+
+    async def disconnect(self, network_ref: str, container_ref: str, *, force: bool) -> None:
+        """Disconnect; the interface is unlisted when it returns."""
+        core = self._core
+        network = core.tables.network(network_ref)
+        try:
+            container = core.tables.container(container_ref)
+        except NotFound:
+            if force:
+                raise NotFound(f"endpoint {container_ref} not found") from None
+            raise
+        async with core.lanes.hold(container.id):
+            container = core.tables.container(container.id)
+            if network.driver == "host" and container.host_config.network_mode == "host":
+                raise InvalidArgument(
+                    "cannot disconnect container from host network - container was created in host network mode"
+                )
+            if network.name not in container.networks:
+                raise Failed(f"container {container.id} is not connected to network {network.name}")
+            await self._leave(container, network)
+        core.publish(
+            "network", "disconnect", network.id, container=container.id, name=network.name, type=network.driver
+        )
+
+    def _check(self, network: Network, container: Container, config: EndpointConfig) -> None:
+        mode = container.host_config.network_mode
+        if mode.startswith(SHARED_MODES):
+            raise InvalidArgument(
+                "container sharing network namespace with another container or host cannot be connected"
+                " to any other network"
+            )
+        if network.driver == "host":
+            raise InvalidArgument(
+                "cannot connect container to host network - container must be created in host network mode"
+            )
+        others = {name for name in container.networks if name != network.name}
+        if others and (network.driver == "null" or "none" in others):
+            raise InvalidArgument(
+                "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+            )
+        if network.config_only:
+            raise Forbidden(f"cannot connect container to config-only network {network.name}")
+        if network.status is not Status.READY:
+            raise NotFound(f"network {network.name} not found")
+        if network.name in container.networks and container.state.running:
+            raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
+        validate_endpoint(network, config)
+
+    async def _record(self, container: Container, network: Network, config: EndpointConfig) -> None:
+        """A container that does not run: its wish is noted, a chosen address held."""
+        self.allot.reserve_static(container, network, config)
+        noted = config
+        if has_names(network):
+            noted = msgspec.structs.replace(config, dns_names=dns_names(container, config))
+        await self._save(container, {**container.networks, network.name: noted})
+
+    async def _save(self, container: Container, networks: dict[str, EndpointConfig]) -> Container:
+        updated = msgspec.structs.replace(container, networks=networks)
+        await self._core.worker.run(intents=[container_row(updated)])
+        self._core.tables.put_container(updated)
+        return updated
+
+    async def _join(self, container: Container, network: Network, config: EndpointConfig) -> None:
+        core = self._core
+        before = self.endpoints.current(container.id)
+        endpoint = self.allot.endpoint(container, network, config, before.values())
+        joined = msgspec.structs.replace(
+            container,
+            networks={**container.networks, network.name: self.remembered(config, endpoint)},
+        )
+        try:
+            after = self.settled(joined, [*before.values(), endpoint])
+            stands = await self.endpoints.move(before, after, rows=[container_row(joined)])
+        except BaseException:
+            self.allot.release(endpoint, config, keep_static=False)
+            raise
+        core.tables.put_container(joined)
+        await self._names_follow(joined, stands, [stands[network.id]])
+        self.announce([stands[network.id]])
+
+    async def _leave(self, container: Container, network: Network) -> None:
+        core = self._core
+        config = container.networks[network.name]
+        networks = {name: c for name, c in container.networks.items() if name != network.name}
+        left = msgspec.structs.replace(container, networks=networks)
+        before = self.endpoints.current(container.id)
+        endpoint = before.get(network.id)
+        if endpoint is None:
+            self.allot.release_static(container, network, config)
+            await self._save(container, networks)
+            return
+        await self.names.drop([endpoint])
+        after = self.settled(left, [e for e in before.values() if e.id != endpoint.id])
+        stands = await self.endpoints.move(before, after, rows=[container_row(left)])
+        self.allot.release(endpoint, config, keep_static=False)
+        core.tables.put_container(left)
+        await self._names_follow(left, stands, [])
+
+    async def _names_follow(self, container: Container, stands: dict[str, Endpoint], new: list[Endpoint]) -> None:
+        """The files inside and the data plane, after the container's networks have changed."""
+        core = self._core
+        await self.names.put(new)
+        resolver = self._files.refresh(container, list(stands.values()), self.names)
+        if resolver is not None:
+            namespace = core.sandboxes[container.sandbox]
+            fd = namespace.open()
+            try:
+                await core.dataplane.open_sandbox(container.sandbox, fd, container.state.pid, resolver)
+            finally:
+                self._files.close(fd)
+
+    def settled(self, container: Container, endpoints: list[Endpoint]) -> dict[str, Endpoint]:
+        """Default routes and ports in place, by network id."""
+        tables = self._core.tables
+        priorities = {
+            e.network: config.gw_priority
+            for e in endpoints
+            if (config := container.networks.get(tables.networks[e.network].name)) is not None
+        }
+        ports: tuple[PortBinding, ...] = self.publishing.bound(container.id)
+        return {e.network: e for e in settle(endpoints, tables.networks, priorities, ports)}
+
+    def remembered(self, config: EndpointConfig, endpoint: Endpoint) -> EndpointConfig:
+        """What inspect goes on telling when the container has stopped."""
+        return msgspec.structs.replace(
+            config, network_id=endpoint.network, dns_names=endpoint.dns_names or None
+        )
+
+    def announce(self, endpoints: list[Endpoint]) -> None:
+        """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports."""
+        core = self._core
+        for endpoint in endpoints:
+            network = core.tables.networks[endpoint.network]
+            bridge = next((o.name for o in core.network_desired(network) if isinstance(o, Bridge)), "")
+            addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
+            if bridge and addresses:
+                mac = endpoint.mac
+                core.worker.post(lambda k, _, b=bridge, m=mac, a=addresses: k.announce(b, m, a))  # type: ignore[misc]
+
+
+def refuse_dead(container: Container) -> None:
+    """A container that is being removed takes no new networks."""
+    if container.state.status in ("removing", "dead"):
+        raise Conflict(
+            f"container {container.id} is marked for removal and cannot be connected or disconnected to the network"
+        )

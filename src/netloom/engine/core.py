@@ -1,0 +1,96 @@
+"""What every part of the engine shares: the tables, the seams, and the counters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netloom.drivers.driver import Driver
+from netloom.engine.lanes import Lanes
+from netloom.engine.ports import Clock, DataPlane, Files, Images, Links, Namespace, NamespaceMaker, Runtime
+from netloom.engine.settings import Settings
+from netloom.engine.tables import Tables
+from netloom.engine.worker import Worker
+from netloom.events.bus import Bus
+from netloom.ipam.space import AddressSpace
+from netloom.model.container import Container
+from netloom.model.desired import Desired, HostFacts
+from netloom.model.endpoint import Endpoint
+from netloom.model.network import Network
+
+INDEX_BASE = 1_000_000  # far above what the kernel hands out by itself
+
+
+class Core:
+    """One for each daemon; parts reach each other through it and nothing else."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        worker: Worker,
+        links: Links,
+        runtime: Runtime,
+        dataplane: DataPlane,
+        files: Files,
+        images: Images,
+        drivers: Callable[[str], Driver],
+        namespaces: NamespaceMaker,
+        space: AddressSpace,
+        bus: Bus,
+        clock: Clock,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.settings = settings
+        self.worker = worker
+        self.links = links
+        self.runtime = runtime
+        self.dataplane = dataplane
+        self.files = files
+        self.images = images
+        self.driver = drivers
+        self.make_namespace = namespaces
+        self.space = space
+        self.bus = bus
+        self.clock = clock
+        self.random = random
+        self.tables = Tables()
+        self.lanes = Lanes()
+        self.facts = HostFacts()
+        self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
+        self._number = 0
+
+    def new_id(self) -> str:
+        """64 hex digits."""
+        return self.random(32).hex()
+
+    def next_number(self) -> int:
+        """A number that no network or endpoint has."""
+        self._number += 1
+        return self._number
+
+    def numbers_used(self, highest: int) -> None:
+        """Numbers up to this one are taken (start-up)."""
+        self._number = max(self._number, highest)
+
+    def publish(self, kind: str, action: str, key: str, **attributes: str) -> None:
+        """Send an event out now."""
+        self.bus.publish(kind, action, key, attributes, self.clock.now())
+
+    def publish_container(self, action: str, container: Container, **attributes: str) -> None:
+        """The same for a container: its labels, image and name go along."""
+        config = container.config
+        told = {**config.labels, "image": config.image, "name": container.name, **attributes}
+        self.bus.publish("container", action, container.id, told, self.clock.now())
+
+    def network_desired(self, network: Network) -> list[Desired]:
+        """What the network's driver wants in the kernel."""
+        return self.driver(network.driver).network(network, self.facts)
+
+    def endpoint_desired(self, endpoint: Endpoint) -> list[Desired]:
+        """What the endpoint's driver wants in the kernel."""
+        network = self.tables.networks[endpoint.network]
+        return self.driver(network.driver).endpoint(network, endpoint, self.facts)
+
+    def index(self, number: int) -> int:
+        """The interface index that belongs to a number."""
+        return INDEX_BASE + number

@@ -1,0 +1,102 @@
+"""From running to exited, whoever caused it: networks, names, ports and processes go, the truth is written down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from netloom.engine.attaching import Attaching
+from netloom.engine.core import Core
+from netloom.engine.ports import Exit
+from netloom.engine.tables import container_row
+from netloom.engine.waits import Waits
+from netloom.model.container import Container, State
+
+_SECOND = 1_000_000_000
+UNKNOWN_EXIT = 255  # conmon was killed too: nobody knows the code
+
+
+class Ending:
+    """Reacts to the end of containers' init processes."""
+
+    def __init__(self, core: Core, attaching: Attaching, waits: Waits) -> None:
+        self._core = core
+        self._attaching = attaching
+        self._waits = waits
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.stopping: set[str] = set()  # containers that a `stop` waits for
+        self.auto_remove: Callable[[str], Awaitable[None]] | None = None
+
+    def ended(self, container: str, how: Exit) -> None:
+        """The runtime's notice: handled in a task, in the container's lane."""
+        task = asyncio.get_running_loop().create_task(self._ended(container, how))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def drain(self) -> None:
+        """Wait for what is under way (daemon's stop)."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _ended(self, key: str, how: Exit) -> None:
+        async with self._core.lanes.hold(key):
+            container = self._core.tables.containers.get(key)
+            if container is None or not container.state.running:
+                return
+            container = await self.finish(container, how)
+        if container.host_config.auto_remove and self.auto_remove is not None:
+            await self.auto_remove(key)
+
+    async def finish(self, container: Container, how: Exit) -> Container:
+        """Dismantle, write the state, tell everybody. The lane is held by the caller."""
+        core = self._core
+        await self.dismantle(container)
+        state = container.state
+        code = UNKNOWN_EXIT if how.code < 0 else how.code
+        ended = msgspec.structs.replace(
+            container,
+            sandbox="",
+            state=State(
+                status="exited",
+                exit_code=code,
+                oom_killed=how.oom_killed,
+                error="" if how.code >= 0 else "the exit code is not known: the process's monitor was killed too",
+                started=state.started,
+                finished=how.time_nano or core.clock.now(),
+            ),
+        )
+        core.tables.put_container(ended)
+        await core.worker.run(statuses=[container_row(ended)])
+        if container.id in self.stopping:
+            core.publish_container("stop", ended)
+        seconds = max(0, ended.state.finished - state.started) // _SECOND
+        if how.oom_killed:
+            core.publish_container("oom", ended)
+        core.publish_container("die", ended, execDuration=str(seconds), exitCode=str(code))
+        self._waits.exited(container.id, code)
+        return ended
+
+    async def dismantle(self, container: Container) -> None:
+        """All that a container's run has put up, in any half-made state; the scratch layer and the log stay."""
+        core = self._core
+        attaching = self._attaching
+        before = attaching.endpoints.current(container.id)
+        endpoints = list(before.values())
+        await attaching.names.drop(endpoints)
+        if container.sandbox:
+            await core.dataplane.close_sandbox(container.sandbox)
+        await attaching.publishing.withdraw(container.id)
+        await core.runtime.delete(container.id)
+        if before:
+            await attaching.endpoints.move(before, {})
+        for endpoint in endpoints:
+            network = core.tables.networks[endpoint.network]
+            attaching.allot.release(endpoint, container.networks.get(network.name), keep_static=True)
+            core.publish(
+                "network", "disconnect", network.id, container=container.id, name=network.name, type=network.driver
+            )
+        namespace = core.sandboxes.pop(container.sandbox, None)
+        if namespace is not None:
+            namespace.close()

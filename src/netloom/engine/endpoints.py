@@ -1,0 +1,107 @@
+"""Endpoints come and go: from one set of endpoints of a container to the next, and back when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from netloom.engine.core import Core
+from netloom.engine.tables import Row, endpoint_row, gone
+from netloom.model.desired import Desired, Veth
+from netloom.model.endpoint import Endpoint
+from netloom.model.network import Status
+from netloom.plan.diff import diff
+
+Set = Mapping[str, Endpoint]  # by network id
+
+
+class Endpoints:
+    """Moves the kernel, the store and the tables from one set of a container's endpoints to another."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def current(self, container: str) -> dict[str, Endpoint]:
+        """The set that stands, by network id."""
+        return dict(self._core.tables.by_container.get(container, {}))
+
+    async def move(self, before: Set, after: Set, *, rows: Sequence[Row] = ()) -> dict[str, Endpoint]:
+        """Make `after` stand in place of `before`; the endpoints that stand, all ready.
+
+        Only what differs is touched. The intents are on disk before the kernel is. On failure the way back is
+        planned and the tables tell `before`. Returns when removed interfaces are unlisted. `rows` are committed
+        with the statuses, and only then.
+        """
+        core = self._core
+        added = [e for key, e in after.items() if key not in before]
+        changed = [e for key, e in after.items() if key in before and before[key] != e]
+        removed = [e for key, e in before.items() if key not in after]
+        steps = diff(
+            self._desired([*changed, *added]),
+            self._desired(before[e.network] for e in changed) + self._outside(removed),
+        )
+        for endpoint in added:
+            core.tables.put_endpoint(endpoint)
+        stands = {key: _ready(e) for key, e in after.items()}
+        try:
+            await core.worker.run(
+                intents=[endpoint_row(e) for e in added] + [endpoint_row(_deleting(e)) for e in removed],
+                steps=steps,
+                sandboxes=core.sandboxes,
+                statuses=[*rows, *(endpoint_row(stands[e.network]) for e in [*added, *changed]), *_gone(removed)],
+            )
+        except BaseException:
+            await self._back(before, after, added, changed)
+            raise
+        await self.unlist(removed)
+        for endpoint in removed:
+            core.tables.drop_endpoint(endpoint)
+        for endpoint in stands.values():
+            core.tables.put_endpoint(endpoint)
+        return stands
+
+    async def unlist(self, removed: Iterable[Endpoint]) -> None:
+        """Delete the host's interfaces of endpoints whose objects are gone; returns when they are unlisted."""
+        indices = [o.index for e in removed for o in self._core.endpoint_desired(e) if isinstance(o, Veth)]
+        if len(indices) == 1:
+            await self._core.links.delete(indices[0])
+        elif indices:
+            await asyncio.gather(*(self._core.links.delete(index) for index in indices))
+
+    async def _back(self, before: Set, after: Set, added: list[Endpoint], changed: list[Endpoint]) -> None:
+        """Plan to the former state; an object that cannot be removed now is found again at the next start-up."""
+        core = self._core
+        former = [before[e.network] for e in changed] + [e for key, e in before.items() if key not in after]
+        try:
+            await core.worker.run(
+                steps=diff(self._desired(former), self._desired(changed) + self._outside(added)),
+                sandboxes=core.sandboxes,
+                statuses=[endpoint_row(_ready(e)) for e in former] + _gone(added),
+            )
+            await self.unlist(added)
+        finally:
+            for endpoint in added:
+                core.tables.drop_endpoint(endpoint)
+
+    def _outside(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
+        """What of them must be deleted: the rest is inside the sandbox and goes with the interface."""
+        return [o for o in self._desired(endpoints) if isinstance(o, Veth) or not getattr(o, "sandbox", "")]
+
+    def _desired(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
+        return [wanted for e in endpoints for wanted in self._core.endpoint_desired(e)]
+
+
+def _ready(endpoint: Endpoint) -> Endpoint:
+    if endpoint.status is Status.READY:
+        return endpoint
+    return msgspec.structs.replace(endpoint, status=Status.READY)
+
+
+def _deleting(endpoint: Endpoint) -> Endpoint:
+    return msgspec.structs.replace(endpoint, status=Status.DELETING)
+
+
+def _gone(endpoints: Iterable[Endpoint]) -> list[Row]:
+    return [gone("endpoints", e.id) for e in endpoints]

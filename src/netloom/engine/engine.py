@@ -1,0 +1,190 @@
+"""The engine: what the API calls. It only wires; each subject has a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from netloom.engine.attaching import Attaching
+from netloom.engine.containers import Containers
+from netloom.engine.core import Core
+from netloom.engine.ending import Ending
+from netloom.engine.execs import Execs
+from netloom.engine.networks import Networks
+from netloom.engine.predefined import establish
+from netloom.engine.reconciler import Reconciler
+from netloom.engine.recovery import Recovery
+from netloom.engine.sandbox_files import SandboxFiles
+from netloom.engine.starting import Starting
+from netloom.engine.streams import Waiting
+from netloom.engine.top import top
+from netloom.engine.waits import Waits
+from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
+from netloom.model.endpoint import Endpoint, EndpointConfig
+from netloom.model.errors import Conflict
+from netloom.model.event import Event
+from netloom.model.network import Network, NetworkRequest
+from netloom.model.streams import Attachment, LogRecord
+
+
+class Engine:
+    """Implements `api.backend.Backend`. `recover` comes first, `close` last."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self._files = SandboxFiles(core)
+        self._waits = Waits()
+        self._waiting = Waiting()
+        self._networks = Networks(core)
+        self._attaching = Attaching(core, self._files)
+        self._ending = Ending(core, self._attaching, self._waits)
+        starting = Starting(core, self._attaching, self._files, self._waiting, self._ending)
+        self._containers = Containers(core, self._attaching, starting, self._ending, self._waits)
+        self._execs = Execs(core)
+        self.reconciler = Reconciler(core, self._attaching, self._files)
+
+    async def recover(self) -> None:
+        """Bring store, kernel and processes together, then make the predefined networks stand."""
+        await Recovery(self.core, self._attaching, self._ending, self._containers, self.reconciler).run()
+        await establish(self.core, self._networks)
+
+    async def close(self) -> None:
+        """Let what is under way finish; containers go on."""
+        await self._ending.drain()
+
+    def networks(self) -> list[Network]:
+        """See Backend."""
+        return list(self.core.tables.networks.values())
+
+    def network(self, ref: str) -> Network:
+        """See Backend."""
+        return self.core.tables.network(ref)
+
+    def endpoints(self, network: str) -> list[Endpoint]:
+        """See Backend."""
+        return list(self.core.tables.endpoints_on(network))
+
+    async def create_network(self, request: NetworkRequest) -> Network:
+        """See Backend."""
+        return await self._networks.create(request)
+
+    async def delete_network(self, ref: str) -> None:
+        """See Backend."""
+        await self._networks.delete(ref)
+
+    async def prune_networks(self, candidates: Sequence[str]) -> list[str]:
+        """See Backend."""
+        return await self._networks.prune(candidates)
+
+    async def connect(self, network: str, container: str, config: EndpointConfig) -> None:
+        """See Backend."""
+        await self._attaching.connect(network, container, config)
+
+    async def disconnect(self, network: str, container: str, *, force: bool) -> None:
+        """See Backend."""
+        await self._attaching.disconnect(network, container, force=force)
+
+    def containers(self) -> list[Container]:
+        """See Backend."""
+        return sorted(self.core.tables.containers.values(), key=lambda c: c.created, reverse=True)
+
+    def container(self, ref: str) -> Container:
+        """See Backend."""
+        return self.core.tables.container(ref)
+
+    def container_endpoints(self, container: str) -> dict[str, Endpoint]:
+        """See Backend."""
+        return dict(self.core.tables.by_container.get(container, {}))
+
+    async def create_container(self, request: ContainerRequest) -> tuple[str, list[str]]:
+        """See Backend."""
+        return await self._containers.create(request)
+
+    async def start(self, ref: str) -> None:
+        """See Backend."""
+        await self._containers.start(ref)
+
+    async def stop(self, ref: str, *, timeout: int | None, signal: str = "") -> None:
+        """See Backend."""
+        await self._containers.stop(ref, timeout=timeout, signal=signal)
+
+    async def restart(self, ref: str, *, timeout: int | None, signal: str = "") -> None:
+        """See Backend."""
+        await self._containers.restart(ref, timeout=timeout, signal=signal)
+
+    async def kill(self, ref: str, signal: str) -> None:
+        """See Backend."""
+        await self._containers.kill(ref, signal)
+
+    async def wait(self, ref: str, condition: str) -> tuple[int, str]:
+        """See Backend."""
+        return await self._waits.begin(self.core.tables.container(ref), condition)
+
+    async def rename(self, ref: str, name: str) -> None:
+        """See Backend."""
+        await self._containers.rename(ref, name)
+
+    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
+        """See Backend; there are no volumes to remove yet."""
+        await self._containers.remove(ref, force=force)
+
+    async def resize(self, ref: str, height: int, width: int) -> None:
+        """See Backend."""
+        container = self.core.tables.container(ref)
+        if not container.state.running:
+            raise Conflict(f"cannot resize a stopped container: unknown: container {container.id} is not running")
+        await self.core.runtime.resize(container.id, height, width)
+
+    async def attach(self, ref: str) -> Attachment:
+        """See Backend; before the start the stream waits for it."""
+        container = self.core.tables.container(ref)
+        if container.state.running:
+            attachment = await self.core.runtime.attach(container.id)
+        else:
+            attachment = self._waiting.add(container.id, tty=container.config.tty)
+        self.core.publish_container("attach", container)
+        return attachment
+
+    def logs(
+        self, ref: str, *, follow: bool, tail: int | None, since: int, until: int
+    ) -> AsyncIterator[LogRecord]:
+        """See Backend."""
+        container = self.core.tables.container(ref)
+        live = follow and container.state.running
+        return self.core.runtime.logs(container.id, follow=live, tail=tail, since=since, until=until)
+
+    async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
+        """See Backend."""
+        return await top(self.core, self.core.tables.container(ref), ps_args)
+
+    def create_exec(self, ref: str, config: ExecConfig) -> Exec:
+        """See Backend."""
+        return self._execs.create(ref, config)
+
+    def exec(self, exec_id: str) -> Exec:
+        """See Backend."""
+        return self._execs.get(exec_id)
+
+    async def start_exec(self, exec_id: str, *, tty: bool, size: tuple[int, int] | None) -> Attachment:
+        """See Backend."""
+        return await self._execs.start(exec_id, tty=tty, size=size)
+
+    async def resize_exec(self, exec_id: str, height: int, width: int) -> None:
+        """See Backend."""
+        await self._execs.resize(exec_id, height, width)
+
+    def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
+        """See Backend."""
+        return self.core.bus.subscribe(since=since, until=until)
+
+    def container_paths(self, container: str) -> dict[str, str]:
+        """See Backend."""
+        return self._files.paths(self.core.tables.containers[container])
+
+    def daemon_info(self) -> dict[str, object]:
+        """See Backend."""
+        settings = self.core.settings
+        return {"ID": settings.instance, "Name": settings.name, "DockerRootDir": settings.state_dir}
+
+    def host_interface(self, endpoint: Endpoint) -> str:
+        """See Backend."""
+        return endpoint.host_name

@@ -1,0 +1,93 @@
+"""Execs: programs started inside running containers. They live in memory only, as Docker's do."""
+
+from __future__ import annotations
+
+import asyncio
+
+from netloom.containers.spec import environment
+from netloom.engine.core import Core
+from netloom.model.container import Exec, ExecConfig
+from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound
+from netloom.model.streams import Attachment
+
+
+class Execs:
+    """By id; an exec is forgotten with its container."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._execs: dict[str, Exec] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def create(self, ref: str, config: ExecConfig) -> Exec:
+        """Record one; the container must be running."""
+        container = self._core.tables.container(ref)
+        if not container.state.running:
+            raise Conflict(f"container {container.id} is not running")
+        if not config.cmd:
+            raise InvalidArgument("no exec command specified")
+        execution = Exec(id=self._core.new_id(), container=container.id, config=config)
+        self._execs[execution.id] = execution
+        command = " ".join(config.cmd)
+        self._core.publish_container(f"exec_create: {command}", container, execID=execution.id)
+        return execution
+
+    def get(self, key: str) -> Exec:
+        """Raises NotFound."""
+        try:
+            return self._execs[key]
+        except KeyError:
+            raise NotFound(f"No such exec instance: {key}") from None
+
+    def ids_of(self, container: str) -> list[str]:
+        """Those that run in a container now."""
+        return [e.id for e in self._execs.values() if e.container == container and e.running]
+
+    async def start(self, key: str, *, tty: bool, size: tuple[int, int] | None) -> Attachment:
+        """Run it; its stdio."""
+        execution = self.get(key)
+        container = self._core.tables.container(execution.container)
+        if execution.started:
+            raise Conflict(f"exec command {key} has already run")
+        if not container.state.running:
+            raise Conflict(f"container {container.id} is not running")
+        execution.started = execution.running = True
+        config = execution.config
+        command = " ".join(config.cmd)
+        self._core.publish_container(f"exec_start: {command}", container, execID=key)
+        image = self._core.images.resolve(container.config.image)
+        env = [*environment(container, image.env), *(config.env or ())]
+        try:
+            execution.pid, attachment = await self._core.runtime.exec(container.id, key, config, env)
+        except NetloomError as error:
+            execution.running = False
+            execution.exit_code = getattr(error, "exit_code", 126)
+            self._died(execution)
+            raise
+        if size is not None:
+            await self._core.runtime.exec_resize(key, *size)
+        task = asyncio.get_running_loop().create_task(self._await(execution))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return attachment
+
+    async def resize(self, key: str, height: int, width: int) -> None:
+        """Resize its terminal."""
+        self.get(key)
+        await self._core.runtime.exec_resize(key, height, width)
+
+    def forget(self, container: str) -> None:
+        """The container is gone."""
+        for key in [e.id for e in self._execs.values() if e.container == container]:
+            del self._execs[key]
+
+    async def _await(self, execution: Exec) -> None:
+        execution.exit_code = await self._core.runtime.exec_wait(execution.id)
+        execution.running = False
+        self._died(execution)
+
+    def _died(self, execution: Exec) -> None:
+        container = self._core.tables.containers.get(execution.container)
+        if container is not None:
+            code = str(execution.exit_code)
+            self._core.publish_container("exec_die", container, execID=execution.id, exitCode=code)

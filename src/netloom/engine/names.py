@@ -1,0 +1,86 @@
+"""What a container is called, and what its resolver knows: the engine's half of DNS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netloom.engine.core import Core
+from netloom.model.container import Container
+from netloom.model.endpoint import Endpoint, EndpointConfig
+from netloom.model.names import NameEntry, Resolver, Upstream
+from netloom.model.network import PREDEFINED, Network
+
+
+def has_names(network: Network) -> bool:
+    """Embedded DNS serves user-defined networks only."""
+    return network.name not in PREDEFINED
+
+
+def dns_names(container: Container, config: EndpointConfig) -> tuple[str, ...]:
+    """Every name of an endpoint, in Docker's order: container, aliases, short id, hostname."""
+    names = [container.name, *(config.aliases or ()), container.short_id, container.config.hostname]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+class Names:
+    """Keeps the data plane in step with the tables."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def entry(self, endpoint: Endpoint) -> NameEntry | None:
+        """The names of an endpoint; None where its network has none."""
+        network = self._core.tables.networks[endpoint.network]
+        if not has_names(network):
+            return None
+        container = self._core.tables.containers[endpoint.container]
+        return NameEntry(
+            network=network.id,
+            network_name=network.name,
+            endpoint=endpoint.id,
+            sandbox=container.sandbox,
+            names=endpoint.dns_names,
+            ptr=f"{container.name}.{network.name}",
+            ipv4=endpoint.ipv4.partition("/")[0],
+            ipv6=endpoint.ipv6.partition("/")[0],
+        )
+
+    def resolver(
+        self, container: Container, endpoints: Iterable[Endpoint], upstreams: tuple[Upstream, ...]
+    ) -> Resolver | None:
+        """What 127.0.0.11 of the container knows; None when it is on no network with names."""
+        tables = self._core.tables
+        standing = list(endpoints)
+        named = [e for e in standing if has_names(tables.networks[e.network])]
+        if not named:
+            return None
+        return Resolver(
+            networks=tuple(e.network for e in named),
+            upstreams=upstreams,
+            forward=any(e.default4 or e.default6 for e in standing),
+            links=tuple(self._links(container, named)),
+        )
+
+    def _links(self, container: Container, named: list[Endpoint]) -> Iterable[tuple[str, str]]:
+        """`--link TARGET:ALIAS` on user-defined networks: a name that this container alone knows."""
+        tables = self._core.tables
+        for endpoint in named:
+            config = container.networks.get(tables.networks[endpoint.network].name)
+            for link in (config.links if config else None) or ():
+                ref, _, alias = link.partition(":")
+                target = tables.container_named(ref) or tables.containers.get(ref)
+                found = tables.endpoint(endpoint.network, target.id) if target else None
+                if found is not None:
+                    yield alias or ref, found.id
+
+    async def put(self, endpoints: Iterable[Endpoint]) -> None:
+        """Tell the data plane the names of these endpoints."""
+        for endpoint in endpoints:
+            if entry := self.entry(endpoint):
+                await self._core.dataplane.put_names(entry)
+
+    async def drop(self, endpoints: Iterable[Endpoint]) -> None:
+        """Take them back."""
+        for endpoint in endpoints:
+            if has_names(self._core.tables.networks[endpoint.network]):
+                await self._core.dataplane.drop_names(endpoint.id)

@@ -1,0 +1,197 @@
+"""Networks: create, delete, prune."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from netloom.engine.core import Core
+from netloom.engine.tables import gone, network_row
+from netloom.model.desired import Bridge
+from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NetloomError, NotFound
+from netloom.model.network import PREDEFINED, Network, NetworkRequest, Status
+from netloom.plan.diff import diff
+
+
+class Networks:
+    """The life of a network, journalled: pending, ready, deleting."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def create(self, request: NetworkRequest) -> Network:
+        """Create a network; when it returns, the network stands in the kernel. On failure nothing is left."""
+        if request.name in PREDEFINED or request.name == "default":
+            raise Forbidden(f"operation is not permitted on predefined {request.name} network ")
+        if request.scope == "swarm":
+            raise Forbidden("cannot create a swarm scoped network when swarm is not active")
+        if request.ingress:
+            raise Forbidden("Ingress network can only be global scope network")
+        request = self._configured(request)
+        if self._core.driver(request.driver).singleton and not request.config_only:
+            raise Forbidden(f'only one instance of "{request.driver}" network is allowed')
+        return await self.establish(request)
+
+    async def establish(self, request: NetworkRequest) -> Network:
+        """The same without the checks that keep users off the predefined networks."""
+        core = self._core
+        key = core.new_id()
+        network = self._described(key, request)
+        try:
+            core.driver(network.driver).check(network, self._others(network))
+            if not network.name.strip():
+                raise InvalidArgument("invalid name: name is empty")
+            if core.tables.network_named(network.name) is not None:
+                raise Conflict(f"network with name {network.name} already exists")
+        except NetloomError:
+            core.space.drop_network(key)
+            raise
+        core.tables.put_network(network)
+        try:
+            desired = [] if network.config_only else core.network_desired(network)
+            ready = msgspec.structs.replace(network, status=Status.READY)
+            await core.worker.run(
+                intents=[network_row(network)], steps=diff(desired, []), statuses=[network_row(ready)]
+            )
+        except BaseException:
+            await self._dismantle(network)
+            raise
+        core.tables.put_network(ready)
+        core.publish("network", "create", key, name=network.name, type=network.driver)
+        return ready
+
+    async def delete(self, ref: str) -> None:
+        """Delete a network that nobody uses."""
+        core = self._core
+        network = core.tables.network(ref)
+        if network.name in PREDEFINED:
+            raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+        async with core.lanes.hold(network.id):
+            if network.id not in core.tables.networks:
+                raise NotFound(f"network {ref} not found")
+            self._refuse_in_use(network)
+            await self.remove_standing(network)
+
+    async def prune(self, candidates: Sequence[str]) -> list[str]:
+        """Delete those that no endpoint uses; the names of the deleted."""
+        deleted = []
+        for key in candidates:
+            network = self._core.tables.networks.get(key)
+            if network is None or network.name in PREDEFINED or self._users(network):
+                continue
+            try:
+                await self.delete(key)
+            except (Forbidden, NotFound):
+                continue  # somebody was faster
+            deleted.append(network.name)
+        self._core.publish("network", "prune", "", reclaimed="0")
+        return deleted
+
+    async def remove_standing(self, network: Network) -> None:
+        """Remove a network that nobody uses, whatever its name."""
+        core = self._core
+        deleting = msgspec.structs.replace(network, status=Status.DELETING)
+        core.tables.put_network(deleting)
+        await self._dismantle(deleting)
+        core.publish("network", "destroy", network.id, name=network.name, type=network.driver)
+
+    async def _dismantle(self, network: Network) -> None:
+        """Plan to absent, wait until the bridge is unlisted, forget."""
+        core = self._core
+        desired = [] if network.config_only else core.network_desired(network)
+        await core.worker.run(intents=[network_row(network)], steps=diff([], desired))
+        for wanted in desired:
+            if isinstance(wanted, Bridge):
+                await core.links.delete(wanted.index)
+        await core.worker.run(statuses=[gone("networks", network.id)])
+        core.tables.drop_network(network)
+        core.space.drop_network(network.id)
+
+    def _configured(self, request: NetworkRequest) -> NetworkRequest:
+        """Defaults filled in, and the configuration network's settings where one is named."""
+        if request.config_only and request.config_from:
+            raise Forbidden("a configuration network cannot depend on another configuration network")
+        if request.config_from:
+            request = self._from_configuration(request)
+        driver = request.driver or ("null" if request.config_only else "bridge")
+        defaults = {
+            key: value for kind, key, value in self._core.settings.default_network_opts if kind == driver
+        }
+        return msgspec.structs.replace(
+            request,
+            driver=driver,
+            ipv4=True if request.ipv4 is None else request.ipv4,
+            ipv6=bool(request.ipv6),
+            options={**defaults, **request.options},
+        )
+
+    def _from_configuration(self, request: NetworkRequest) -> NetworkRequest:
+        own = (request.ipam_config, request.ipam_driver not in ("", "default"), request.options, request.labels)
+        if any((*own, request.internal, request.ipv6)):
+            raise Forbidden(
+                "user specified configurations are not supported if the network depends on a configuration network"
+            )
+        source = self._core.tables.network_named(request.config_from)
+        if source is None or not source.config_only:
+            raise NotFound(f'configuration network "{request.config_from}" does not exist')
+        return msgspec.structs.replace(
+            request,
+            ipv4=source.ipv4,
+            ipv6=source.ipv6,
+            internal=source.internal,
+            ipam_driver=source.ipam_driver,
+            ipam_options=source.ipam_options,
+            ipam_config=source.requested,
+            options=dict(source.options),
+            labels=dict(source.labels),
+        )
+
+    def _described(self, key: str, request: NetworkRequest) -> Network:
+        """The intent: options checked, addresses allotted (given back by `space.drop_network`)."""
+        core = self._core
+        core.space.validate(request)
+        driver = core.driver(request.driver)
+        options, mtu, bridge = driver.options(request, key, core.facts.default_mtu)
+        plain = request.config_only or driver.singleton
+        pools = () if plain else core.space.add_network(key, request, core.facts.routes)
+        return Network(
+            id=key,
+            name=request.name,
+            created=core.clock.now(),
+            driver=request.driver,
+            number=core.next_number(),
+            ipv4=bool(request.ipv4),
+            ipv6=bool(request.ipv6),
+            internal=request.internal,
+            attachable=request.attachable,
+            config_only=request.config_only,
+            config_from=request.config_from,
+            ipam_driver=request.ipam_driver or "default",
+            ipam_options=request.ipam_options,
+            requested=request.ipam_config,
+            pools=pools,
+            options=options,
+            labels=dict(request.labels),
+            mtu=mtu,
+            bridge=bridge,
+        )
+
+    def _others(self, network: Network) -> list[Network]:
+        return [n for n in self._core.tables.networks.values() if n.id != network.id]
+
+    def _users(self, network: Network) -> list[str]:
+        endpoints = self._core.tables.endpoints_on(network.id)
+        return [f'name:"{self._core.tables.containers[e.container].name}" id:"{e.id[:12]}"' for e in endpoints]
+
+    def _refuse_in_use(self, network: Network) -> None:
+        if users := self._users(network):
+            raise Forbidden(
+                f"error while removing network: network {network.name} has active endpoints ({', '.join(users)})"
+            )
+        if network.config_only and any(
+            n.config_from == network.name for n in self._core.tables.networks.values()
+        ):
+            raise Forbidden(f'configuration network "{network.name}" is in use')
+        if network.status is Status.PENDING:
+            raise Failed(f"network {network.name} is being created", remedy="try again")

@@ -1,0 +1,90 @@
+"""Published ports of containers: chosen, held on the host, given back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netloom.engine.core import Core
+from netloom.firewall.ports import PortRequest, choose, requested
+from netloom.model.container import Container
+from netloom.model.endpoint import PortBinding
+from netloom.model.errors import Conflict, Failed
+from netloom.model.names import HeldPort
+
+_TRIES = 32  # random ports that turn out to be taken by the host's own programs
+
+
+class Publishing:
+    """Which container has which port of the host; one table for all networks."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._bound: dict[str, tuple[PortBinding, ...]] = {}  # container id → bindings
+        self._used: dict[tuple[str, int], dict[str, str]] = {}  # (proto, port) → host ip → container id
+
+    def bound(self, container: str) -> tuple[PortBinding, ...]:
+        """The ports that a running container has."""
+        return self._bound.get(container, ())
+
+    async def publish(self, container: Container, options: Mapping[str, str]) -> tuple[PortBinding, ...]:
+        """Choose and hold all ports that the container asks for, or none.
+
+        `options` are those of the network whose address is published (its default host address). Raises Failed
+        with Docker's sentence when a port is taken.
+        """
+        core = self._core
+        default_ip = options.get("com.docker.network.bridge.host_binding_ipv4", "") or core.settings.host_ip
+        requests = requested(container.config, container.host_config, default_ip)
+        if not requests:
+            return ()
+        refused: set[tuple[str, int]] = set()
+        for attempt in range(_TRIES):
+            bindings = self._choose(requests, refused)
+            held = [HeldPort(owner=container.id, proto=b.proto, ip=b.host_ip, port=b.host_port) for b in bindings]
+            try:
+                await core.dataplane.hold([h for h in held if h.proto != "sctp"])
+            except (Conflict, Failed) as error:
+                again = {(b.proto, b.host_port) for b in bindings if not _fixed(b, requests)} - refused
+                if not again or attempt == _TRIES - 1:
+                    raise Failed(error.sentence, remedy=error.remedy) from error
+                refused |= again
+                continue
+            self._take(container.id, bindings)
+            return bindings
+        return ()
+
+    def restore(self, container: str, bindings: tuple[PortBinding, ...]) -> None:
+        """Ports that a running container has had since before this daemon started."""
+        self._take(container, bindings)
+
+    async def withdraw(self, container: str) -> None:
+        """Give all ports of a container back; none is success."""
+        for binding in self._bound.pop(container, ()):
+            holders = self._used.get((binding.proto, binding.host_port), {})
+            holders.pop(binding.host_ip, None)
+            if not holders:
+                self._used.pop((binding.proto, binding.host_port), None)
+        await self._core.dataplane.release(container)
+
+    def _choose(self, requests: list[PortRequest], refused: set[tuple[str, int]]) -> tuple[PortBinding, ...]:
+        def taken(proto: str, port: int) -> set[str]:
+            if (proto, port) in refused:
+                return {"0.0.0.0", "::"}
+            return set(self._used.get((proto, port), ()))
+
+        return tuple(choose(requests, taken, self._core.random))
+
+    def _take(self, container: str, bindings: tuple[PortBinding, ...]) -> None:
+        if not bindings:
+            return
+        self._bound[container] = bindings
+        for binding in bindings:
+            self._used.setdefault((binding.proto, binding.host_port), {})[binding.host_ip] = container
+
+
+def _fixed(binding: PortBinding, requests: list[PortRequest]) -> bool:
+    """Did the user name exactly this host port?"""
+    return any(
+        r.proto == binding.proto and r.container_port == binding.container_port and r.first == r.last == binding.host_port
+        for r in requests
+    )

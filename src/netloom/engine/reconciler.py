@@ -1,0 +1,108 @@
+"""Observe, plan, apply: the kernel and the data plane are made to hold what the tables say, and nothing else of ours.
+
+Start-up, a repaired link, a flushed ruleset and a data plane that was started anew all take this road.
+"""
+
+from __future__ import annotations
+
+from netloom.engine.attaching import Attaching
+from netloom.engine.core import Core
+from netloom.engine.sandbox_files import SandboxFiles
+from netloom.model.desired import Bridge, Desired, Step, Veth
+from netloom.model.endpoint import Endpoint
+from netloom.model.names import HeldPort
+from netloom.plan.diff import diff
+
+
+class Reconciler:
+    """Full comparison; the hot road never comes here."""
+
+    def __init__(self, core: Core, attaching: Attaching, files: SandboxFiles) -> None:
+        self._core = core
+        self._attaching = attaching
+        self._files = files
+
+    def living(self) -> list[Endpoint]:
+        """Endpoints whose sandbox is known to live."""
+        tables, sandboxes = self._core.tables, self._core.sandboxes
+        return [
+            endpoint
+            for container in tables.containers.values()
+            if container.sandbox in sandboxes
+            for endpoint in tables.endpoints_of(container.id)
+        ]
+
+    def desired(self) -> list[Desired]:
+        """Everything that should stand."""
+        core = self._core
+        wanted: list[Desired] = []
+        for network in core.tables.networks.values():
+            if not network.config_only:
+                wanted += core.network_desired(network)
+        for endpoint in self.living():
+            wanted += core.endpoint_desired(endpoint)
+        return wanted
+
+    async def kernel(self) -> list[Step]:
+        """Make the kernel agree; the steps that were needed."""
+        core = self._core
+        wanted = self.desired()
+        sandboxes = dict(core.sandboxes)
+        inside = {e.container: core.tables.containers[e.container].sandbox for e in self.living()}
+        found = await core.worker.call(lambda kernel, _: kernel.observe())
+        for sandbox in inside.values():
+            namespace = sandboxes[sandbox]
+            found += await core.worker.call(
+                lambda kernel, _, n=namespace, s=sandbox: kernel.observe_sandbox(n, s)  # type: ignore[misc]
+            )
+        steps = diff(wanted, found)
+        await core.worker.run(steps=steps, sandboxes=sandboxes)
+        for step in steps:
+            if step.verb == "del" and isinstance(step.what, (Bridge, Veth)):
+                await core.links.delete(step.what.index)
+        return steps
+
+    async def data_plane(self) -> None:
+        """Make the data plane agree: also after it was started anew."""
+        core = self._core
+        state = await core.dataplane.state()
+        living = self.living()
+        containers = {e.container: core.tables.containers[e.container] for e in living}
+        sandboxes = {c.sandbox for c in containers.values()}
+        for unknown in set(state.sandboxes) - sandboxes:
+            await core.dataplane.close_sandbox(unknown)
+        known = {e.id for e in living}
+        for entry in state.entries:
+            if entry.endpoint not in known:
+                await core.dataplane.drop_names(entry.endpoint)
+        for owner in {h.owner for h in state.held} | {r.owner for r in state.relays}:
+            if owner not in containers:
+                await core.dataplane.release(owner)
+        await self._attaching.names.put(living)
+        for container in containers.values():
+            await self._open(container.id)
+
+    async def _open(self, key: str) -> None:
+        core = self._core
+        container = core.tables.containers[key]
+        endpoints = list(core.tables.endpoints_of(key))
+        resolver = self._attaching.names.resolver(container, endpoints, self._files.upstreams(container))
+        if resolver is not None:
+            try:
+                fd = core.sandboxes[container.sandbox].open()
+            except ProcessLookupError:
+                return  # it has just ended; its end is on the way to us
+            try:
+                await core.dataplane.open_sandbox(container.sandbox, fd, container.state.pid, resolver)
+            finally:
+                self._files.close(fd)
+        bindings = self._attaching.publishing.bound(key)
+        if bindings:
+            await core.dataplane.hold(
+                [
+                    HeldPort(owner=key, proto=b.proto, ip=b.host_ip, port=b.host_port)
+                    for b in bindings
+                    if b.proto != "sctp"
+                ]
+            )
+            await self._attaching.publishing.relay(key)

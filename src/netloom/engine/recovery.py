@@ -1,0 +1,119 @@
+"""Start-up: what the store says, what the kernel holds and who still runs become one truth again."""
+
+from __future__ import annotations
+
+from netloom.engine.attaching import Attaching
+from netloom.engine.containers import Containers
+from netloom.engine.core import Core
+from netloom.engine.ending import Ending
+from netloom.engine.ports import Exit, Launched, Survivor
+from netloom.engine.reconciler import Reconciler
+from netloom.engine.tables import Row, decode, gone
+from netloom.model.container import Container
+from netloom.model.endpoint import Endpoint
+from netloom.model.network import Network, Status
+
+_UNKNOWN = Exit(code=-1, time_nano=0)
+
+
+class Recovery:
+    """Run once, before the first request is served."""
+
+    def __init__(
+        self, core: Core, attaching: Attaching, ending: Ending, containers: Containers, reconciler: Reconciler
+    ) -> None:
+        self._core = core
+        self._attaching = attaching
+        self._ending = ending
+        self._containers = containers
+        self._reconciler = reconciler
+        self._how: dict[str, Exit] = {}  # how those ended that ended without us
+
+    async def run(self) -> None:
+        """Load, adopt the living, bury the dead, make the kernel and the data plane agree."""
+        core = self._core
+        core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
+        networks, containers, endpoints = await core.worker.call(
+            lambda _, rows: (rows.load("networks"), rows.load("containers"), rows.load("endpoints"))
+        )
+        doomed = self._networks(decode(networks, Network))
+        for container in decode(containers, Container):
+            core.tables.put_container(container)
+        doomed += self._endpoints(decode(endpoints, Endpoint))
+        if doomed:
+            await core.worker.run(statuses=doomed)
+        survivors = {s.id: s for s in await core.runtime.survivors()}
+        ended = [c for c in core.tables.containers.values() if not self._adopt(c, survivors.pop(c.id, None))]
+        for stranger in survivors.values():
+            await core.runtime.delete(stranger.id)
+            await core.runtime.purge(stranger.id)
+        await self._reconciler.kernel()
+        await self._reconciler.data_plane()
+        for container in ended:
+            await self._end(container)
+
+    def _networks(self, networks: list[Network]) -> list[Row]:
+        """Ready ones stand; the others go on the way they were going: to absent."""
+        doomed = []
+        for network in sorted(networks, key=lambda n: n.number):
+            self._core.numbers_used(network.number)
+            if network.status is Status.READY:
+                self._core.tables.put_network(network)
+                self._core.space.restore_network(network)
+            else:
+                doomed.append(gone("networks", network.id))
+        return doomed
+
+    def _endpoints(self, endpoints: list[Endpoint]) -> list[Row]:
+        doomed = []
+        tables = self._core.tables
+        for endpoint in sorted(endpoints, key=lambda e: e.number):
+            self._core.numbers_used(endpoint.number)
+            known = endpoint.network in tables.networks and endpoint.container in tables.containers
+            if not known or endpoint.status is not Status.READY:
+                doomed.append(gone("endpoints", endpoint.id))
+                continue
+            tables.put_endpoint(endpoint)
+            for address in (endpoint.ipv4, endpoint.ipv6):
+                if address:
+                    self._core.space.restore(endpoint.network, address, endpoint.container)
+        return doomed
+
+    def _adopt(self, container: Container, survivor: Survivor | None) -> bool:
+        """Take a living container over. False when it needs an end: it ran, or was being removed, and is no more."""
+        core = self._core
+        for name, config in container.networks.items():
+            network = core.tables.network_named(name)
+            if network is not None:
+                self._attaching.allot.reserve_static(container, network, config)
+        if not container.state.running:
+            return container.state.status != "removing"
+        if survivor is None or not survivor.pid:
+            how = survivor.exit if survivor and survivor.exit else _UNKNOWN
+            self._how[container.id] = how
+            return False
+        try:
+            namespace = (
+                core.make_namespace.host()
+                if container.host_config.network_mode == "host"
+                else core.make_namespace.from_process(survivor.pid)
+            )
+        except ProcessLookupError:
+            self._how[container.id] = _UNKNOWN
+            return False
+        core.sandboxes[container.sandbox] = namespace
+        ports = next((e.ports for e in core.tables.endpoints_of(container.id) if e.ports), ())
+        self._attaching.publishing.restore(container.id, ports)
+        launched = Launched(pid=survivor.pid, conmon_pid=survivor.conmon_pid)
+        core.runtime.watch(container.id, launched, self._ending.ended)
+        return True
+
+    async def _end(self, container: Container) -> None:
+        core = self._core
+        if container.state.status == "removing":
+            await self._containers.finish_removal(container.id)
+            return
+        async with core.lanes.hold(container.id):
+            ended = await self._ending.finish(container, self._how.pop(container.id, _UNKNOWN))
+        if ended.host_config.auto_remove:
+            await self._containers.finish_removal(container.id)

@@ -1,0 +1,48 @@
+"""`docker wait`: who waits for which end of a container."""
+
+from __future__ import annotations
+
+import asyncio
+
+from netloom.model.container import Container
+from netloom.model.errors import InvalidArgument
+
+CONDITIONS = ("", "not-running", "next-exit", "removed")
+
+
+class Waits:
+    """Futures by container; `exited` and `removed` settle them."""
+
+    def __init__(self) -> None:
+        self._exit: dict[str, list[asyncio.Future[tuple[int, str]]]] = {}
+        self._removal: dict[str, list[asyncio.Future[tuple[int, str]]]] = {}
+        self._last: dict[str, tuple[int, str]] = {}
+
+    def begin(self, container: Container, condition: str) -> asyncio.Future[tuple[int, str]]:
+        """A future of (exit code, error); settled at once where the condition holds already."""
+        if condition not in CONDITIONS:
+            raise InvalidArgument(f"invalid condition: {condition!r}".replace("'", '"'))
+        future: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        if condition in ("", "not-running") and not container.state.running:
+            future.set_result((container.state.exit_code, container.state.error))
+            return future
+        table = self._removal if condition == "removed" else self._exit
+        table.setdefault(container.id, []).append(future)
+        return future
+
+    def exited(self, container: str, code: int, error: str = "") -> None:
+        """It has ended."""
+        self._last[container] = (code, error)
+        _settle(self._exit.pop(container, []), (code, error))
+
+    def removed(self, container: Container) -> None:
+        """It is gone; who waited for an exit hears the last one."""
+        last = self._last.pop(container.id, (container.state.exit_code, container.state.error))
+        _settle(self._exit.pop(container.id, []), last)
+        _settle(self._removal.pop(container.id, []), last)
+
+
+def _settle(futures: list[asyncio.Future[tuple[int, str]]], result: tuple[int, str]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(result)
