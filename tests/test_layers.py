@@ -27,12 +27,13 @@ ONLY = {"dataplane": {"model", "dns", "netlink", "kernel"}, "cli": {"model"}}
 LATE = {"cli": {"daemon", "dataplane"}}
 
 # Modules by which a program reaches the world, reads a clock or rolls dice.
-OUTSIDE = set("aiohttp ctypes fcntl http mmap multiprocessing pty select selectors shutil signal socketserver".split())
+OUTSIDE = set("aiohttp ctypes fcntl http mmap multiprocessing pty select selectors shutil socketserver".split())
 OUTSIDE |= set("sqlite3 ssl subprocess tempfile termios urllib uvloop".split())
 IMPURE = OUTSIDE | set("asyncio concurrent datetime glob io pathlib random secrets threading time uuid".split())
 
 # Of modules that hold both, the names that only compute.
 COMPUTES = {
+    "signal": {"Signals", "strsignal"},
     "os": {"strerror", "fspath", "path", "sep"},
     "socket": {"htons", "htonl", "ntohs", "ntohl", "inet_aton", "inet_ntoa", "inet_pton", "inet_ntop"},
 }
@@ -88,15 +89,15 @@ def worldly(tree: ast.AST, forbidden: set[str]) -> Iterator[str]:
         if root in forbidden or (rest and not computes(root, rest)):
             yield f"line {line}: imports {dotted}"
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
-            yield f"line {node.lineno}: opens a file"
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if not computes(node.value.id, node.attr):
-                yield f"line {node.lineno}: uses {node.value.id}.{node.attr}"
+        match node:
+            case ast.Call(func=ast.Name(id="open")):
+                yield f"line {node.lineno}: opens a file"
+            case ast.Attribute(value=ast.Name(id=module), attr=name) if not computes(module, name):
+                yield f"line {node.lineno}: uses {module}.{name}"
 
 
 def computes(module: str, name: str) -> bool:
-    """Is this name of a module harmless? Of `os` and `socket` constants are, and what is listed."""
+    """Is this name of a module harmless? Of those listed, constants are, and the names beside them."""
     return module not in COMPUTES or name in COMPUTES[module] or name.isupper()
 
 
