@@ -1,0 +1,174 @@
+"""A query in, an answer or an order to forward out (RFC 1035, 7.3; RFC 6891). Knows no socket and no clock.
+
+The flags of answers are Docker's: RA set, AA not, TTL 600. Unlike Docker's, a query with EDNS is answered with EDNS
+(RFC 6891, 6.1.1), and class CHAOS is not answered with an address of class IN.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from netloom.dns import message as m
+from netloom.dns.message import CLASS_IN, Edns, Message, Question, Record
+from netloom.dns.view import Found, View
+from netloom.dns.wire import Reader, WireError
+from netloom.dns.zone import Zones
+
+TTL = 600  # seconds, Docker's
+EDNS_SIZE = 1232  # what we take over UDP
+ANY_CLASS = 255
+MAX_TCP = 0xFFFF
+
+
+class Forward(Struct, frozen=True):
+    """Ask a server outside; `question` are the bytes of the question (name uncompressed, type, class)."""
+
+    query: bytes
+    question: bytes
+    limit: int  # bytes that the client takes
+
+
+Reply: TypeAlias = bytes | Forward | None
+
+
+class _Ready:
+    """An answer that needs only its id, flags and question to be complete; one form for each order of addresses."""
+
+    __slots__ = ("bodies", "turn")
+
+    def __init__(self, bodies: list[bytes]) -> None:
+        self.bodies = bodies  # answer count (two bytes), then the records
+        self.turn = 0
+
+
+# The headers of plain queries, from the flags to the last count: (our flags and question count, has EDNS).
+_PLAIN = {
+    flags.to_bytes(2, "big") + b"\0\1\0\0\0\0" + extra.to_bytes(2, "big"): (
+        (m.QR | m.RA | flags & (m.RD | m.CD)).to_bytes(2, "big") + b"\0\1",
+        bool(extra),
+    )
+    for flags in (0, m.RD, m.AD, m.RD | m.AD, m.CD, m.RD | m.CD, m.RD | m.AD | m.CD)
+    for extra in (0, 1)
+}
+_NO_MORE = b"\0\0\0\0"
+_ONE_OPT = b"\0\0\0\1"
+_OPT_HEAD = b"\0\0\x29"  # the root's name, type OPT
+_OPT_TAIL = b"\0\0\0\0\0\0"  # rcode, version, flags, no options
+_OUR_OPT = _OPT_HEAD + EDNS_SIZE.to_bytes(2, "big") + _OPT_TAIL
+
+
+class Responder(View):
+    """Answers for one view, and remembers its answers until a name changes."""
+
+    def __init__(self, zones: Zones, networks: tuple[str, ...], links: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(zones, networks, links)
+        self._ready: dict[bytes, _Ready] = {}
+
+    def changed(self) -> None:
+        self._ready.clear()
+
+    def quick(self, query: bytes) -> bytes | None:
+        """The answer to a plain query that was answered before; None: ask `respond`.
+
+        Only answers that fit into 512 bytes are remembered, so any transport takes them. Lower-casing the question
+        as a whole is right because the types remembered (1, 12, 15, 28) are no letters, and no letter becomes one.
+        """
+        form = _PLAIN.get(query[2:12])
+        if form is None:
+            return None
+        end = query.find(0, 12) + 5
+        ready = self._ready.get(query[12:end].lower())
+        if ready is None or not ready.bodies:
+            return None
+        body = ready.bodies[ready.turn]
+        if len(ready.bodies) > 1:
+            ready.turn = (ready.turn + 1) % len(ready.bodies)
+        if not form[1]:
+            if len(query) != end:
+                return None
+            return b"".join((query[:2], form[0], body[:2], _NO_MORE, query[12:end], body[2:]))
+        if len(query) != end + m.OPT_SIZE or query[end : end + 3] != _OPT_HEAD or query[end + 5 :] != _OPT_TAIL:
+            return None
+        return b"".join((query[:2], form[0], body[:2], _ONE_OPT, query[12:end], body[2:], _OUR_OPT))
+
+    def respond(self, query: bytes, *, tcp: bool = False) -> Reply:
+        """The answer to any bytes: a message, an order to forward, or None for silence. Never raises."""
+        if len(query) < m.HEADER_SIZE or query[2] & 0x80:
+            return None  # too short to be answered, or an answer itself
+        flags = int.from_bytes(query[2:4], "big")
+        if flags & m.OPCODE:
+            return _bare(query, m.NOTIMP)
+        try:
+            asked = m.decode(query)
+        except WireError:
+            return _bare(query, m.FORMERR)
+        if len(asked.questions) != 1:
+            return _bare(query, m.FORMERR)
+        limit = MAX_TCP if tcp else max(m.PLAIN_UDP, asked.edns.size if asked.edns else 0)
+        if asked.edns and asked.edns.version:
+            return m.encode(_answer(asked, m.BADVERS, ()), limit)
+        question = asked.questions[0]
+        found = self.find(question.name.lower(), question.kind) if question.cls in (CLASS_IN, ANY_CLASS) else None
+        if found is None:
+            raw = question.name + question.kind.to_bytes(2, "big") + question.cls.to_bytes(2, "big")
+            return Forward(query, raw, limit)
+        return m.encode(_answer(asked, m.NOERROR, self._rotated(question, found)), limit)
+
+    def _rotated(self, question: Question, found: Found) -> Found:
+        """The data in this answer's order; remembers the answer in all its orders, if it is small."""
+        if question.cls != CLASS_IN:
+            return found
+        key = question.name.lower() + question.kind.to_bytes(2, "big") + question.cls.to_bytes(2, "big")
+        ready = self._ready.get(key)
+        if ready is None:
+            ready = self._ready[key] = _Ready(_bodies(question, found))
+        turn = ready.turn
+        ready.turn = (turn + 1) % max(1, len(found))
+        return found[turn:] + found[:turn]
+
+
+def failure(forward: Forward, rcode: int = m.SERVFAIL) -> bytes:
+    """What the client is told when nobody outside answered. RA is not set, as in Docker's answer."""
+    asked = m.decode(forward.query)
+    answer = _answer(asked, rcode, ())
+    return m.encode(Message(answer.id, answer.flags & ~m.RA, answer.questions, edns=answer.edns), forward.limit)
+
+
+def _answer(asked: Message, rcode: int, data: Found) -> Message:
+    question = asked.questions[0]
+    flags = m.QR | m.RA | asked.flags & (m.RD | m.CD) | rcode & m.RCODE
+    edns = Edns(EDNS_SIZE, rcode >> 4, 0, asked.edns.flags & m.DO) if asked.edns else None
+    return Message(asked.id, flags, (question,), tuple(Record(question.name, value, TTL) for value in data), edns=edns)
+
+
+def _bodies(question: Question, found: Found) -> list[bytes]:
+    """The answer in each of its orders, as `_Ready` keeps it; none when it is too long for a plain answer."""
+    head = m.HEADER_SIZE + len(question.name) + 4
+    bodies = []
+    for first in range(max(1, len(found))):
+        order = found[first:] + found[:first]
+        whole = m.encode(Message(0, 0, (question,), tuple(Record(question.name, value, TTL) for value in order)))
+        if len(whole) + m.OPT_SIZE > m.PLAIN_UDP:
+            return []
+        bodies.append(len(order).to_bytes(2, "big") + whole[head:])
+    return bodies
+
+
+def _bare(query: bytes, rcode: int) -> bytes:
+    """A header alone, for a query whose question cannot be repeated."""
+    flags = int.from_bytes(query[2:4], "big")
+    flags = m.QR | flags & (m.OPCODE | m.RD) | rcode
+    return query[:2] + flags.to_bytes(2, "big") + bytes(8)
+
+
+def question_of(message: bytes) -> bytes | None:
+    """The question's bytes of a message with exactly one question, name uncompressed; None if there is none."""
+    if len(message) < m.HEADER_SIZE or message[4:6] != b"\0\1":
+        return None
+    reader = Reader(message, m.HEADER_SIZE)
+    try:
+        return reader.name() + reader.take(4)
+    except WireError:
+        return None
