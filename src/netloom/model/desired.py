@@ -23,6 +23,7 @@ class Bridge(Struct, frozen=True):
     mtu: int
     alias: str
     ipv6: bool = False
+    up: bool = True  # False is only ever observed
 
     @property
     def key(self) -> Key:
@@ -47,6 +48,7 @@ class Veth(Struct, frozen=True):
     peer_mac: str
     hairpin: bool = False
     peer_ipv6: bool = False  # else IPv6 is off on the inner interface
+    up: bool = True  # the host's end; False is only ever observed
 
     @property
     def key(self) -> Key:

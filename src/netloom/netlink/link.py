@@ -1,0 +1,212 @@
+"""Links: requests that make, change and delete them, and what a dump says. Source: linux/if_link.h, linux/if.h.
+
+MACs are text (`02:42:ac:11:00:02`). Every request names the link by its index.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from netloom.netlink.message import (
+    CREATE,
+    DUMP,
+    EXCL,
+    Malformed,
+    Message,
+    attr,
+    attributes,
+    decode,
+    nest,
+    number,
+    text,
+    u8,
+    u32,
+)
+
+NEWLINK, DELLINK, GETLINK = 16, 17, 18
+AF_BRIDGE = 7  # in the notification of a port that leaves its bridge
+UP = 1  # IFF_UP
+
+_INFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
+
+_ADDRESS, _NAME, _MTU, _LINK, _MASTER = 1, 3, 4, 5, 10  # IFLA_…
+_LINKINFO, _ALIAS, _AF_SPEC, _GROUP, _NET_NS_FD = 18, 20, 26, 27, 28
+_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5  # IFLA_INFO_…
+_VETH_PEER = 1  # VETH_INFO_PEER
+_PORT_HAIRPIN = 4  # IFLA_BRPORT_MODE
+_INET6, _ADDR_GEN_MODE, _GEN_NONE = 10, 8, 1  # AF_INET6, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE
+
+
+class Link(NamedTuple):
+    """One link of a dump. `peer` is the index of a veth's other end, in that end's namespace."""
+
+    ifindex: int
+    name: str
+    kind: str
+    up: bool
+    mac: str
+    mtu: int
+    master: int
+    alias: str
+    peer: int
+    hairpin: bool
+    group: int
+
+
+def mac_bytes(mac: str) -> bytes:
+    """The six octets of a MAC. Raises ValueError."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    if len(octets) != 6:
+        raise ValueError(f"no MAC: {mac}")
+    return octets
+
+
+def mac_text(octets: bytes) -> str:
+    """A MAC as text."""
+    return octets.hex(":")
+
+
+def bridge(name: str, index: int, mac: str, mtu: int) -> Message:
+    """A bridge, down. Its MAC is set by hand, or it would change with its ports."""
+    return Message(
+        NEWLINK,
+        CREATE | EXCL,
+        _INFO.pack(0, 0, index, 0, 0)
+        + attr(_NAME, text(name))
+        + attr(_ADDRESS, mac_bytes(mac))
+        + attr(_MTU, u32(mtu))
+        + attr(_LINKINFO, attr(_INFO_KIND, b"bridge\0")),
+    )
+
+
+def veth(
+    name: str,
+    index: int,
+    mac: str,
+    mtu: int,
+    *,
+    master: int,
+    peer_name: str,
+    peer_index: int,
+    peer_mac: str,
+    peer_netns: int,
+) -> Message:
+    """A veth pair, both ends down: one here as a port of `master` (0: of none), its peer in the namespace of the fd.
+
+    Bring the peer up from inside: IFF_UP for it in this message gives ENOTCONN.
+    """
+    peer = (
+        _INFO.pack(0, 0, peer_index, 0, 0)
+        + attr(_NAME, text(peer_name))
+        + attr(_ADDRESS, mac_bytes(peer_mac))
+        + attr(_MTU, u32(mtu))
+        + attr(_NET_NS_FD, u32(peer_netns))
+    )
+    return Message(
+        NEWLINK,
+        CREATE | EXCL,
+        _INFO.pack(0, 0, index, 0, 0)
+        + attr(_NAME, text(name))
+        + attr(_ADDRESS, mac_bytes(mac))
+        + attr(_MTU, u32(mtu))
+        + (attr(_MASTER, u32(master)) if master else b"")
+        + attr(_LINKINFO, attr(_INFO_KIND, b"veth\0") + attr(_INFO_DATA, attr(_VETH_PEER, peer))),
+    )
+
+
+def up(index: int) -> Message:
+    """Set it up."""
+    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, UP, UP))
+
+
+def fence(index: int) -> Message:
+    """Take it from its bridge and set it down: no packet passes from now on. Cheap, unlike deleting."""
+    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, UP) + attr(_MASTER, u32(0)))
+
+
+def quiet(index: int) -> Message:
+    """No IPv6 address by itself (addr_gen_mode none), so no multicast chatter when it comes up.
+
+    A message of its own before `up`: in one with the flag the kernel brings the link up first.
+    """
+    spec = nest(_AF_SPEC, nest(_INET6, attr(_ADDR_GEN_MODE, u8(_GEN_NONE))))
+    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, 0) + spec)
+
+
+def port(index: int, *, hairpin: bool, silent: bool = False) -> Message:
+    """Settings of a bridge's port, which must be one already; `silent` is `quiet` in the same message."""
+    settings = nest(_INFO_SLAVE_DATA, attr(_PORT_HAIRPIN, u8(hairpin)))
+    body = _INFO.pack(0, 0, index, 0, 0) + nest(_LINKINFO, attr(_INFO_SLAVE_KIND, b"bridge\0"), settings)
+    if silent:
+        body += nest(_AF_SPEC, nest(_INET6, attr(_ADDR_GEN_MODE, u8(_GEN_NONE))))
+    return Message(NEWLINK, 0, body)
+
+
+def change(
+    index: int, *, mac: str = "", mtu: int = 0, master: int | None = None, alias: str | None = None, group: int = 0
+) -> Message:
+    """Change what is given. `master` 0 takes it from its bridge."""
+    body = _INFO.pack(0, 0, index, 0, 0)
+    if mac:
+        body += attr(_ADDRESS, mac_bytes(mac))
+    if mtu:
+        body += attr(_MTU, u32(mtu))
+    if master is not None:
+        body += attr(_MASTER, u32(master))
+    if alias is not None:
+        body += attr(_ALIAS, alias.encode())
+    if group:
+        body += attr(_GROUP, u32(group))
+    return Message(NEWLINK, 0, body)
+
+
+def delete(index: int) -> Message:
+    """Delete it. The call returns after a grace period of some 20 ms; the link is unlisted long before."""
+    return Message(DELLINK, 0, _INFO.pack(0, 0, index, 0, 0))
+
+
+def delete_group(group: int) -> Message:
+    """Delete all links of a group, in one grace period."""
+    return Message(DELLINK, 0, _INFO.pack(0, 0, 0, 0, 0) + attr(_GROUP, u32(group)))
+
+
+def get(*, index: int = 0, name: str = "") -> Message:
+    """Ask for one, by index or name."""
+    return Message(GETLINK, 0, _INFO.pack(0, 0, index, 0, 0) + (attr(_NAME, text(name)) if name else b""))
+
+
+def dump() -> Message:
+    """Ask for all."""
+    return Message(GETLINK, DUMP, _INFO.pack(0, 0, 0, 0, 0))
+
+
+def family_and_index(body: bytes) -> tuple[int, int]:
+    """The head of a link message: what a notification is about. Raises Malformed."""
+    if len(body) < _INFO.size:
+        raise Malformed("netlink: link message too short")
+    family, _, index, _, _ = _INFO.unpack_from(body)
+    return family, index
+
+
+def parse(body: bytes) -> Link:
+    """A link from a dump or a notification. Raises Malformed."""
+    if len(body) < _INFO.size:
+        raise Malformed("netlink: link message too short")
+    _, _, index, flags, _ = _INFO.unpack_from(body)
+    found = attributes(body, _INFO.size)
+    info = attributes(found.get(_LINKINFO, b""))
+    settings = attributes(info[_INFO_SLAVE_DATA]) if decode(info.get(_INFO_SLAVE_KIND, b"")) == "bridge" else {}
+    return Link(
+        ifindex=index,
+        name=decode(found.get(_NAME, b"")),
+        kind=decode(info.get(_INFO_KIND, b"")),
+        up=bool(flags & UP),
+        mac=mac_text(found.get(_ADDRESS, b"")),
+        mtu=number(found.get(_MTU)),
+        master=number(found.get(_MASTER)),
+        alias=decode(found.get(_ALIAS, b"")),
+        peer=number(found.get(_LINK)),
+        hairpin=bool(number(settings.get(_PORT_HAIRPIN))),
+        group=number(found.get(_GROUP)),
+    )

@@ -1,0 +1,132 @@
+"""Desired and observed become ordered steps.
+
+The order: everything that is added or replaced, as the driver lists it; then, for what goes, links first (a link's
+deletion begins with its fence: no packet passes from then on), then the elements that governed their traffic, then
+the rest. Adding before removing leaves no gap where one object takes another's place.
+
+What goes with its link is not deleted by itself: addresses, routes, neighbours and settings of an interface that is
+deleted. And inside a sandbox nothing is taken from an interface that stands: what is there beyond our own (a
+container that runs keepalived or a VPN) is the container's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from netloom.model.desired import Address, Bridge, Desired, Element, Key, Neighbour, Route, Step, Sysctl, Veth
+
+_Place = tuple[str, str]  # sandbox, interface
+
+
+def diff(desired: Iterable[Desired], observed: Iterable[Desired]) -> list[Step]:
+    """The steps from `observed` to `desired`; none when they agree.
+
+    Of observed veths only the host's half is compared: MAC and name inside are the container's to change.
+    """
+    wanted = {what.key: what for what in desired}
+    found = {what.key: what for what in observed if not _inner_half(what)}
+    replaced = [
+        old
+        for key, old in found.items()
+        if isinstance(old, (Bridge, Veth)) and (new := wanted.get(key)) is not None and _another(new, old)
+    ]
+    lost = _places(replaced)
+    if lost:
+        found = {key: old for key, old in found.items() if old in replaced or not _on(old, lost)}
+    steps = [Step("del", old) for old in replaced]
+    for key, new in wanted.items():
+        old = found.get(key)
+        if old is None or old in replaced:
+            steps.append(Step("add", new))
+        elif not _same(new, old):
+            steps.append(Step("set", new))
+    return steps + _deletions(found, wanted)
+
+
+def absent(desired: Iterable[Desired]) -> list[Step]:
+    """The steps that take these objects away."""
+    return diff((), desired)
+
+
+def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[Step]:
+    going = [old for key, old in found.items() if key not in wanted]
+    gone = _places(old for old in going if isinstance(old, (Bridge, Veth)))
+    rest = [old for old in going if not _on(old, gone) and not _containers_own(old)]
+    return [Step("del", old) for old in sorted(reversed(rest), key=_rank)]
+
+
+def _rank(what: Desired) -> int:
+    match what:
+        case Veth():
+            return 0
+        case Bridge():
+            return 1
+        case Element():
+            return 2
+        case _:
+            return 3
+
+
+def _places(links: Iterable[Desired]) -> set[_Place]:
+    """The interfaces that go with these links, host's and inner ones."""
+    places: set[_Place] = set()
+    for link in links:
+        if isinstance(link, (Bridge, Veth)):
+            places.add(("", link.name))
+        if isinstance(link, Veth) and link.sandbox:
+            places.add((link.sandbox, link.peer_name))
+    return places
+
+
+def _on(what: Desired, places: set[_Place]) -> bool:
+    """Does it belong to one of these interfaces?"""
+    match what:
+        case Address() | Route():
+            return (what.sandbox, what.link) in places
+        case Neighbour():
+            return ("", what.link) in places
+        case Sysctl():
+            # net/ipv4/conf/NAME/forwarding; neigh and mpls settings have the same shape
+            parts = what.path.split("/")
+            return len(parts) == 5 and (what.sandbox, parts[3]) in places
+        case _:
+            return False
+
+
+def _containers_own(what: Desired) -> bool:
+    return isinstance(what, (Address, Route, Sysctl)) and bool(what.sandbox)
+
+
+def _inner_half(what: Desired) -> bool:
+    """A veth as seen from inside its sandbox, where the host's name is not known."""
+    return isinstance(what, Veth) and not what.name
+
+
+def _another(new: Desired, old: Desired) -> bool:
+    """A link of the same name that cannot be changed into the wanted one."""
+    match new, old:
+        case Bridge(), Bridge():
+            return new.index != old.index
+        case Veth(), Veth():
+            known = bool(old.sandbox)  # both halves, as a driver tells
+            inner = (new.sandbox, new.peer_index, new.peer_name, new.peer_mac)
+            return new.index != old.index or (
+                known and inner != (old.sandbox, old.peer_index, old.peer_name, old.peer_mac)
+            )
+        case _:
+            return type(new) is not type(old)
+
+
+def _same(new: Desired, old: Desired) -> bool:
+    if isinstance(new, Veth) and isinstance(old, Veth) and not old.sandbox:
+        old = msgspec.structs.replace(
+            old,
+            sandbox=new.sandbox,
+            peer_name=new.peer_name,
+            peer_index=new.peer_index,
+            peer_mac=new.peer_mac,
+            peer_ipv6=new.peer_ipv6,
+        )
+    return new == old
