@@ -1,0 +1,205 @@
+"""The engines that stand side by side: ours on a stage of its own, Docker where it can be had."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.client import Client
+from demo.stage import Stage
+from netloom.testing.hosts import Host
+
+SLEEP = ["sleep", "100000"]
+PREFIX = "nlbench"
+DOCKER_IMAGE = f"{PREFIX}:1"
+
+
+class Engine:
+    """One engine behind its socket. What it makes has PREFIX in its name, and `wipe` removes just that."""
+
+    def __init__(self, name: str, path: str, image: str) -> None:
+        self.name = name
+        self.path = path
+        self.image = image
+        self.client = Client(path)
+
+    def network(self, name: str, **options: Any) -> str:
+        made: dict[str, str] = self.client.call("POST", "/networks/create", {"Name": f"{PREFIX}-{name}", **options})
+        return made["Id"]
+
+    def container(self, network: str, *, start: bool = True, ports: int = 0) -> str:
+        """A sleeping container; the first of its published ports is the host's 20000."""
+        exposed = {f"{1000 + port}/tcp": [{"HostPort": str(20000 + port)}] for port in range(ports)}
+        body = {
+            "Image": self.image,
+            "Cmd": SLEEP,
+            "Labels": {PREFIX: ""},
+            "ExposedPorts": {port: {} for port in exposed},
+            "HostConfig": {"NetworkMode": network, "PortBindings": exposed},
+        }
+        made: dict[str, str] = self.client.call("POST", "/containers/create", body)
+        if start:
+            self.client.call("POST", f"/containers/{made['Id']}/start")
+        return made["Id"]
+
+    def remove(self, container: str) -> float:
+        return self.client.timed("DELETE", f"/containers/{container}?force=1&v=1")
+
+    def wipe(self) -> None:
+        mine = f'{{"label":["{PREFIX}"]}}'
+        for container in self.client.call("GET", f"/containers/json?all=1&filters={mine}"):
+            self.remove(container["Id"])
+        for network in self.client.call("GET", "/networks"):
+            if network["Name"].startswith(f"{PREFIX}-"):
+                self.client.call("DELETE", f"/networks/{network['Id']}")
+
+    def memory(self) -> float:
+        """MiB of resident memory of the daemon and what it runs beside it, without the containers' own processes."""
+        return sum(_resident(pid) for pid in self.processes()) / 1024
+
+    def processes(self) -> list[int]:
+        """The daemon (who listens on the socket) and its helpers: containerd, our data plane."""
+        daemon = _listener(self.path)
+        return [daemon, *(pid for pid in _descendants(daemon) if _name(pid) in ("containerd", "docker-proxy"))]
+
+
+class Ours(Engine):
+    """netloom on its stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__("netloom", str(stage.socket), "host")
+        self.folder = os.fsencode(stage.folder)
+
+    def processes(self) -> list[int]:
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = entry.read_bytes().split(b"\0")
+            except OSError:
+                continue  # it has just ended
+            pid = int(entry.parent.name)
+            if any(self.folder in word for word in words) and _name(pid) not in ("conmon", "crun"):
+                found.append(pid)
+        return found
+
+
+@contextmanager
+def netloom() -> Iterator[Engine]:
+    """Ours, with its daemon started for this."""
+    with Stage() as stage:
+        engine = Ours(stage)
+        try:
+            yield engine
+        finally:
+            engine.wipe()
+            engine.client.close()
+
+
+@contextmanager
+def docker() -> Iterator[Engine | None]:
+    """Docker: the one at $NETLOOM_BENCH_DOCKER (unix:///…), else a dockerd on PATH, started for this; else None."""
+    with ExitStack() as stack:
+        address = os.environ.get("NETLOOM_BENCH_DOCKER", "")
+        if address:
+            path = address.removeprefix("unix://")
+        elif shutil.which("dockerd") and shutil.which("containerd"):
+            path = stack.enter_context(_dockerd())
+        else:
+            yield None
+            return
+        engine = Engine("docker", path, DOCKER_IMAGE)
+        stack.callback(engine.client.close)
+        engine.client.call("POST", f"/images/create?fromSrc=-&repo={PREFIX}&tag=1", raw=_image("sleep"))
+        stack.callback(engine.client.call, "DELETE", f"/images/{DOCKER_IMAGE}?force=1")
+        engine.wipe()
+        stack.callback(engine.wipe)
+        yield engine
+
+
+@contextmanager
+def _dockerd() -> Iterator[str]:
+    """A dockerd on a host of its own; the path of its socket."""
+    folder = Path(tempfile.mkdtemp(prefix="netloom-bench-docker-"))
+    path = folder / "docker.sock"
+    with Host(uplink=True) as host, (folder / "log").open("wb") as log:
+        words = ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
+        daemon = host.popen(
+            *("unshare", "--mount", "--propagation", "slave", "dockerd", "-H", f"unix://{path}", *words),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        deadline = time.monotonic() + 30
+        while not path.exists():
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"dockerd did not come up:\n{(folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.1)
+        try:
+            yield str(path)
+        finally:
+            daemon.terminate()
+            daemon.wait(60)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _image(program: str) -> bytes:
+    """A tar of one program of this machine and the libraries it needs: an image without a registry."""
+    found = shutil.which(program)
+    assert found, f"{program} is not on PATH"
+    linked = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
+    files = {f"usr/bin/{program}": found} | {path.lstrip("/"): path for path in re.findall(r"(/\S+) \(0x", linked)}
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for inside, outside in files.items():
+            archive.add(os.path.realpath(outside), inside)
+        link = tarfile.TarInfo("bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "usr/bin"
+        archive.addfile(link)
+    return content.getvalue()
+
+
+def _listener(path: str) -> int:
+    """The process at the other end of a unix socket (unix(7), SO_PEERCRED)."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(path)
+        credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, _, _ = struct.unpack("3i", credentials)
+    return int(pid)
+
+
+def _status(pid: int) -> dict[str, str]:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def _name(pid: int) -> str:
+    return _status(pid).get("Name", "")
+
+
+def _resident(pid: int) -> int:
+    """KiB."""
+    return int(_status(pid).get("VmRSS", "0 kB").split()[0])
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    children = [
+        int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _status(int(entry.name)).get("PPid") == str(pid)
+    ]
+    for child in children:
+        yield child
+        yield from _descendants(child)

@@ -1,0 +1,140 @@
+"""The closing table: ours, Docker's, the ratio, and the figure that was to be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from bench.figures import Figures
+from demo.table import table
+
+MANY, FEW = 500, 5  # endpoints on the network, of the last scenario
+
+
+class Row(Struct, frozen=True):
+    """One line. A ratio is None where one of its parts was not measured."""
+
+    what: str
+    ours: str
+    other: str
+    ratio: float | None
+    target: str
+    reached: bool | None
+
+
+def _time(figures: Figures, engine: str, what: str) -> str:
+    median, p95 = figures.median(engine, what), figures.p95(engine, what)
+    return "–" if median is None or p95 is None else f"{median:.2f} ms ({p95:.2f})"
+
+
+def _plain(value: float | None, unit: str) -> str:
+    return "–" if value is None else f"{value:.1f} {unit}"
+
+
+def _divide(upper: float | None, lower: float | None) -> float | None:
+    return None if upper is None or lower is None or lower == 0 else upper / lower
+
+
+def _at_least(ratio: float | None, bound: float) -> bool | None:
+    return None if ratio is None else ratio >= bound
+
+
+def _at_most(ratio: float | None, bound: float) -> bool | None:
+    return None if ratio is None else ratio <= bound
+
+
+def _faster(figures: Figures, what: str, bound: float) -> Row:
+    ratio = _divide(figures.median("docker", what), figures.median("netloom", what))
+    ours, other = _time(figures, "netloom", what), _time(figures, "docker", what)
+    return Row(what, ours, other, ratio, f"Docker ≥ {bound:g} ×", _at_least(ratio, bound))
+
+
+def _bound(figures: Figures) -> Row:
+    ratio = _divide(figures.median("netloom", "connect"), figures.median("kernel", "connect"))
+    ours, other = _time(figures, "netloom", "connect"), f"kernel {_time(figures, 'kernel', 'connect')}"
+    return Row("connect, beside the kernel's own", ours, other, ratio, "≤ 4 × the kernel", _at_most(ratio, 4))
+
+
+def _crowd(figures: Figures) -> Row:
+    what = "operations a second, 8 clients"
+    ours, docker = figures.median("netloom", what), figures.median("docker", what)
+    ratio = _divide(ours, docker)
+    return Row(what, _plain(ours, "/s"), _plain(docker, "/s"), ratio, "≥ 15 × Docker", _at_least(ratio, 15))
+
+
+def _ping(figures: Figures) -> Row:
+    what = "ping under load"
+    p95 = figures.p95("netloom", what)
+    ours, other = _time(figures, "netloom", what), _time(figures, "docker", what)
+    return Row("_ping meanwhile", ours, other, None, "95th < 2 ms", None if p95 is None else p95 < 2)
+
+
+def _share(figures: Figures) -> Row:
+    def share(engine: str) -> float | None:
+        bridge, none = figures.median(engine, "start on a bridge"), figures.median(engine, "start on none")
+        return None if bridge is None or none is None else bridge - none
+
+    ours, docker = share("netloom"), share("docker")
+    ratio = _divide(ours, docker)
+    what = "networking share of a start"
+    return Row(what, _plain(ours, "ms"), _plain(docker, "ms"), ratio, "≤ 0.1 × Docker", _at_most(ratio, 0.1))
+
+
+def _memory(figures: Figures, what: str) -> Row:
+    ours, docker = figures.median("netloom", what), figures.median("docker", what)
+    ratio = _divide(ours, docker)
+    return Row(what, _plain(ours, "MiB"), _plain(docker, "MiB"), ratio, "≤ 0.5 × Docker", _at_most(ratio, 0.5))
+
+
+def _ports(figures: Figures) -> Row:
+    def growth(engine: str) -> float | None:
+        many, one = (figures.median(engine, f"start with {count} published ports") for count in (100, 1))
+        return _divide(many, one)
+
+    ours, docker = growth("netloom"), growth("docker")
+    shown = ["–" if value is None else f"{value:.2f} ×" for value in (ours, docker)]
+    return Row("start with 100 ports / with 1", shown[0], shown[1], ours, "≤ 1.2 ×", _at_most(ours, 1.2))
+
+
+def _growth(figures: Figures) -> Row:
+    def growth(engine: str) -> float | None:
+        many, few = (figures.median(engine, f"connect as number {size}") for size in (MANY, FEW))
+        return _divide(many, few)
+
+    ours, kernel = growth("netloom"), growth("kernel")
+    shown = ["–" if value is None else f"{value:.2f} ×" for value in (ours, kernel)]
+    ratio = _divide(ours, kernel)
+    what = f"growth of connect, number {MANY} / {FEW}"
+    return Row(what, shown[0], f"kernel {shown[1]}", ratio, "≤ 1.2 × the kernel's", _at_most(ratio, 1.2))
+
+
+ROWS: tuple[Callable[[Figures], Row], ...] = (
+    lambda figures: _faster(figures, "connect", 5),
+    _bound,
+    lambda figures: _faster(figures, "disconnect", 25),
+    _crowd,
+    _ping,
+    lambda figures: _faster(figures, "network create", 12),
+    lambda figures: _faster(figures, "network rm", 50),
+    lambda figures: _faster(figures, "start on none", 1),
+    lambda figures: _faster(figures, "start on a bridge", 1),
+    _share,
+    lambda figures: _memory(figures, "memory idle"),
+    lambda figures: _memory(figures, "memory with 100 endpoints"),
+    lambda figures: _faster(figures, "start with 1 published ports", 1),
+    lambda figures: _faster(figures, "start with 100 published ports", 1),
+    _ports,
+    _growth,
+)
+
+
+def report(figures: Figures) -> str:
+    """The table; times are medians, the 95th percentile in brackets."""
+    rows = [("what", "netloom", "beside", "ratio", "to reach", "reached")]
+    for make in ROWS:
+        row = make(figures)
+        ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
+        verdict = {True: "yes", False: "NO", None: "not measured"}[row.reached]
+        rows.append((row.what, row.ours, row.other, ratio, row.target, verdict))
+    return table(rows)
