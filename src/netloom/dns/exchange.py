@@ -31,7 +31,7 @@ class Ask(Struct, frozen=True):
 
 
 class Wake(Struct, frozen=True):
-    """Call `woken` in so many seconds."""
+    """Call `woken` in so many seconds. (`expired` comes DEADLINE seconds after `start`, unasked.)"""
 
     seconds: float
 
@@ -71,10 +71,10 @@ class Exchange:
         """Ask the first server."""
         if not self._plan:
             return self._give_up()
-        return (*self._next(), Wake(DEADLINE))
+        return self._next()
 
     def woken(self) -> Sequence[Command]:
-        """A `Wake` has come to its end: the one for patience; the deadline is `expired`."""
+        """A `Wake` has come to its end: ask the next server too."""
         return () if self._done or not self._plan else self._next()
 
     def expired(self) -> Sequence[Command]:

@@ -39,12 +39,19 @@ class Resolver(Struct, frozen=True):
 
 
 class HeldPort(Struct, frozen=True):
-    """A published port that is held by a bound, silent socket in the host's namespace. `owner`: endpoint id."""
+    """A published port that is held by a bound, silent socket in the host's namespace. `owner`: endpoint id.
+
+    `target` and `target_port` (the container's) only complete the sentence of a refusal. A port with a `sandbox` is
+    released by itself when that sandbox ends.
+    """
 
     owner: str
     proto: str
     ip: str
     port: int
+    target: str = ""
+    target_port: int = 0
+    sandbox: str = ""
 
 
 class Relay(Struct, frozen=True):
@@ -56,6 +63,7 @@ class Relay(Struct, frozen=True):
     port: int
     target: str
     target_port: int
+    sandbox: str = ""  # released by itself when that sandbox ends
 
 
 class DataPlaneState(Struct, frozen=True):
@@ -65,3 +73,4 @@ class DataPlaneState(Struct, frozen=True):
     entries: tuple[NameEntry, ...] = ()
     held: tuple[HeldPort, ...] = ()
     relays: tuple[Relay, ...] = ()
+    relay_port: int = 0  # TCP port to which relayed connections are redirected; 0: the host has no IPv6

@@ -1,0 +1,134 @@
+"""What a daemon and the data plane say to each other, in MessagePack, each message an array that begins with its tag.
+
+The data plane greets with `Welcome`; the daemon answers with `Hello` and then sends requests, as many at a time as it
+likes. Each is answered once, under its number, in any order. VERSION changes when an old partner would misunderstand.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
+
+VERSION = 1
+
+
+class _Message(Struct, frozen=True, array_like=True, tag=True):
+    """Common to all."""
+
+
+class Welcome(_Message, frozen=True, array_like=True, tag=True):
+    """`incarnation` is random, and stays the same through a hand-over: the state is the one that a daemon knows."""
+
+    version: int
+    pid: int
+    incarnation: str
+
+
+class Hello(_Message, frozen=True, array_like=True, tag=True):
+    """`role`: `daemon`, of which there is one at a time, or `successor`, which takes everything over."""
+
+    version: int
+    role: str
+
+
+class OpenSandbox(_Message, frozen=True, array_like=True, tag=True):
+    """Comes with one descriptor: the network namespace."""
+
+    seq: int
+    sandbox: str
+    pid: int
+    resolver: Resolver
+
+
+class BindSandbox(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    sandbox: str
+    pid: int
+
+
+class SetResolver(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    sandbox: str
+    resolver: Resolver
+
+
+class CloseSandbox(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    sandbox: str
+
+
+class PutNames(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    entry: NameEntry
+
+
+class DropNames(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    endpoint: str
+
+
+class Hold(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    ports: tuple[HeldPort, ...]
+
+
+class RelayPorts(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    relays: tuple[Relay, ...]
+
+
+class Release(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    owner: str
+
+
+class GetState(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+
+
+class Stop(_Message, frozen=True, array_like=True, tag=True):
+    """Close everything and end: the daemon is being uninstalled, or a test is over."""
+
+    seq: int
+
+
+class Done(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+
+
+class Refused(_Message, frozen=True, array_like=True, tag=True):
+    """`kind` is the name of a class of model.errors."""
+
+    seq: int
+    kind: str
+    sentence: str
+    remedy: str
+
+
+class StateIs(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    state: DataPlaneState
+
+
+Request: TypeAlias = (
+    OpenSandbox
+    | BindSandbox
+    | SetResolver
+    | CloseSandbox
+    | PutNames
+    | DropNames
+    | Hold
+    | RelayPorts
+    | Release
+    | GetState
+    | Stop
+)
+Reply: TypeAlias = Done | Refused | StateIs
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_plane = msgspec.msgpack.Decoder(Hello | Request).decode
+decode_to_daemon = msgspec.msgpack.Decoder(Welcome | Reply).decode

@@ -1,0 +1,192 @@
+"""127.0.0.11 of one sandbox: its two sockets, served from the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from collections.abc import Callable
+
+from netloom.dataplane.forwarding import Forwarder
+from netloom.dns.responder import Forward, Responder
+
+_DRAIN = 64  # queries answered before the loop looks at other sockets
+_QUERY = 4096  # bytes; a longer one is cut and so malformed
+MAX_CONNECTIONS = 64  # of one sandbox; further ones wait in the backlog
+_IDLE = 10.0  # seconds after which a silent connection is closed
+_MAX_UNSENT = 256 << 10  # bytes of answers that a client does not fetch
+_FULL_PAUSE = 1.0  # seconds without accepting when descriptors have run out
+
+
+class ResolverSockets:
+    """Owns both sockets. `responder` may be replaced at any time; the next query sees the new one."""
+
+    def __init__(self, udp: socket.socket, tcp: socket.socket, responder: Responder, forwarder: Forwarder) -> None:
+        self.udp = udp
+        self.tcp = tcp
+        self.responder = responder
+        self.forwarder = forwarder
+        self._loop = asyncio.get_running_loop()
+        self._connections: set[_Connection] = set()
+        self._accepting = False
+        self._loop.add_reader(udp, self._datagrams)
+        self._accept_more()
+
+    def close(self) -> None:
+        """Close the sockets and every connection; the namespace is not held any longer."""
+        self.forwarder.close()
+        self._loop.remove_reader(self.udp)
+        self._stop_accepting()
+        for connection in list(self._connections):
+            connection.close()
+        self.udp.close()
+        self.tcp.close()
+
+    def forget(self, connection: _Connection) -> None:
+        """A connection has ended."""
+        self._connections.discard(connection)
+        self._accept_more()
+
+    def _datagrams(self) -> None:
+        quick, receive, send = self.responder.quick, self.udp.recvfrom, self.udp.sendto
+        for _ in range(_DRAIN):
+            try:
+                query, client = receive(_QUERY)
+            except OSError:
+                return
+            answer = quick(query)
+            if answer is None:
+                reply = self.responder.respond(query)
+                if isinstance(reply, Forward):
+                    self.forwarder.forward(reply, tcp=False, answer=self._sender(client))
+                    continue
+                if reply is None:
+                    continue
+                answer = reply
+            try:
+                send(answer, client)
+            except OSError:
+                continue  # the container's own firewall refuses it, or the client has gone
+
+    def _sender(self, client: tuple[str, int]) -> Callable[[bytes], None]:
+        def send(answer: bytes) -> None:
+            try:
+                self.udp.sendto(answer, client)
+            except OSError:
+                return  # as above
+
+        return send
+
+    def _accept_more(self) -> None:
+        if not self._accepting and self.tcp.fileno() >= 0 and len(self._connections) < MAX_CONNECTIONS:
+            self._accepting = True
+            self._loop.add_reader(self.tcp, self._accept)
+
+    def _stop_accepting(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            self._loop.remove_reader(self.tcp)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self.tcp.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self._stop_accepting()
+                self._loop.call_later(_FULL_PAUSE, self._accept_more)
+            return
+        self._connections.add(_Connection(self, sock))
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._stop_accepting()
+
+
+class _Connection:
+    """One client over TCP: messages with their length before them, answered as they are ready (RFC 7766, 6.2.1.1)."""
+
+    def __init__(self, owner: ResolverSockets, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._owner = owner
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._in = bytearray()
+        self._out = bytearray()
+        self._waiting = 0  # answers from outside
+        self._half_closed = False
+        self._timer = self._loop.call_later(_IDLE, self.close)
+        self._loop.add_reader(sock, self._readable)
+
+    def close(self) -> None:
+        """Drop the connection. Twice is once."""
+        if self._sock.fileno() < 0:
+            return
+        self._timer.cancel()
+        self._loop.remove_reader(self._sock)
+        self._loop.remove_writer(self._sock)
+        self._sock.close()
+        self._owner.forget(self)
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if not data:
+            self._half_closed = True
+            self._loop.remove_reader(self._sock)
+            self._end_if_done()
+            return
+        self._timer.cancel()
+        self._timer = self._loop.call_later(_IDLE, self.close)
+        self._in += data
+        while len(self._in) >= 2:
+            size = int.from_bytes(self._in[:2], "big")
+            if len(self._in) < 2 + size:
+                break
+            query = bytes(self._in[2 : 2 + size])
+            del self._in[: 2 + size]
+            self._query(query)
+
+    def _query(self, query: bytes) -> None:
+        responder = self._owner.responder
+        reply = responder.quick(query) or responder.respond(query, tcp=True)
+        if isinstance(reply, Forward):
+            self._waiting += 1
+            self._owner.forwarder.forward(reply, tcp=True, answer=self._late)
+        elif reply is not None:
+            self._send(reply)
+
+    def _late(self, answer: bytes) -> None:
+        self._waiting -= 1
+        self._send(answer)
+        self._end_if_done()
+
+    def _send(self, answer: bytes) -> None:
+        if self._sock.fileno() < 0:
+            return
+        self._out += struct.pack("!H", len(answer)) + answer
+        if len(self._out) > _MAX_UNSENT:
+            self.close()
+        else:
+            self._writable()
+
+    def _writable(self) -> None:
+        try:
+            del self._out[: self._sock.send(self._out, socket.MSG_NOSIGNAL)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.close()
+            return
+        if self._out:
+            self._loop.add_writer(self._sock, self._writable)
+        else:
+            self._loop.remove_writer(self._sock)
+            self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._half_closed and not self._waiting and not self._out:
+            self.close()
