@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
-
-from msgspec import Struct
+from typing import Protocol
 
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, Step
+from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
+
+__all__ = ["Exit", "Launch", "Launched", "Survivor"]  # shared with the runtime, which stands below the engine
 
 
 class Namespace(Protocol):
@@ -121,41 +122,6 @@ class DataPlane(Protocol):
     async def state(self) -> DataPlaneState:
         """What it holds now."""
         ...
-
-
-class Launch(Struct, kw_only=True):
-    """All that the runtime needs to create a container's processes. Paths are the host's."""
-
-    id: str
-    spec: dict[str, Any]  # the OCI runtime spec, its root and network namespace path left to the runtime
-    netns: int  # fd, or -1 for the host's own namespace
-    lower: tuple[str, ...]  # read-only layers of the root, uppermost first
-    tty: bool
-    stdin: bool
-
-
-class Launched(Struct, frozen=True):
-    """Processes of a created container: its init waits for `start`."""
-
-    pid: int
-    conmon_pid: int
-
-
-class Exit(Struct, frozen=True):
-    """How a process ended. `code` is 0–255; -1 when nobody knows (conmon was killed)."""
-
-    code: int
-    time_nano: int
-    oom_killed: bool = False
-
-
-class Survivor(Struct, frozen=True):
-    """What a new daemon finds of a container that an earlier one started."""
-
-    id: str
-    pid: int  # 0 when its init has ended
-    conmon_pid: int
-    exit: Exit | None
 
 
 class Runtime(Protocol):

@@ -24,6 +24,7 @@ class NetloomError(Exception):
     """Base of all failures that a user is told about."""
 
     retry = False
+    exit_code = 128  # what a container shows whose start failed so
 
     def __init__(self, sentence: str, *, remedy: str = "") -> None:
         self.sentence = sentence

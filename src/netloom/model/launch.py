@@ -1,0 +1,47 @@
+"""What the engine and the runtime tell each other of a container's processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class Launch(Struct, kw_only=True):
+    """All that the runtime needs to create a container's processes. Paths are the host's.
+
+    `stdin_once`: the first client that leaves closes stdin, and a half-close reaches the program (`docker run -i`);
+    otherwise stdin stays open for the next client.
+    """
+
+    id: str
+    spec: dict[str, Any]  # the OCI runtime spec, its root, network namespace and user's numbers left to the runtime
+    netns: int  # fd, or -1 for the host's own namespace
+    lower: tuple[str, ...]  # read-only layers of the root, uppermost first
+    tty: bool
+    stdin: bool
+    stdin_once: bool = True
+
+
+class Launched(Struct, frozen=True):
+    """Processes of a created container: its init waits for `start`."""
+
+    pid: int
+    conmon_pid: int
+
+
+class Exit(Struct, frozen=True):
+    """How a process ended. `code` is 0–255; -1 when nobody knows (conmon was killed)."""
+
+    code: int
+    time_nano: int
+    oom_killed: bool = False
+
+
+class Survivor(Struct, frozen=True):
+    """What a new daemon finds of a container that an earlier one started."""
+
+    id: str
+    pid: int  # 0 when its init has ended
+    conmon_pid: int
+    exit: Exit | None
