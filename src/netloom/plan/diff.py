@@ -54,7 +54,8 @@ def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[St
     going = [old for key, old in found.items() if key not in wanted]
     gone = _places(old for old in going if isinstance(old, (Bridge, Veth)))
     rest = [old for old in going if not _on(old, gone) and not _containers_own(old)]
-    return [Step("del", old) for old in sorted(reversed(rest), key=_rank)]
+    rest.reverse()
+    return [Step("del", old) for old in sorted(rest, key=_rank)]
 
 
 def _rank(what: Desired) -> int:

@@ -1,0 +1,293 @@
+"""Run steps, batched by where they take effect: nftables, the host's rtnetlink, its settings, each sandbox."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Protocol
+
+from netloom.kernel import elements, sysctl, translate
+from netloom.kernel.namespace import entered
+from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
+from netloom.model.desired import Address, Bridge, Element, Key, Neighbour, Route, Step, Sysctl, Veth
+from netloom.model.errors import Exhausted, KernelError
+from netloom.netlink import link, route
+from netloom.netlink.message import Message, Verdict
+from netloom.plan.steps import subject
+
+_EXFULL = 54
+_MOST_PORTS = 1023  # BR_MAX_PORTS less one
+
+
+class Openable(Protocol):
+    """A namespace that may be entered; raises ProcessLookupError when it has gone."""
+
+    def open(self) -> int:
+        """A new fd that the caller closes."""
+        ...
+
+
+class Applier:
+    """Persistent sockets in the host's namespace, in which it is made; then used from one thread."""
+
+    def __init__(self, home: int) -> None:
+        """`home` is an fd of the host's namespace; the caller keeps it open."""
+        self._home = home
+        self.route = NetlinkSocket(ROUTE)
+        self.nft = NetlinkSocket(NETFILTER)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self.route.close()
+        self.nft.close()
+
+    def apply(self, steps: Sequence[Step], sandboxes: Mapping[str, Openable]) -> None:
+        """Run the steps. Already there and already gone are success.
+
+        Steps of one target keep their order; of a run of additions the elements come first, so that no packet
+        meets a link without its rules, of a run of deletions the links (which are fenced, not deleted: `Links`
+        does that; only where the same link is added again is it deleted here, which takes some 20 ms).
+        Raises KernelError for the first that failed: what went before it stands, and some of what comes after it
+        in the list may.
+        """
+        run = _Run(self, steps, sandboxes)
+        try:
+            for going, part in groupby(steps, key=lambda step: step.verb == "del"):
+                if going:
+                    run.delete(list(part))
+                else:
+                    run.add(list(part))
+        finally:
+            run.close()
+
+    @property
+    def home(self) -> int:
+        """The host's namespace."""
+        return self._home
+
+
+class _Run:
+    """One call of `apply`: the namespaces that it opened."""
+
+    def __init__(self, applier: Applier, steps: Sequence[Step], sandboxes: Mapping[str, Openable]) -> None:
+        self._route = applier.route
+        self._nft = applier.nft
+        self._home = applier.home
+        self._sandboxes = sandboxes
+        self._fds: dict[str, int] = {}
+        self._comes_back: set[Key] = {
+            s.what.key for s in steps if s.verb == "add" and isinstance(s.what, (Bridge, Veth))
+        }
+
+    def close(self) -> None:
+        for fd in self._fds.values():
+            os.close(fd)
+
+    def add(self, steps: list[Step]) -> None:
+        """A run of additions and replacements."""
+        governed = [s for s in steps if isinstance(s.what, Element)]
+        if governed:
+            elements.apply(self._nft, governed)
+        self._make_links(steps)
+        self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
+        for step in steps:
+            match step.what:
+                case Sysctl(sandbox=""):
+                    _write(step, step.what.path, step.what.value)
+                case Bridge(name=name, ipv6=ipv6):
+                    _write_ipv6(step, name, ipv6)
+        self._enter_each(steps)
+
+    def delete(self, steps: list[Step]) -> None:
+        """A run of deletions."""
+        self._send_all(self._route, [(s, m) for s in steps for m in self._host_deletions(s)])
+        governing = [s for s in steps if isinstance(s.what, Element)]
+        if governing:
+            elements.apply(self._nft, governing)
+        for step in steps:
+            if isinstance(step.what, Sysctl) and not step.what.sandbox:
+                _restore(step, step.what)
+        self._enter_each(steps)
+
+    def _make_links(self, steps: list[Step]) -> None:
+        """Links come in a send of their own: what follows names them by index, and must not meet another's link."""
+        making = [(s, s.what) for s in steps if s.verb == "add" and isinstance(s.what, (Bridge, Veth))]
+        if not making:
+            return
+        failures = self._route.request([translate.create(w, self._peer_netns(s, w)) for s, w in making])
+        for place, failure in sorted(failures.items()):
+            step, what = making[place]
+            self._check_there(step, what, failure)
+            self._send_all(self._route, [(step, m) for m in translate.correct(what)])
+
+    def _check_there(self, step: Step, what: Bridge | Veth, failure: Verdict) -> None:
+        """Return when the link is there already; else say in whose way it is."""
+        if failure.errno != errno.EEXIST:
+            raise _refusal(step, failure)
+        body = self._route.get(link.get(name=what.name))
+        there = link.parse(body) if body is not None else None
+        if there is not None and (there.ifindex, there.kind) == (
+            what.index,
+            "bridge" if isinstance(what, Bridge) else "veth",
+        ):
+            return
+        if there is not None:
+            detail = f"a {there.kind or 'link'} of that name is there with index {there.ifindex}"
+            raise KernelError(errno.EEXIST, subject(step), detail=detail)
+        body = self._route.get(link.get(index=what.index))
+        if body is not None:
+            detail = f"interface index {what.index} is taken by {link.parse(body).name}"
+            raise KernelError(errno.EBUSY, subject(step), detail=detail)
+        raise _refusal(step, failure)
+
+    def _host_deletions(self, step: Step) -> list[Message]:
+        match step.what:
+            case Bridge() | Veth():
+                return [(link.delete if step.what.key in self._comes_back else link.fence)(step.what.index)]
+            case Neighbour() | Address(sandbox="") | Route(sandbox=""):
+                return [translate.delete(step.what)]
+            case _:
+                return []
+
+    def _send_all(self, socket: NetlinkSocket, work: list[tuple[Step, Message]]) -> None:
+        """Send, forgive what is so already, raise for the first that is not."""
+        if not work:
+            return
+        failures = socket.request([message for _, message in work])
+        for place, failure in sorted(failures.items()):
+            step, _ = work[place]
+            if step.verb == "del" and translate.is_gone(step.what, failure.errno):
+                continue
+            if failure.errno == errno.EEXIST and isinstance(step.what, Address):
+                continue
+            if failure.errno == errno.EEXIST and isinstance(step.what, Route) and self._has_route(socket, step.what):
+                continue
+            raise _refusal(step, failure)
+
+    def _has_route(self, socket: NetlinkSocket, wanted: Route) -> bool:
+        found = (route.parse(body) for body in socket.dump(route.dump()))
+        return any(
+            r is not None
+            and r.table == route.MAIN
+            and (r.destination, r.via, r.ifindex) == (wanted.destination, wanted.via, wanted.index)
+            for r in found
+        )
+
+    def _enter_each(self, steps: list[Step]) -> None:
+        for sandbox in dict.fromkeys(_sandbox(s) for s in steps if _sandbox(s)):
+            self._enter(sandbox, [s for s in steps if _sandbox(s) == sandbox])
+
+    def _enter(self, sandbox: str, steps: list[Step]) -> None:
+        """Go in once, for the socket and the settings; the messages are sent from outside."""
+        work = [(s, m) for s in steps for m in _inner_messages(s)]
+        settings = [s for s in steps if isinstance(s.what, Sysctl) or (isinstance(s.what, Veth) and s.verb == "add")]
+        if not work and not settings:
+            return
+        try:
+            fd = self._fd(sandbox, steps[0])
+        except KernelError:
+            if steps[0].verb == "del":
+                return  # the namespace took it all along
+            raise
+        socket: NetlinkSocket | None = None
+        try:
+            with entered(fd, self._home):
+                for step in settings:
+                    _set_inside(step)
+                if work:
+                    socket = NetlinkSocket(ROUTE, large=False)
+            if socket is not None:
+                self._send_all(socket, work)
+        finally:
+            if socket is not None:
+                socket.close()  # left open it would keep the namespace and its links alive
+
+    def _peer_netns(self, step: Step, what: Bridge | Veth) -> int:
+        return self._fd(what.sandbox, step) if isinstance(what, Veth) else -1
+
+    def _fd(self, sandbox: str, step: Step) -> int:
+        if sandbox not in self._fds:
+            try:
+                self._fds[sandbox] = self._sandboxes[sandbox].open()
+            except (ProcessLookupError, KeyError) as error:
+                detail = f"sandbox {sandbox[:12]} has ended"
+                raise KernelError(errno.ESRCH, subject(step), detail=detail) from error
+        return self._fds[sandbox]
+
+
+def _host_messages(step: Step) -> Iterable[Message]:
+    match step.what:
+        case Bridge() | Veth():
+            return (translate.configure if step.verb == "add" else translate.correct)(step.what)
+        case Neighbour() | Address(sandbox="") | Route(sandbox=""):
+            return [(translate.add if step.verb == "add" else translate.replace)(step.what)]
+        case _:
+            return ()
+
+
+def _inner_messages(step: Step) -> Iterable[Message]:
+    match step.what:
+        case Veth() if step.verb == "add":
+            return [link.up(step.what.peer_index)]
+        case Address() | Route():
+            make = {"add": translate.add, "set": translate.replace, "del": translate.delete}[step.verb]
+            return [make(step.what)]
+        case _:
+            return ()
+
+
+def _sandbox(step: Step) -> str:
+    """The sandbox inside which a step has something to do."""
+    match step.what:
+        case Veth(sandbox=sandbox) if step.verb == "add":
+            return sandbox
+        case Address(sandbox=sandbox) | Route(sandbox=sandbox) | Sysctl(sandbox=sandbox):
+            return sandbox
+        case _:
+            return ""
+
+
+def _set_inside(step: Step) -> None:
+    match step.what:
+        case Sysctl():
+            if step.verb == "del":
+                _restore(step, step.what)
+            else:
+                _write(step, step.what.path, step.what.value)
+        case Veth():
+            _write_ipv6(step, step.what.peer_name, step.what.peer_ipv6)
+
+
+def _write_ipv6(step: Step, interface: str, on: bool) -> None:
+    try:
+        sysctl.write(translate.ipv6_switch(interface), "0" if on else "1")
+    except FileNotFoundError:
+        if on:  # a kernel without IPv6 has nothing to turn off
+            raise KernelError(errno.EAFNOSUPPORT, subject(step), detail="the kernel has no IPv6") from None
+
+
+def _write(step: Step, path: str, value: str) -> None:
+    try:
+        sysctl.write(path, value)
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, subject(step), detail=f"{path} = {value}") from error
+
+
+def _restore(step: Step, what: Sysctl) -> None:
+    try:
+        sysctl.restore(what.path)
+    except FileNotFoundError:
+        return  # its interface is gone
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, subject(step), detail=what.path) from error
+
+
+def _refusal(step: Step, failure: Verdict) -> Exhausted | KernelError:
+    if failure.errno == _EXFULL and isinstance(step.what, Veth):
+        return Exhausted(
+            f"{subject(step)}: bridge {step.what.master} has {_MOST_PORTS} ports, the most that the kernel allows",
+            remedy="disconnect containers from the network, or put the next ones on another network",
+        )
+    return KernelError(failure.errno, subject(step), detail=failure.text)
