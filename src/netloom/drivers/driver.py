@@ -23,8 +23,11 @@ class Driver(Protocol):
         """
         ...
 
-    def check(self, network: Network, others: Sequence[Network]) -> None:
-        """Refuse a network that cannot stand beside the others, or whose pools this driver cannot serve."""
+    def check(self, network: Network, others: Sequence[Network], facts: HostFacts | None = None) -> None:
+        """Refuse a network that cannot stand beside the others, or whose pools this driver cannot serve.
+
+        With `facts` also one that would take over an interface of the host: for new networks only.
+        """
         ...
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:

@@ -150,3 +150,4 @@ class HostFacts(Struct, frozen=True):
     routes: tuple[HostRoute, ...] = ()
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
     links: tuple[str, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`

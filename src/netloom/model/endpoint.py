@@ -59,4 +59,5 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     dns_names: tuple[str, ...] = ()  # name, aliases, short id, hostname: as inspect lists them
     ports: tuple[PortBinding, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()  # (path below /proc/sys with dots, value), in the sandbox
+    sandbox: str = ""  # sandbox id: where its inner objects stand
     status: Status = Status.PENDING

@@ -1,0 +1,147 @@
+"""Bridge networks: a Linux bridge on the host, a veth pair for each endpoint, NAT towards the rest of the world."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from netloom.drivers.bridge_options import BridgeOptions
+from netloom.drivers.endpoint_options import endpoint_options
+from netloom.firewall.elements import needs_loopback_route, network_elements, port_elements
+from netloom.firewall.forwarding import bridge_sysctls
+from netloom.model.desired import Address, Bridge, Desired, HostFacts, Neighbour, Route, Sysctl, Veth
+from netloom.model.endpoint import Endpoint
+from netloom.model.errors import Failed, Forbidden, InvalidArgument
+from netloom.model.network import Network, NetworkRequest
+
+__all__ = ["INDEX_BASE", "BridgeDriver", "endpoint_options"]
+
+_DOTTED = str.maketrans("./", "/.")
+
+INDEX_BASE = 1_000_000  # far above the interface indices that the kernel counts out by itself
+
+
+class BridgeDriver:
+    """Networks of one host; the default driver."""
+
+    name = "bridge"
+    singleton = False
+
+    def options(self, request: NetworkRequest, network_id: str, default_mtu: int) -> tuple[dict[str, str], int, str]:
+        """Options as written (Docker adds none), the MTU and the bridge's name."""
+        if request.config_only:
+            return dict(request.options), default_mtu, ""
+        parsed = BridgeOptions.parse(request.options, internal=request.internal, ipv6=bool(request.ipv6))
+        if parsed.default_bridge and request.name != "bridge":
+            raise InvalidArgument("only the predefined network bridge can be the default bridge")
+        return dict(request.options), parsed.mtu or default_mtu, parsed.name or f"br-{network_id[:12]}"
+
+    def check(self, network: Network, others: Sequence[Network], facts: HostFacts | None = None) -> None:
+        """One subnet of each family, and a bridge that nobody else has; `facts` tell of interfaces that stand."""
+        for family in (4, 6):
+            if len([p for p in network.pools if _family(p.subnet) == family]) > 1:
+                raise Forbidden("bridge driver doesn't support multiple subnets")
+        for other in others:
+            if network.bridge and other.bridge == network.bridge:
+                raise Forbidden(
+                    f"cannot create network {network.id} ({network.bridge}): conflicts with network"
+                    f" {other.id} ({other.bridge}): networks have same bridge name"
+                )
+        if facts and network.bridge in facts.links:
+            raise Failed(
+                f"existing interface {network.bridge} is not a bridge of netloom",
+                remedy="choose another name; netloom takes over no interface that stands",
+            )
+
+    def network(self, network: Network, facts: HostFacts) -> list[Desired]:
+        """The bridge, its gateway addresses, its switches, and what the firewall must know of it."""
+        if network.config_only:
+            return []
+        options = BridgeOptions.parse(network.options, internal=network.internal)
+        link, index = network.bridge, INDEX_BASE + network.number
+        desired: list[Desired] = [
+            Bridge(
+                name=link,
+                index=index,
+                mac=_mac("02", network.id),
+                mtu=network.mtu,
+                alias=f"netloom {network.id}",
+                ipv6=network.ipv6,
+            )
+        ]
+        # Elements before addresses: from its first packet on the bridge is judged.
+        desired += network_elements(link, internal=network.internal, masquerade=options.masquerade)
+        desired += bridge_sysctls(network)
+        for pool in network.pools:
+            family = _family(pool.subnet)
+            wanted = network.ipv6 if family == 6 else network.ipv4 and not options.inhibit_ipv4
+            if pool.gateway and wanted:
+                prefix = pool.subnet.rpartition("/")[2]
+                desired.append(Address(link=link, index=index, address=f"{pool.gateway}/{prefix}"))
+        return desired
+
+    def endpoint(self, network: Network, endpoint: Endpoint, facts: HostFacts) -> list[Desired]:
+        """The pair, what is inside, and what the host must know of it."""
+        if not endpoint.sandbox:
+            raise ValueError(f"endpoint {endpoint.id} has no sandbox")
+        bridge_index = INDEX_BASE + network.number
+        addresses = [a for a in (endpoint.ipv4, endpoint.ipv6) if a]
+        desired: list[Desired] = [
+            Veth(
+                name=endpoint.host_name,
+                index=INDEX_BASE + endpoint.number,
+                mac=_mac("0a", endpoint.id),
+                mtu=network.mtu,
+                master=network.bridge,
+                master_index=bridge_index,
+                sandbox=endpoint.sandbox,
+                peer_name=endpoint.inner_name,
+                peer_index=endpoint.inner_index,
+                peer_mac=endpoint.mac,
+                # A container that asks for its own published port comes back out of the port it went in by, where
+                # bridged packets pass the IP hooks.
+                hairpin=bool(endpoint.ports) and not network.internal,
+                peer_ipv6=network.ipv6,
+            )
+        ]
+        desired += _inner(network, endpoint, addresses)
+        desired += [
+            Neighbour(link=network.bridge, index=bridge_index, address=a.partition("/")[0], mac=endpoint.mac)
+            for a in addresses
+        ]
+        if endpoint.ports and not network.internal:
+            if needs_loopback_route(endpoint.ports):
+                desired.append(Sysctl(path=f"net/ipv4/conf/{network.bridge}/route_localnet", value="1"))
+            ipv4, ipv6 = (a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6))
+            desired += port_elements(endpoint.ports, ipv4, ipv6)
+        return desired
+
+
+def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> list[Desired]:
+    """What stands in the sandbox."""
+    sandbox, link, index = endpoint.sandbox, endpoint.inner_name, endpoint.inner_index
+    inner: list[Desired] = [Address(link=link, index=index, address=address, sandbox=sandbox) for address in addresses]
+    inner += [
+        Address(
+            link=link, index=index, address=a if "/" in a else f"{a}/{32 if _family(a) == 4 else 64}", sandbox=sandbox
+        )
+        for a in endpoint.link_local
+    ]
+    for destination, wanted, gateway in (
+        ("default", endpoint.default4, endpoint.gateway4),
+        ("default6", endpoint.default6, endpoint.gateway6),
+    ):
+        if wanted and gateway and not network.internal:
+            inner.append(Route(destination=destination, via=gateway, link=link, index=index, sandbox=sandbox))
+    # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
+    inner += [Sysctl(path=path.translate(_DOTTED), value=value, sandbox=sandbox) for path, value in endpoint.sysctls]
+    return inner
+
+
+def _mac(first: str, key: str) -> str:
+    """A unicast, locally administered address that follows from an id: a bridge's must not change with its ports."""
+    return ":".join([first, *(key[i : i + 2] for i in range(0, 10, 2))])
+
+
+def _family(text: str) -> int:
+    return ipaddress.ip_address(text.partition("/")[0]).version

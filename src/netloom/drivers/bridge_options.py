@@ -1,0 +1,127 @@
+"""The options of bridge networks, checked once and typed from then on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from netloom.drivers.options import PREFIX, parse_bool, parse_in_range, parse_int, parse_ip, refuse_unknown
+from netloom.model.errors import Failed, InvalidArgument, Unsupported
+
+MTU = f"{PREFIX}driver.mtu"
+IFACE_PREFIX = f"{PREFIX}container_iface_prefix"
+ADVERTISE_COUNT = f"{PREFIX}advertise_addr_nmsgs"
+ADVERTISE_INTERVAL = f"{PREFIX}advertise_addr_ms"
+HOST_IPV4 = f"{PREFIX}host_ipv4"
+HOST_IPV6 = f"{PREFIX}host_ipv6"
+_BRIDGE = f"{PREFIX}bridge."
+NAME = f"{_BRIDGE}name"
+MASQUERADE = f"{_BRIDGE}enable_ip_masquerade"
+ICC = f"{_BRIDGE}enable_icc"
+HOST_BINDING = f"{_BRIDGE}host_binding_ipv4"
+DEFAULT_BRIDGE = f"{_BRIDGE}default_bridge"
+INHIBIT_IPV4 = f"{_BRIDGE}inhibit_ipv4"
+GATEWAY_MODE4 = f"{_BRIDGE}gateway_mode_ipv4"
+GATEWAY_MODE6 = f"{_BRIDGE}gateway_mode_ipv6"
+TRUSTED = f"{_BRIDGE}trusted_host_interfaces"
+
+KNOWN = (
+    *(MTU, IFACE_PREFIX, ADVERTISE_COUNT, ADVERTISE_INTERVAL, HOST_IPV4, HOST_IPV6),
+    *(NAME, MASQUERADE, ICC, HOST_BINDING, DEFAULT_BRIDGE, INHIBIT_IPV4, GATEWAY_MODE4, GATEWAY_MODE6, TRUSTED),
+)
+
+IFNAMSIZ = 16
+_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+_LEAST_MTU, _MOST_MTU = 68, 65535  # include/uapi/linux/if_ether.h: ETH_MIN_MTU, ETH_MAX_MTU
+_LEAST_MTU6 = 1280  # RFC 8200, section 5
+
+
+class BridgeOptions(Struct, frozen=True):
+    """What the options of a bridge network mean. `mtu` 0 is the default, `name` empty is ours to choose."""
+
+    mtu: int = 0
+    name: str = ""
+    iface_prefix: str = "eth"
+    masquerade: bool = True
+    host_binding: str = ""
+    default_bridge: bool = False
+    inhibit_ipv4: bool = False
+    advertise_count: int = 3
+    advertise_interval: int = 1000  # ms
+
+    @staticmethod
+    def parse(options: Mapping[str, str], *, internal: bool = False, ipv6: bool = False) -> BridgeOptions:
+        """Check every option. Raises InvalidArgument or Failed with Docker's sentence, then Unsupported."""
+        values = {key: value for key, value in options.items() if key in KNOWN}
+        modes = [_gateway_mode(key, values[key]) for key in (GATEWAY_MODE4, GATEWAY_MODE6) if key in values]
+        parsed = BridgeOptions(
+            mtu=_mtu(values[MTU], ipv6) if MTU in values else 0,
+            name=_interface(values[NAME]) if values.get(NAME) else "",
+            iface_prefix=_iface_prefix(values.get(IFACE_PREFIX, "eth")),
+            masquerade=parse_bool(MASQUERADE, values.get(MASQUERADE, "true")),
+            host_binding=parse_ip(HOST_BINDING, values[HOST_BINDING]) if HOST_BINDING in values else "",
+            default_bridge=parse_bool(DEFAULT_BRIDGE, values.get(DEFAULT_BRIDGE, "false")),
+            inhibit_ipv4=parse_bool(INHIBIT_IPV4, values.get(INHIBIT_IPV4, "false")),
+            advertise_count=parse_in_range(ADVERTISE_COUNT, values.get(ADVERTISE_COUNT, "3"), 0, 3, "an integer"),
+            advertise_interval=parse_in_range(
+                ADVERTISE_INTERVAL, values.get(ADVERTISE_INTERVAL, "1000"), 100, 2000, "integer milliseconds"
+            ),
+        )
+        icc = parse_bool(ICC, values.get(ICC, "true"))
+        for key in (HOST_IPV4, HOST_IPV6):
+            if key in values:
+                parse_ip(key, values[key])
+        if "isolated" in modes and not internal:
+            raise Failed("gateway mode 'isolated' can only be used for an internal network")
+        refuse_unknown(options, KNOWN, "bridge")
+        _refuse_later(values, icc, modes)
+        return parsed
+
+
+def _refuse_later(values: Mapping[str, str], icc: bool, modes: list[str]) -> None:
+    """Options that are understood and not carried out yet."""
+    if not icc:
+        raise Unsupported(f"{ICC}=false is not supported yet")
+    for mode in modes:
+        if mode != "nat":
+            raise Unsupported(f"gateway mode {mode} is not supported yet", remedy="leave it out, or say nat")
+    for key in (TRUSTED, HOST_IPV4, HOST_IPV6):
+        if values.get(key):
+            raise Unsupported(f"option {key} is not supported yet")
+
+
+def _mtu(text: str, ipv6: bool) -> int:
+    mtu = parse_int(MTU, text)
+    if mtu < 0:
+        raise InvalidArgument(f"invalid MTU number: {mtu}")
+    if mtu and not _LEAST_MTU <= mtu <= _MOST_MTU:
+        raise Failed("invalid argument", remedy=f"{MTU}={mtu}: a bridge takes {_LEAST_MTU} to {_MOST_MTU}")
+    if mtu and ipv6 and mtu < _LEAST_MTU6:
+        raise Failed("invalid argument", remedy=f"{MTU}={mtu}: IPv6 needs {_LEAST_MTU6} at least")
+    return mtu
+
+
+def _interface(name: str) -> str:
+    """A name that the kernel takes (net/core/dev.c, dev_valid_name) and that our alias and elements can carry."""
+    if len(name.encode()) >= IFNAMSIZ:
+        raise Failed("numerical result out of range", remedy=f"{name}: an interface name has at most 15 bytes")
+    if name in (".", "..") or re.search(r"[\s/:\"\0]", name):
+        raise Failed("invalid argument", remedy=f'"{name}" cannot be the name of an interface')
+    return name
+
+
+def _iface_prefix(prefix: str) -> str:
+    try:
+        return _interface(f"{prefix}00")[:-2] if prefix else ""
+    except Failed as error:
+        raise InvalidArgument(
+            f"invalid {IFACE_PREFIX} value: {prefix}", remedy="a number follows it, and both have at most 15 bytes"
+        ) from error
+
+
+def _gateway_mode(key: str, mode: str) -> str:
+    if mode not in _MODES:
+        raise InvalidArgument(f"failed to parse {key} value: {mode} (unknown gateway mode {mode})")
+    return mode

@@ -1,0 +1,140 @@
+"""Intents as elements: what a network and an endpoint put into the sets, in the kernel's register encoding.
+
+A key or data field is padded to a multiple of four bytes when it is part of a concatenation; alone it has its own
+length (include/uapi/linux/netfilter/nf_tables.h: registers of 32 bits). Numbers of the network are big-endian,
+interface names fill 16 bytes. Everything is O(1): a network's elements and an endpoint's own, never others'.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from netloom.firewall.rules import SETS
+from netloom.firewall.ruleset import Field
+from netloom.model.desired import Element
+from netloom.model.endpoint import PortBinding
+
+_SETS = {s.name: s for s in SETS}
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+_PROTOCOL_NAMES = {number: name for name, number in _PROTOCOLS.items()}
+_FAMILIES = {"ipv4": 2, "ipv6": 10}
+_FAMILY_NAMES = {number: name for name, number in _FAMILIES.items()}
+_SIZES: dict[Field, int] = {
+    "ifname": 16,
+    "inet_proto": 1,
+    "inet_service": 2,
+    "ipv4_addr": 4,
+    "ipv6_addr": 16,
+    "nf_proto": 1,
+}
+_ANY = ("0.0.0.0", "::")
+_RELAYED = ("tcp", "udp")
+
+
+def element(name: str, key: Sequence[str | int], data: Sequence[str | int] | None = None) -> Element:
+    """An element of the set or map `name`: addresses, protocols and interfaces as text, ports as numbers."""
+    s = _SETS[name]
+    return Element(set=name, key_data=_pack(s.fields, key), value=_pack(s.data, data) if data is not None else None)
+
+
+def network_elements(bridge: str, *, internal: bool, masquerade: bool) -> list[Element]:
+    """What a network puts into the sets."""
+    elements = [element("bridges", (bridge,)), element("same", (bridge, bridge))]
+    if internal:
+        elements.append(element("internal", (bridge,)))
+    elif masquerade:
+        elements.append(element("masqueraded", (bridge,)))
+    return elements
+
+
+def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[Element]:
+    """What an endpoint's published ports put into the maps; `ipv4` and `ipv6` are its addresses without prefix.
+
+    An IPv4 port needs an IPv4 address behind it. An IPv6 port goes to the IPv6 address, and to the relay what the
+    kernel cannot translate.
+    """
+    elements: list[Element] = []
+    for port in ports:
+        where = (port.proto, port.host_port)
+        any_address = port.host_ip in _ANY
+        at = where if any_address else (port.host_ip, *where)
+        suffix = "" if any_address else "_at"
+        if ":" in port.host_ip:
+            if ipv6:
+                elements.append(element(f"published6{suffix}", at, (ipv6, port.container_port)))
+            if (ipv4 or ipv6) and port.proto in _RELAYED:
+                elements.append(element(f"relayed{suffix}", at))
+        elif ipv4:
+            elements.append(element(f"published4{suffix}", at, (ipv4, port.container_port)))
+    return elements
+
+
+def relay_elements(port: int) -> list[Element]:
+    """Where the relay listens: given once, whatever is published. 0, for no relay, makes none."""
+    if not port:
+        return []
+    return [element("relay_port", ("ipv6",), (port,)), element("relay_ports", (port,))]
+
+
+def needs_loopback_route(ports: Sequence[PortBinding]) -> bool:
+    """Is a port reachable through 127.0.0.0/8, so that the bridge needs route_localnet?"""
+    return any(p.host_ip == "0.0.0.0" or p.host_ip.startswith("127.") for p in ports)
+
+
+def text(e: Element) -> str:
+    """The element in nft's syntax, without the name of its set."""
+    s = _SETS[e.set]
+    words = " . ".join(_unpack(s.fields, e.key_data))
+    if e.value is not None:
+        words += f" : {' . '.join(_unpack(s.data, e.value))}"
+    return words
+
+
+def _pack(fields: Sequence[Field], values: Sequence[str | int]) -> bytes:
+    packed = [_bytes(f, v) for f, v in zip(fields, values, strict=True)]
+    if len(packed) == 1:
+        return packed[0]
+    return b"".join(p.ljust(-(-len(p) // 4) * 4, b"\0") for p in packed)
+
+
+def _bytes(field: Field, value: str | int) -> bytes:
+    match field:
+        case "ifname":
+            name = str(value).encode()
+            if len(name) >= _SIZES["ifname"]:
+                raise ValueError(f"{value}: an interface name has at most 15 bytes")
+            return name.ljust(_SIZES["ifname"], b"\0")
+        case "inet_proto":
+            return bytes([_PROTOCOLS[str(value)]])
+        case "nf_proto":
+            return bytes([_FAMILIES[str(value)]])
+        case "inet_service":
+            return int(value).to_bytes(2, "big")
+        case "ipv4_addr":
+            return ipaddress.IPv4Address(value).packed
+        case "ipv6_addr":
+            return ipaddress.IPv6Address(value).packed
+
+
+def _unpack(fields: Sequence[Field], data: bytes) -> list[str]:
+    words, offset = [], 0
+    for field in fields:
+        size = _SIZES[field]
+        words.append(_word(field, data[offset : offset + size]))
+        offset += -(-size // 4) * 4
+    return words
+
+
+def _word(field: Field, data: bytes) -> str:
+    match field:
+        case "ifname":
+            return f'"{data.rstrip(bytes(1)).decode()}"'
+        case "inet_proto":
+            return _PROTOCOL_NAMES.get(data[0], str(data[0]))
+        case "nf_proto":
+            return _FAMILY_NAMES.get(data[0], str(data[0]))
+        case "inet_service":
+            return str(int.from_bytes(data, "big"))
+        case _:
+            return str(ipaddress.ip_address(data))

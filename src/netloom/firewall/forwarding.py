@@ -1,0 +1,91 @@
+"""Forwarding between networks and uplinks: switched on where it is needed, and what brings it back.
+
+IPv4 is switched on for each interface by itself. IPv6 has one switch for the whole host, which also makes the kernel
+ignore router advertisements unless `accept_ra` is 2. What was switched on is recorded by the caller before it is
+applied, with the value it had; what could thereby cross between interfaces of others is dropped by the ruleset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from netloom.firewall.elements import element
+from netloom.model.desired import Element, HostFacts, Sysctl
+from netloom.model.network import Network
+
+_ALL6 = "net/ipv6/conf/all/forwarding"
+
+
+class Forwarding(Struct, frozen=True):
+    """What should stand, in the order in which it may be added, and the record that undoes it."""
+
+    sysctls: tuple[Sysctl, ...]
+    elements: tuple[Element, ...]
+    undo: tuple[Sysctl, ...]
+
+
+def watched_paths(uplinks: Iterable[str]) -> list[str]:
+    """Sysctls whose present values `forwarding` needs in `HostFacts.sysctls`; one that is not there is left out."""
+    paths = [_ALL6]
+    for uplink in uplinks:
+        paths += [_forwarding4(uplink), _accept_ra(uplink)]
+    return paths
+
+
+def bridge_sysctls(network: Network) -> list[Sysctl]:
+    """What a network's own bridge needs; gone with the bridge, so never undone."""
+    sysctls = []
+    if network.ipv4 and not network.internal:
+        sysctls.append(Sysctl(path=_forwarding4(network.bridge), value="1"))
+    if network.ipv6:
+        # A container must not make itself the host's router.
+        sysctls.append(Sysctl(path=_accept_ra(network.bridge), value="0"))
+    return sysctls
+
+
+def forwarding(networks: Iterable[Network], facts: HostFacts, recorded: Sequence[Sysctl] = ()) -> Forwarding:
+    """The host's switches for these networks; `recorded` is the `undo` of an earlier call, or nothing.
+
+    Without a network that needs it the result is the recorded values, and nothing is left to undo. A switch that
+    was on already is nobody's to undo and makes no element.
+    """
+    outward = [n for n in networks if n.bridge and not n.internal]
+    now = dict(facts.sysctls)
+    before = {s.path: s.value for s in recorded}
+    wanted: dict[str, str] = {}
+    if any(n.ipv4 for n in outward):
+        wanted |= {_forwarding4(uplink): "1" for uplink in facts.uplinks}
+    if any(n.ipv6 for n in outward):
+        # Before the switch: it throws away the default routes that routers have advertised.
+        for uplink in facts.uplinks:
+            path = _accept_ra(uplink)
+            if before.get(path, now.get(path)) == "1":
+                wanted[path] = "2"
+        wanted[_ALL6] = "1"
+    undo = tuple(
+        Sysctl(path=path, value=former)
+        for path, value in wanted.items()
+        if (former := before.get(path, now.get(path, value))) != value
+    )
+    restored = [Sysctl(path=path, value=value) for path, value in before.items() if path not in wanted]
+    switched = [Sysctl(path=s.path, value=wanted[s.path]) for s in undo]
+    elements = [element("uplinks", (uplink,)) for uplink in facts.uplinks]
+    elements += [_mark_of(s.path) for s in undo if s.path.endswith("/forwarding")]
+    return Forwarding(sysctls=(*restored, *switched), elements=tuple(elements), undo=undo)
+
+
+def _mark_of(path: str) -> Element:
+    """The element that keeps others' traffic as it was."""
+    if path == _ALL6:
+        return element("switched_family", ("ipv6",))
+    return element("switched", (path.split("/")[3],))
+
+
+def _forwarding4(link: str) -> str:
+    return f"net/ipv4/conf/{link}/forwarding"
+
+
+def _accept_ra(link: str) -> str:
+    return f"net/ipv6/conf/{link}/accept_ra"

@@ -1,0 +1,224 @@
+"""Published ports: what the user wrote, checked; which ports of the host they become.
+
+Nothing here knows which ports are taken: the caller tells. Sentences are Docker's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from netloom.model.container import ContainerConfig, HostConfig, PortSpec
+from netloom.model.endpoint import PortBinding
+from netloom.model.errors import Exhausted, Failed, InvalidArgument
+
+DYNAMIC = (32768, 60999)  # where a port is chosen when the user named none, as Docker does
+PROTOCOLS = ("tcp", "udp", "sctp")
+ANY4, ANY6 = "0.0.0.0", "::"
+
+
+class PortRequest(Struct, frozen=True):
+    """One binding to make. The same host port, of `first` to `last`, on every address of `host_ips`."""
+
+    proto: str
+    container_port: int
+    host_ips: tuple[str, ...]
+    first: int
+    last: int
+
+
+def check_ports(config: ContainerConfig, host_config: HostConfig) -> None:
+    """What is refused at create. Raises InvalidArgument."""
+    exposed = set()
+    for key in config.exposed_ports or {}:
+        low, high, proto = _exposed(key)
+        exposed |= {(port, proto) for port in range(low, high + 1)}
+    for key, specs in (host_config.port_bindings or {}).items():
+        port, proto = _container_port(key)
+        for spec in specs or ():
+            _host_ports(spec.host_port)
+            _host_ip(spec.host_ip)
+        if specs and (port, proto) not in exposed:
+            raise InvalidArgument(
+                f"port {port}/{proto} is published and not exposed",
+                remedy=f'name "{port}/{proto}" in ExposedPorts as well',
+            )
+
+
+def requested(
+    config: ContainerConfig, host_config: HostConfig, default_ip: str = "", *, ipv4: bool = True, host_ipv6: bool = True
+) -> list[PortRequest]:
+    """The bindings that a start asks for, of a request that `check_ports` has passed.
+
+    `default_ip` is the network's or the daemon's address for bindings that name none. `ipv4` tells whether an IPv4
+    address stands behind: without, IPv4 bindings fall away, as with Docker. `host_ipv6` tells whether the host has
+    IPv6 at all. Raises Failed for a protocol that does not exist.
+    """
+    requests = []
+    bindings = {_container_port(k): specs for k, specs in (host_config.port_bindings or {}).items()}
+    if host_config.publish_all_ports:
+        for key in config.exposed_ports or {}:
+            low, high, proto = _exposed(key)
+            for port in range(low, high + 1):
+                bindings[port, proto] = bindings.get((port, proto)) or (PortSpec(),)
+    for (port, proto), specs in bindings.items():
+        if specs and proto not in PROTOCOLS:
+            raise Failed("unknown protocol", remedy=f"{proto}: only {', '.join(PROTOCOLS)} ports can be published")
+        for spec in specs or ():
+            first, last = _host_ports(spec.host_port)
+            host_ips = tuple(_addresses(_host_ip(spec.host_ip) or default_ip, bool(spec.host_ip), ipv4, host_ipv6))
+            if host_ips:
+                requests.append(
+                    PortRequest(proto=proto, container_port=port, host_ips=host_ips, first=first, last=last)
+                )
+    return requests
+
+
+def choose(
+    requests: Iterable[PortRequest],
+    taken: Callable[[str, int], Collection[str]],
+    random: Callable[[int], bytes],
+) -> list[PortBinding]:
+    """Ports for all requests, or none. `taken` gives the addresses on which (protocol, port) is published already.
+
+    Sorted as inspect lists them. Raises Failed naming the binding in the way, Exhausted when no port is left.
+    """
+    chosen: dict[tuple[str, int], list[str]] = {}
+    bindings: list[PortBinding] = []
+    for request in sorted(requests, key=_freedom):
+        port = _free_port(request, taken, chosen, random)
+        chosen.setdefault((request.proto, port), []).extend(request.host_ips)
+        bindings += [
+            PortBinding(proto=request.proto, container_port=request.container_port, host_ip=ip, host_port=port)
+            for ip in request.host_ips
+        ]
+    return sorted(bindings, key=lambda b: (b.container_port, b.proto, b.host_port, ":" in b.host_ip, b.host_ip))
+
+
+def check_local(bindings: Iterable[PortBinding], addresses: Collection[str], target: str) -> None:
+    """Refuse host addresses that the host does not have. `target` is the container's address, for the sentence."""
+    for binding in bindings:
+        ip = ipaddress.ip_address(binding.host_ip)
+        if not ip.is_unspecified and not ip.is_loopback and binding.host_ip not in addresses:
+            raise not_bound(binding, target, "cannot assign requested address")
+
+
+def not_bound(binding: PortBinding, target: str, reason: str) -> Failed:
+    """Docker's sentence for a host port that cannot be had; `reason` is the system's (`address already in use`)."""
+    outer = f"{_bracketed(binding.host_ip)}:{binding.host_port}"
+    inner = f"{_bracketed(target)}:{binding.container_port}/{binding.proto}"
+    return Failed(f"failed to bind host port for {outer}:{inner}: {reason}")
+
+
+def conflict(ip: str, others: Iterable[str]) -> str:
+    """The address among `others` that stands in the way of `ip` on the same port, or nothing."""
+    family = [o for o in others if (":" in o) == (":" in ip)]
+    any_address = ip in (ANY4, ANY6)
+    return next((o for o in family if any_address or o in (ip, ANY4, ANY6)), "")
+
+
+def _free_port(
+    request: PortRequest,
+    taken: Callable[[str, int], Collection[str]],
+    chosen: dict[tuple[str, int], list[str]],
+    random: Callable[[int], bytes],
+) -> int:
+    for port in _candidates(request, random):
+        own = next((o for ip in request.host_ips if (o := conflict(ip, chosen.get((request.proto, port), ())))), "")
+        other = next((o for ip in request.host_ips if (o := conflict(ip, taken(request.proto, port)))), "")
+        if not own and not other:
+            return port
+        if request.first == request.last != 0:
+            if own:
+                raise Failed(
+                    f"failed to listen on {request.proto.upper()} socket: address already in use",
+                    remedy=f"port {port}/{request.proto} is asked for twice",
+                )
+            raise Failed(f"Bind for {_bracketed(other)}:{port} failed: port is already allocated")
+    raise Exhausted("all ports are allocated", remedy="name a wider range, or remove containers that publish ports")
+
+
+def _candidates(request: PortRequest, random: Callable[[int], bytes]) -> Iterator[int]:
+    if request.first:
+        yield from range(request.first, request.last + 1)
+        return
+    low, high = DYNAMIC
+    start = low + int.from_bytes(random(4), "big") % (high - low + 1)
+    yield from range(start, high + 1)
+    yield from range(low, start)
+
+
+def _freedom(request: PortRequest) -> tuple[int, int, str]:
+    """Exact ports first, then ranges, then any: the choosy are served before those who do not care."""
+    kind = 2 if not request.first else int(request.first != request.last)
+    return kind, request.container_port, request.proto
+
+
+def _addresses(ip: str, explicit: bool, ipv4: bool, host_ipv6: bool) -> Iterator[str]:
+    """The host addresses of one binding: both wildcards where neither user nor network names one."""
+    if not explicit and ip in ("", ANY4):
+        if ipv4:
+            yield ANY4
+        if host_ipv6:
+            yield ANY6
+    elif (":" in ip and host_ipv6) or (":" not in ip and ipv4):
+        yield ip
+
+
+def _container_port(key: str) -> tuple[int, str]:
+    """`80/tcp` → (80, "tcp"); the protocol may be absent."""
+    text, _, proto = key.partition("/")
+    return _number(text, text), proto.lower() or "tcp"
+
+
+def _exposed(key: str) -> tuple[int, int, str]:
+    """The same for ExposedPorts, which may hold a range."""
+    text, _, proto = key.partition("/")
+    low, dash, high = text.partition("-")
+    first = _number(low, text)
+    last = _number(high, text) if dash else first
+    if last < first:
+        raise InvalidArgument(f'invalid port specification: "{text}"')
+    return first, last, proto.lower() or "tcp"
+
+
+def _host_ports(text: str) -> tuple[int, int]:
+    """First and last host port; (0, 0) when any will do."""
+    low, dash, high = text.partition("-")
+    first = _number(low, text) if text else 0
+    last = _number(high, text) if dash else first
+    if last < first or (dash and not first):
+        raise InvalidArgument(f'invalid port specification: "{text}"')
+    return first, last
+
+
+def _number(text: str, whole: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
+        raise InvalidArgument(f'invalid port specification: "{whole}"')
+    return int(text)
+
+
+def _host_ip(text: str) -> str:
+    """The address in its canonical form. Docker takes one that it cannot read for every address of the host."""
+    if not text:
+        return ""
+    try:
+        return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]") if ":" in text else text))
+    except ValueError:
+        raise InvalidArgument(
+            f"invalid IP address: {text}", remedy="name an address of the host to publish on"
+        ) from None
+
+
+def _bracketed(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip
+
+
+def shown(bindings: Sequence[PortBinding]) -> dict[str, list[PortBinding]]:
+    """Bindings by `80/tcp`, as inspect groups them."""
+    groups: dict[str, list[PortBinding]] = {}
+    for binding in bindings:
+        groups.setdefault(f"{binding.container_port}/{binding.proto}", []).append(binding)
+    return groups

@@ -1,0 +1,221 @@
+"""The rules, a function for each feature, and the table that they make up.
+
+Verdicts are the same whether bridged packets pass these hooks (bridge-nf-call-iptables) or not. Only traffic of
+our own bridges is judged, and packets that cross the host merely because netloom switched forwarding on.
+"""
+
+from __future__ import annotations
+
+from netloom.firewall.ruleset import Hook, Rule, Set, Table, chain
+
+TABLE = "netloom"
+
+# Single bits of the packet mark; the others belong to whoever set them.
+OURS = 0x40000000  # tells other firewalls that this packet is judged here
+HAIRPIN = 0x20000000  # from forward to postrouting, where a bridged packet has no input interface any more
+
+SETS = (
+    Set("bridges", ("ifname",), "bridges of networks"),
+    Set("same", ("ifname", "ifname"), "each bridge with itself: traffic within one network"),
+    Set("internal", ("ifname",), "bridges of internal networks"),
+    Set("masqueraded", ("ifname",), "bridges whose traffic leaves with the host's address"),
+    Set("published4", ("inet_proto", "inet_service"), "ports on every IPv4 address", ("ipv4_addr", "inet_service")),
+    Set(
+        "published4_at",
+        ("ipv4_addr", "inet_proto", "inet_service"),
+        "ports on one IPv4 address",
+        ("ipv4_addr", "inet_service"),
+    ),
+    Set("published6", ("inet_proto", "inet_service"), "ports on every IPv6 address", ("ipv6_addr", "inet_service")),
+    Set(
+        "published6_at",
+        ("ipv6_addr", "inet_proto", "inet_service"),
+        "ports on one IPv6 address",
+        ("ipv6_addr", "inet_service"),
+    ),
+    Set("relayed", ("inet_proto", "inet_service"), "ports on every IPv6 address that the relay may serve"),
+    Set("relayed_at", ("ipv6_addr", "inet_proto", "inet_service"), "the same on one IPv6 address"),
+    Set("relay_port", ("nf_proto",), "where the relay listens", ("inet_service",)),
+    Set("relay_ports", ("inet_service",), "the same, closed to all that is not redirected"),
+    Set("uplinks", ("ifname",), "interfaces by which networks reach other hosts"),
+    Set("switched", ("ifname",), "interfaces whose IPv4 forwarding netloom switched on"),
+    Set("switched_family", ("nf_proto",), "families whose forwarding netloom switched on for the whole host"),
+)
+
+
+def loopback_guard() -> tuple[Rule, ...]:
+    """`route_localnet` on a bridge must open the host's loopback to nobody."""
+    return (
+        Rule(
+            "iifname @bridges ip daddr 127.0.0.0/8 drop",
+            "route_localnet would let containers reach the host's loopback",
+        ),
+        Rule("iifname @bridges ip saddr 127.0.0.0/8 drop", "and pretend to be it"),
+    )
+
+
+def publish_from_outside() -> tuple[Rule, ...]:
+    """Packets that come in for one of the host's own addresses."""
+    return (
+        Rule("iifname @internal accept", "an internal network has no published ports to use"),
+        Rule(
+            'iifname != "lo" ip daddr 127.0.0.0/8 accept', "whoever routes loopback addresses in gets no published port"
+        ),
+        *publish_from_host(),
+    )
+
+
+def publish_from_host() -> tuple[Rule, ...]:
+    """The host's own programs reach published ports like everybody else."""
+    return (
+        Rule("meta nfproto ipv4 fib daddr type local goto publish4"),
+        Rule("meta nfproto ipv6 fib daddr type local goto publish6"),
+    )
+
+
+def published4() -> tuple[Rule, ...]:
+    """One address first, then any."""
+    return (
+        Rule("dnat ip to ip daddr . meta l4proto . th dport map @published4_at"),
+        Rule("dnat ip to meta l4proto . th dport map @published4"),
+    )
+
+
+def published6() -> tuple[Rule, ...]:
+    """The same for IPv6, but for the addresses that cannot be translated."""
+    return (
+        Rule("ip6 daddr ::1 goto relay", "::1 never leaves the loopback interface: nothing like route_localnet exists"),
+        Rule("ip6 saddr fe80::/10 goto relay", "a link-local client has no route beyond its link"),
+        Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6_at"),
+        Rule("dnat ip6 to meta l4proto . th dport map @published6"),
+        Rule("goto relay", "an IPv4-only container"),
+    )
+
+
+def relay() -> tuple[Rule, ...]:
+    """TCP goes to the relay's one listener, which asks for the original destination.
+
+    UDP has no such question: its datagrams arrive at the socket that holds the port.
+    """
+    target = "meta l4proto tcp redirect to :meta nfproto map @relay_port"
+    return (
+        Rule(f"ip6 daddr . meta l4proto . th dport @relayed_at {target}"),
+        Rule(f"meta l4proto . th dport @relayed {target}"),
+    )
+
+
+def relay_guard() -> tuple[Rule, ...]:
+    """Only redirected connections reach the relay; internal networks reach none of its ports."""
+    return (
+        Rule("meta nfproto ipv6 tcp dport @relay_ports ct status & dnat == 0 drop", "not redirected: an outsider"),
+        Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_at drop"),
+        Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed drop"),
+    )
+
+
+def source_addresses() -> tuple[Rule, ...]:
+    """Who the other side sees."""
+    return (
+        Rule("oifname @bridges goto towards_container"),
+        Rule("iifname @masqueraded masquerade", "out of the host"),
+    )
+
+
+def towards_container() -> tuple[Rule, ...]:
+    """A container sees its client's own address, but where the answer would not come back through the host."""
+    return (
+        Rule("ip saddr 127.0.0.0/8 masquerade", "from the host's loopback"),
+        Rule(f"meta mark & {HAIRPIN:#x} != 0 masquerade", "from its own network, through the host's address"),
+    )
+
+
+def our_mark() -> tuple[Rule, ...]:
+    """Tell other firewalls what is judged here.
+
+    Not what crosses to bridges of others: their owners' isolation holds for our containers too.
+    """
+    mark = f"meta mark set meta mark | {OURS:#x}"
+    return (
+        Rule(f"iifname @bridges oifname @bridges {mark}"),
+        Rule(f"iifname @bridges oifname @uplinks {mark}", "an uplink may be a bridge itself"),
+        Rule(f"iifname @uplinks oifname @bridges {mark}"),
+        Rule(f'iifname @bridges meta oifkind != "bridge" {mark}'),
+        Rule(f'meta iifkind != "bridge" oifname @bridges {mark}'),
+    )
+
+
+def directions() -> tuple[Rule, ...]:
+    """Which chain judges a forwarded packet."""
+    return (
+        Rule("iifname . oifname @same goto within"),
+        Rule("iifname @bridges goto from_container"),
+        Rule("oifname @bridges goto to_container"),
+    )
+
+
+def foreign() -> tuple[Rule, ...]:
+    """What crosses the host between interfaces of others, and did not before netloom switched forwarding on."""
+    return (
+        Rule("meta nfproto ipv4 iifname @switched drop"),
+        Rule("meta nfproto @switched_family drop"),
+    )
+
+
+def within() -> tuple[Rule, ...]:
+    """Within one network all may talk, whatever conntrack thinks of packets that a bridge merely carries."""
+    return (
+        Rule(f"ct status dnat meta mark set meta mark | {HAIRPIN:#x}", "through a published port"),
+        Rule("accept"),
+    )
+
+
+def internal() -> tuple[Rule, ...]:
+    """No way out of an internal network and none into it, answers and published ports included."""
+    return (Rule("iifname @internal drop"), Rule("oifname @internal drop"))
+
+
+def answers() -> tuple[Rule, ...]:
+    """Connections that were let through, and the errors that belong to them."""
+    return (
+        Rule("ct state established,related accept"),
+        Rule("ct state invalid drop", "would leave with its own address"),
+    )
+
+
+def published() -> tuple[Rule, ...]:
+    """What a published port let in."""
+    return (Rule("ct status dnat accept"),)
+
+
+def isolation() -> tuple[Rule, ...]:
+    """Nothing else between networks."""
+    return (Rule("oifname @bridges drop"),)
+
+
+def unpublished() -> tuple[Rule, ...]:
+    """Nothing else from outside, by whatever route it comes."""
+    return (Rule("drop"),)
+
+
+def table() -> Table:
+    """The ruleset of this version of netloom."""
+    return Table(
+        name=TABLE,
+        sets=SETS,
+        chains=(
+            chain("relay", relay()),
+            chain("publish4", published4()),
+            chain("publish6", published6()),
+            chain("towards_container", towards_container()),
+            chain("within", within()),
+            chain("from_container", internal(), answers(), published(), isolation()),
+            chain("to_container", internal(), answers(), published(), unpublished()),
+            chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
+            chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
+            chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),
+            chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
+            chain("our_mark", our_mark(), hook=Hook("filter", "forward", -10)),
+            chain("forward", directions(), foreign(), hook=Hook("filter", "forward", 0)),
+            chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),
+        ),
+    )

@@ -1,0 +1,75 @@
+"""The ruleset as data: one table with static chains, and the sets and maps whose elements come and go.
+
+Rules never change while the daemon runs; networks, endpoints and ports are elements. The table's `version` is the
+digest of its text and stands in the kernel as the name of an empty set, so that one look-up tells whether the
+table that stands is this one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+# Types of key and data fields, by nft's own names.
+Field = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr", "nf_proto"]
+
+
+class Set(Struct, frozen=True):
+    """A set, or a map where `data` is not empty; plain hashes, no intervals."""
+
+    name: str
+    fields: tuple[Field, ...]
+    about: str
+    data: tuple[Field, ...] = ()
+
+
+class Rule(Struct, frozen=True):
+    """One rule in nft's syntax, and why it is there."""
+
+    text: str
+    why: str = ""
+
+
+class Hook(Struct, frozen=True):
+    """Where a base chain is called."""
+
+    type: Literal["filter", "nat"]
+    hook: Literal["prerouting", "input", "forward", "output", "postrouting"]
+    priority: int
+
+
+class Chain(Struct, frozen=True):
+    """A chain; without a hook it is entered by jump or goto. The policy of ours is always accept."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    hook: Hook | None = None
+
+
+class Table(Struct, frozen=True):
+    """One table of family inet. Chains stand before those that jump to them."""
+
+    name: str
+    sets: tuple[Set, ...]
+    chains: tuple[Chain, ...]
+
+    @property
+    def version(self) -> str:
+        """Name of the empty set by which this very ruleset is known in the kernel."""
+        parts = [repr(self.sets), repr([(c.name, c.hook, [r.text for r in c.rules]) for c in self.chains])]
+        return f"version_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
+
+    def set(self, name: str) -> Set:
+        """A set or map by name. Raises KeyError."""
+        for candidate in self.sets:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+
+def chain(name: str, *features: Iterable[Rule], hook: Hook | None = None) -> Chain:
+    """A chain of the rules that features contribute, in this order."""
+    return Chain(name=name, rules=tuple(rule for feature in features for rule in feature), hook=hook)
