@@ -1,0 +1,42 @@
+"""The reserved image `host`: the root of the machine itself, read-only, under each container's scratch layer."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from netloom.images.image import Image
+
+NAME = "host"
+TAG = "latest"
+ENV = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)
+
+# The id changes with the system that the image shows, and with what this file makes of it.
+_FORMAT = b"netloom host image 1\n"
+
+
+def host_image(root: str = "/") -> Image:
+    """The image of the host as it is now: its id is told from os-release, its age from when that was written."""
+    release, created = _os_release(root)
+    fields = dict(line.split("=", 1) for line in release.decode(errors="replace").splitlines() if "=" in line)
+    shell = next((path for path in ("/bin/bash", "/bin/sh") if os.access(root + path, os.X_OK)), "/bin/sh")
+    return Image(
+        id=f"sha256:{hashlib.sha256(_FORMAT + release).hexdigest()}",
+        tags=(f"{NAME}:{TAG}",),
+        created=created,
+        env=ENV,
+        cmd=(os.path.basename(shell),),
+        lower=(root,),
+        comment=f"the host's own root, read-only: {fields.get('PRETTY_NAME', 'Linux').strip(chr(34))}",
+    )
+
+
+def _os_release(root: str) -> tuple[bytes, int]:
+    """Text and time (ns) of the first os-release (os-release(5)) that there is."""
+    for path in ("etc/os-release", "usr/lib/os-release"):
+        try:
+            with open(os.path.join(root, path), "rb") as file:
+                return file.read(), os.fstat(file.fileno()).st_mtime_ns
+        except FileNotFoundError:
+            continue
+    return b"", 0

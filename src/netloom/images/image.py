@@ -1,0 +1,36 @@
+"""An image as the engine starts containers from it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from netloom.model.image import ImageView
+
+
+class Image(Struct, frozen=True, kw_only=True):
+    """`lower` are the read-only layers of the root, uppermost first."""
+
+    id: str  # sha256:…
+    tags: tuple[str, ...]
+    created: int = 0  # ns since the epoch
+    size: int = 0  # bytes that it takes of its own
+    env: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    working_dir: str = ""
+    lower: tuple[str, ...] = ()
+    comment: str = ""
+
+    def view(self) -> ImageView:
+        """What users see of it."""
+        return ImageView(
+            id=self.id,
+            tags=self.tags,
+            created=self.created,
+            size=self.size,
+            env=self.env or None,
+            cmd=self.cmd or None,
+            entrypoint=self.entrypoint or None,
+            working_dir=self.working_dir,
+            comment=self.comment,
+        )

@@ -1,0 +1,180 @@
+"""Creating and cleaning away the processes of one container: what runs in the wrapper's threads, blocking."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from netloom.containers.environment import with_home
+from netloom.containers.masks import mask_host
+from netloom.containers.resources import require_controllers
+from netloom.model.errors import Failed
+from netloom.model.launch import Launch
+from netloom.runtime import crun as crun_words
+from netloom.runtime import syscalls
+from netloom.runtime.cgroups import Cgroups
+from netloom.runtime.conmon import Conmon, Pipes, Stdio
+from netloom.runtime.crun import Crun
+from netloom.runtime.paths import Paths
+from netloom.runtime.processes import Process, kill_and_wait, wait_until, with_argument
+from netloom.runtime.root import host_mounts, identity_in, mount_overlay
+from netloom.runtime.wrapper import Wrapper, reap
+
+END_SECONDS = 5.0
+_MONITORS = frozenset({"conmon", "crun"})
+
+
+class Processes(Struct, frozen=True):
+    """Record of a container that was created to the end; the file is written last."""
+
+    init: Process
+    conmon: Process
+    tty: bool
+
+
+class Launcher:
+    """Creates and sweeps. Every method is called in a thread of the wrapper."""
+
+    def __init__(
+        self, paths: Paths, wrapper: Wrapper, crun: Crun, conmon: Conmon, cgroups: Cgroups, bounding: frozenset[str]
+    ) -> None:
+        self._paths = paths
+        self._bounding = bounding
+        self._wrapper = wrapper
+        self._crun = crun
+        self._conmon = conmon
+        self._cgroups = cgroups
+
+    def create(self, launch: Launch) -> Processes:
+        """All or nothing: on failure no process, mount, cgroup or bundle stays."""
+        self.sweep(launch.id)
+        try:
+            return self._create(launch)
+        except BaseException:
+            self.sweep(launch.id)
+            raise
+
+    def _create(self, launch: Launch) -> Processes:
+        paths, name = self._paths, launch.id
+        bundle = paths.bundle(name)
+        for folder in (paths.root(name), f"{bundle}/exec", paths.upper(name), paths.work(name)):
+            os.makedirs(folder, mode=0o711, exist_ok=True)
+        os.chmod(paths.upper(name), 0o755)  # it is the root folder that the container's users see
+        stdio = Stdio(launch.tty, launch.stdin, launch.stdin_once)
+        pipes = Pipes()
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            try:
+                mount_overlay(paths.root(name), launch.lower, paths.upper(name), paths.work(name))
+                spec = self._finish_spec(launch)
+                with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
+                    json.dump(spec, file)
+                first = pipes.spawn(self._conmon.create(name, bundle, paths.exits, paths.log(name), stdio))
+            finally:
+                self._wrapper.home()
+            reap(first)
+            report = pipes.created()
+        finally:
+            pipes.close()
+        if report.data <= 0:
+            raise crun_words.start_error(report.message, spec["process"]["args"][0])
+        processes = Processes(Process.of(report.data), Process.of(_read_pid(f"{bundle}/conmon.pid")), launch.tty)
+        _write_whole(paths.record(name), msgspec.json.encode(processes))
+        return processes
+
+    def _finish_spec(self, launch: Launch) -> dict[str, Any]:
+        """The spec with what only the runtime knows: root, network namespace, cgroup, numbers of the user."""
+        paths = self._paths
+        root = paths.root(launch.id)
+        process = dict(launch.spec["process"])
+        identity = identity_in(root, process.pop("user", {}).get("username", ""))
+        process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
+        process["env"] = with_home(process["env"], identity.home)
+        process["capabilities"] = {
+            kind: [name for name in names if name in self._bounding] for kind, names in process["capabilities"].items()
+        }
+        linux = dict(launch.spec["linux"])
+        require_controllers(linux["resources"], self._wrapper.layout.controllers)
+        if self._wrapper.layout.version == 2:  # with v1 crun shows the container its own folders only
+            linux["namespaces"] = [*linux["namespaces"], {"type": "cgroup"}]
+        linux["cgroupsPath"] = paths.cgroup(launch.id)
+        if launch.netns >= 0:
+            # /proc/self by name: where the daemon has another pid namespace than its /proc, getpid() misleads.
+            path = f"/proc/{os.readlink('/proc/self')}/fd/{launch.netns}"
+            linux["namespaces"] = [*linux["namespaces"], {"type": "network", "path": path}]
+        spec = {**launch.spec, "process": process, "linux": linux}
+        spec["root"] = {**launch.spec.get("root", {}), "path": root}
+        if "/" in launch.lower:
+            spec = mask_host(spec, (paths.state, paths.run), host_mounts())
+        return spec
+
+    def record(self, container: str) -> Processes | None:
+        """The processes of a container that was created to the end."""
+        try:
+            with open(self._paths.record(container), "rb") as file:
+                return msgspec.json.decode(file.read(), type=Processes)
+        except FileNotFoundError:
+            return None
+
+    def sweep(self, container: str) -> None:
+        """End every process of a container and remove all but what is in the state directory. Idempotent."""
+        bundle = self._paths.bundle(container)
+        record = self.record(container)
+        if record is None and os.path.isdir(bundle):
+            _end_monitors(bundle)  # first, or a conmon in mid-flight makes the container after us
+        complaint = self._crun.delete(container)
+        if record is not None:
+            kill_and_wait(record.init, END_SECONDS)
+            kill_and_wait(record.conmon, END_SECONDS, grace=1.0)
+        self._cgroups.sweep(self._paths.cgroup(container))
+        if complaint and self._crun.known(container):
+            shutil.rmtree(f"{self._paths.crun_root}/{container}", ignore_errors=True)
+        _end_monitors(f"{bundle}/exec", below=True)
+        for path in (self._paths.exit_file(container), self._paths.record(container)):
+            _unlink(path)
+        _remove_tree(bundle)
+
+
+def _end_monitors(argument: str, *, below: bool = False) -> None:
+    """End the conmons and cruns that have this path as an argument (or one below it), and wait for them."""
+    arguments = [argument]
+    if below:
+        arguments = [entry.path for entry in os.scandir(argument)] if os.path.isdir(argument) else []
+    deadline = time.monotonic() + END_SECONDS
+    for path in arguments:
+        while found := with_argument(path, _MONITORS):
+            for process in found:
+                kill_and_wait(process, END_SECONDS)
+            if not wait_until(deadline):
+                raise Failed(f"processes {[process.pid for process in found]} of {path} do not end")
+
+
+def _read_pid(path: str) -> int:
+    with open(path, encoding="ascii") as file:
+        return int(file.read())
+
+
+def _write_whole(path: str, data: bytes) -> None:
+    with open(f"{path}.new", "wb") as file:
+        file.write(data)
+    os.rename(f"{path}.new", path)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _remove_tree(path: str) -> None:
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return

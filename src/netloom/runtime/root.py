@@ -1,0 +1,55 @@
+"""The root of a container: read-only layers under a scratch layer, mounted where nobody else sees it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+
+from netloom.containers.identity import Identity, resolve
+from netloom.model.errors import KernelError, Unavailable
+from netloom.runtime import syscalls
+
+# Folders of the host that are often file systems of their own: a lower layer shows only the one it lies on.
+_OWN_FILESYSTEMS = ("/usr", "/opt", "/nix", "/gnu")
+
+
+def mount_overlay(target: str, lower: Sequence[str], upper: str, work: str) -> None:
+    """Mount on `target` in the calling thread's mount namespace."""
+    layers = ":".join(_escaped(layer) for layer in lower)
+    options = f"lowerdir={layers},upperdir={_escaped(upper)},workdir={_escaped(work)}"
+    try:
+        syscalls.mount("overlay", target, "overlay", data=options)
+    except OSError as error:
+        if syscalls.filesystem_magic(upper) == syscalls.OVERLAYFS_MAGIC:
+            raise Unavailable(
+                f"no scratch layer can be mounted in {os.path.dirname(upper)}, which is on an overlay itself",
+                remedy="choose a --state-dir on ext4, xfs, btrfs or tmpfs",
+            ) from error
+        raise KernelError(error.errno or errno.EIO, "mount the container's root", detail=options) from error
+
+
+def _escaped(path: str) -> str:
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
+
+
+def host_mounts() -> tuple[str, ...]:
+    """Those parts of the host's system that its root layer lacks, being mounted on it."""
+    return tuple(path for path in _OWN_FILESYSTEMS if os.path.ismount(path))
+
+
+def identity_in(root: str, user: str) -> Identity:
+    """Resolve a `--user` against the passwd and group files below a root folder, never outside it."""
+    fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return resolve(user, _text(fd, "etc/passwd"), _text(fd, "etc/group"))
+    finally:
+        os.close(fd)
+
+
+def _text(root: int, path: str) -> str:
+    try:
+        with open(syscalls.open_in_root(root, path), encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
