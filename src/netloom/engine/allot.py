@@ -7,7 +7,7 @@ from collections.abc import Collection
 from netloom.drivers.bridge import endpoint_options
 from netloom.engine.core import Core
 from netloom.engine.names import dns_names, has_names
-from netloom.ipam.mac import random_mac
+from netloom.ipam.mac import parse_mac, random_mac
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.network import Network
@@ -32,7 +32,10 @@ class Allotments:
         taken: list[str] = []
         try:
             addresses = {}
-            for family, wanted, on in ((4, asked.ipv4 if asked else "", network.ipv4), (6, asked.ipv6 if asked else "", network.ipv6)):
+            for family, wanted, on in (
+                (4, asked.ipv4 if asked else "", network.ipv4),
+                (6, asked.ipv6 if asked else "", network.ipv6),
+            ):
                 if bare or not on:
                     addresses[family] = ""
                     continue
@@ -44,17 +47,18 @@ class Allotments:
             ifname, sysctls = endpoint_options(config.driver_opts or {}, name)
         except BaseException:
             for address in taken:
-                core.space.release(network.id, address, container.id)
+                core.space.release(network.id, address)
             raise
         return Endpoint(
             id=key,
             network=network.id,
             container=container.id,
+            sandbox=container.sandbox,
             number=0 if bare else core.next_number(),
             host_name="" if bare else f"nl{key[:12]}",
             inner_name="" if bare else ifname,
             inner_index=0 if bare else index,
-            mac="" if bare else (config.mac or container.config.mac_address or random_mac(core.random(6))).lower(),
+            mac="" if bare else self._mac(config),
             ipv4=addresses[4],
             ipv6=addresses[6],
             gateway4=_gateway(network, 4),
@@ -72,7 +76,7 @@ class Allotments:
             (endpoint.ipv6, asked.ipv6 if asked else ""),
         ):
             if address and not (keep_static and chosen):
-                self._core.space.release(endpoint.network, address, endpoint.container)
+                self._core.space.release(endpoint.network, address)
 
     def reserve_static(self, container: Container, network: Network, config: EndpointConfig) -> None:
         """Hold the addresses that the user chose for a container that does not run.
@@ -91,7 +95,10 @@ class Allotments:
             return
         for address in (config.ipam.ipv4, config.ipam.ipv6):
             if address and self._core.space.holder(network.id, address) == container.id:
-                self._core.space.release(network.id, address, container.id)
+                self._core.space.release(network.id, address)
+
+    def _mac(self, config: EndpointConfig) -> str:
+        return parse_mac(config.mac) if config.mac else random_mac(self._core.random(6))
 
     def _name(self, network: Network, others: Collection[Endpoint]) -> str:
         prefix = network.options.get(PREFIX_OPTION, "eth")

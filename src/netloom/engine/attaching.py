@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from netloom.engine.allot import Allotments
@@ -12,7 +14,7 @@ from netloom.engine.names import Names, dns_names, has_names
 from netloom.engine.publishing import Publishing
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row
-from netloom.ipam.endpoint import validate_endpoint
+from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container
 from netloom.model.desired import Bridge
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
@@ -46,9 +48,7 @@ class Attaching:
                 await self._record(container, network, config)
                 return
             await self._join(container, network, config)
-        core.publish(
-            "network", "connect", network.id, container=container.id, name=network.name, type=network.driver
-        )
+        core.publish("network", "connect", network.id, container=container.id, name=network.name, type=network.driver)
 
     async def disconnect(self, network_ref: str, container_ref: str, *, force: bool) -> None:
         """Disconnect; the interface is unlisted when it returns."""
@@ -95,7 +95,7 @@ class Attaching:
             raise NotFound(f"network {network.name} not found")
         if network.name in container.networks and container.state.running:
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
-        validate_endpoint(network, config)
+        check_endpoint(config, network.name, network.requested)
 
     async def _record(self, container: Container, network: Network, config: EndpointConfig) -> None:
         """A container that does not run: its wish is noted, a chosen address held."""
@@ -126,7 +126,7 @@ class Attaching:
             self.allot.release(endpoint, config, keep_static=False)
             raise
         core.tables.put_container(joined)
-        await self._names_follow(joined, stands, [stands[network.id]])
+        await self._names_follow(joined, before, stands, [stands[network.id]])
         self.announce([stands[network.id]])
 
     async def _leave(self, container: Container, network: Network) -> None:
@@ -145,20 +145,15 @@ class Attaching:
         stands = await self.endpoints.move(before, after, rows=[container_row(left)])
         self.allot.release(endpoint, config, keep_static=False)
         core.tables.put_container(left)
-        await self._names_follow(left, stands, [])
+        await self._names_follow(left, before, stands, [])
 
-    async def _names_follow(self, container: Container, stands: dict[str, Endpoint], new: list[Endpoint]) -> None:
+    async def _names_follow(
+        self, container: Container, before: dict[str, Endpoint], stands: dict[str, Endpoint], new: list[Endpoint]
+    ) -> None:
         """The files inside and the data plane, after the container's networks have changed."""
-        core = self._core
-        await self.names.put(new)
-        resolver = self._files.refresh(container, list(stands.values()), self.names)
-        if resolver is not None:
-            namespace = core.sandboxes[container.sandbox]
-            fd = namespace.open()
-            try:
-                await core.dataplane.open_sandbox(container.sandbox, fd, container.state.pid, resolver)
-            finally:
-                self._files.close(fd)
+        self._files.refresh(container, list(before.values()), list(stands.values()))
+        upstreams = self._files.upstreams(container)
+        await asyncio.gather(self.names.put(new), self.names.serve(container, stands.values(), upstreams))
 
     def settled(self, container: Container, endpoints: list[Endpoint]) -> dict[str, Endpoint]:
         """Default routes and ports in place, by network id."""
@@ -173,9 +168,7 @@ class Attaching:
 
     def remembered(self, config: EndpointConfig, endpoint: Endpoint) -> EndpointConfig:
         """What inspect goes on telling when the container has stopped."""
-        return msgspec.structs.replace(
-            config, network_id=endpoint.network, dns_names=endpoint.dns_names or None
-        )
+        return msgspec.structs.replace(config, network_id=endpoint.network, dns_names=endpoint.dns_names or None)
 
     def announce(self, endpoints: list[Endpoint]) -> None:
         """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports."""

@@ -15,7 +15,8 @@ from netloom.engine.names import dns_names, has_names
 from netloom.engine.starting import Starting
 from netloom.engine.tables import Row, container_row, endpoint_row, gone
 from netloom.engine.waits import Waits
-from netloom.ipam.endpoint import validate_endpoint
+from netloom.firewall.ports import check_ports
+from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound, NotModified
@@ -43,6 +44,7 @@ class Containers:
         check_name(name)
         image = core.images.resolve(request.config.image)
         request, warnings = check_request(request)
+        check_ports(request.config, request.host_config)
         mode = self._mode(request.host_config.network_mode)
         networks = self._networks(mode, request)
         taken = core.tables.container_named(name)
@@ -182,9 +184,7 @@ class Containers:
 
     async def _remove(self, container: Container) -> None:
         core = self._core
-        removing = msgspec.structs.replace(
-            container, state=msgspec.structs.replace(container.state, status="removing")
-        )
+        removing = msgspec.structs.replace(container, state=msgspec.structs.replace(container.state, status="removing"))
         await core.worker.run(intents=[container_row(removing)])
         await core.runtime.delete(container.id)
         await core.runtime.purge(container.id)
@@ -216,9 +216,7 @@ class Containers:
             networks[key] = msgspec.structs.replace(config, dns_names=told)
         renamed = msgspec.structs.replace(renamed, networks=networks)
         endpoints = [
-            msgspec.structs.replace(
-                e, dns_names=dns_names(renamed, networks[core.tables.networks[e.network].name])
-            )
+            msgspec.structs.replace(e, dns_names=dns_names(renamed, networks[core.tables.networks[e.network].name]))
             for e in core.tables.endpoints_of(container.id)
             if has_names(core.tables.networks[e.network])
         ]
@@ -258,7 +256,7 @@ class Containers:
             except NotFound:
                 continue  # told at start, as Docker does
             try:
-                validate_endpoint(network, config)
+                check_endpoint(config, network.name, network.requested)
             except InvalidArgument as error:
                 raise InvalidArgument(
                     f"invalid config for network {name}: {error.sentence}", remedy=error.remedy

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from netloom.drivers.driver import Driver
 from netloom.engine.lanes import Lanes
@@ -17,8 +19,6 @@ from netloom.model.desired import Desired, HostFacts
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Network
 
-INDEX_BASE = 1_000_000  # far above what the kernel hands out by itself
-
 
 class Core:
     """One for each daemon; parts reach each other through it and nothing else."""
@@ -26,6 +26,7 @@ class Core:
     def __init__(
         self,
         *,
+        tables: Tables,
         settings: Settings,
         worker: Worker,
         links: Links,
@@ -53,7 +54,7 @@ class Core:
         self.bus = bus
         self.clock = clock
         self.random = random
-        self.tables = Tables()
+        self.tables = tables
         self.lanes = Lanes()
         self.facts = HostFacts()
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
@@ -91,6 +92,12 @@ class Core:
         network = self.tables.networks[endpoint.network]
         return self.driver(network.driver).endpoint(network, endpoint, self.facts)
 
-    def index(self, number: int) -> int:
-        """The interface index that belongs to a number."""
-        return INDEX_BASE + number
+
+@contextmanager
+def opened(namespace: Namespace) -> Iterator[int]:
+    """An fd of the namespace, closed afterwards. Raises ProcessLookupError when its process has gone."""
+    fd = namespace.open()
+    try:
+        yield fd
+    finally:
+        os.close(fd)

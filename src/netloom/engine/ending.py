@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from netloom.containers.lifecycle import exited
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ports import Exit
 from netloom.engine.tables import container_row
 from netloom.engine.waits import Waits
-from netloom.model.container import Container, State
+from netloom.model.container import Container
 
 _SECOND = 1_000_000_000
-UNKNOWN_EXIT = 255  # conmon was killed too: nobody knows the code
 
 
 class Ending:
@@ -54,19 +54,11 @@ class Ending:
         core = self._core
         await self.dismantle(container)
         state = container.state
-        code = UNKNOWN_EXIT if how.code < 0 else how.code
+        moment = how.time_nano or core.clock.now()
         ended = msgspec.structs.replace(
-            container,
-            sandbox="",
-            state=State(
-                status="exited",
-                exit_code=code,
-                oom_killed=how.oom_killed,
-                error="" if how.code >= 0 else "the exit code is not known: the process's monitor was killed too",
-                started=state.started,
-                finished=how.time_nano or core.clock.now(),
-            ),
+            container, sandbox="", state=exited(state, how.code, moment, oom_killed=how.oom_killed)
         )
+        code = ended.state.exit_code
         core.tables.put_container(ended)
         await core.worker.run(statuses=[container_row(ended)])
         if container.id in self.stopping:
@@ -85,8 +77,7 @@ class Ending:
         before = attaching.endpoints.current(container.id)
         endpoints = list(before.values())
         await attaching.names.drop(endpoints)
-        if container.sandbox:
-            await core.dataplane.close_sandbox(container.sandbox)
+        await attaching.names.close(container)
         await attaching.publishing.withdraw(container.id)
         await core.runtime.delete(container.id)
         if before:

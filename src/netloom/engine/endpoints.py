@@ -9,7 +9,7 @@ import msgspec
 
 from netloom.engine.core import Core
 from netloom.engine.tables import Row, endpoint_row, gone
-from netloom.model.desired import Desired, Veth
+from netloom.model.desired import Desired, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Status
 from netloom.plan.diff import diff
@@ -86,8 +86,18 @@ class Endpoints:
                 core.tables.drop_endpoint(endpoint)
 
     def _outside(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
-        """What of them must be deleted: the rest is inside the sandbox and goes with the interface."""
-        return [o for o in self._desired(endpoints) if isinstance(o, Veth) or not getattr(o, "sandbox", "")]
+        """What of them must be deleted: what is inside goes with the interface, what is shared stays for others."""
+        return [
+            o
+            for e in endpoints
+            for o in self._core.endpoint_desired(e)
+            if isinstance(o, Veth) or not (getattr(o, "sandbox", "") or (isinstance(o, Sysctl) and self._shared(e)))
+        ]
+
+    def _shared(self, endpoint: Endpoint) -> bool:
+        """Do ports of another endpoint need the same setting of the bridge?"""
+        on = self._core.tables.by_network.get(endpoint.network, {}).values()
+        return any(e.ports and e.id != endpoint.id for e in on)
 
     def _desired(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
         return [wanted for e in endpoints for wanted in self._core.endpoint_desired(e)]

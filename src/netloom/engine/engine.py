@@ -9,6 +9,7 @@ from netloom.engine.containers import Containers
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
+from netloom.engine.forwarding import Forwarding
 from netloom.engine.networks import Networks
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
@@ -22,6 +23,7 @@ from netloom.model.container import Container, ContainerRequest, Exec, ExecConfi
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict
 from netloom.model.event import Event
+from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 
@@ -34,17 +36,21 @@ class Engine:
         self._files = SandboxFiles(core)
         self._waits = Waits()
         self._waiting = Waiting()
-        self._networks = Networks(core)
+        self._forwarding = Forwarding(core)
+        self._networks = Networks(core, self._forwarding)
         self._attaching = Attaching(core, self._files)
         self._ending = Ending(core, self._attaching, self._waits)
         starting = Starting(core, self._attaching, self._files, self._waiting, self._ending)
         self._containers = Containers(core, self._attaching, starting, self._ending, self._waits)
         self._execs = Execs(core)
-        self.reconciler = Reconciler(core, self._attaching, self._files)
+        self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
 
     async def recover(self) -> None:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
-        await Recovery(self.core, self._attaching, self._ending, self._containers, self.reconciler).run()
+        recovery = Recovery(
+            self.core, self._attaching, self._ending, self._containers, self.reconciler, self._forwarding
+        )
+        await recovery.run()
         await establish(self.core, self._networks)
 
     async def close(self) -> None:
@@ -144,9 +150,7 @@ class Engine:
         self.core.publish_container("attach", container)
         return attachment
 
-    def logs(
-        self, ref: str, *, follow: bool, tail: int | None, since: int, until: int
-    ) -> AsyncIterator[LogRecord]:
+    def logs(self, ref: str, *, follow: bool, tail: int | None, since: int, until: int) -> AsyncIterator[LogRecord]:
         """See Backend."""
         container = self.core.tables.container(ref)
         live = follow and container.state.running
@@ -176,9 +180,16 @@ class Engine:
         """See Backend."""
         return self.core.bus.subscribe(since=since, until=until)
 
+    def images(self) -> list[ImageView]:
+        """See Backend."""
+        return self.core.images.images()
+
     def container_paths(self, container: str) -> dict[str, str]:
         """See Backend."""
-        return self._files.paths(self.core.tables.containers[container])
+        found = self._files.paths(self.core.tables.containers[container])
+        keys = {"hosts": "HostsPath", "hostname": "HostnamePath", "resolv.conf": "ResolvConfPath"}
+        paths = {key: found[name] for name, key in keys.items() if name in found}
+        return {**paths, "LogPath": self.core.runtime.log_path(container)}
 
     def daemon_info(self) -> dict[str, object]:
         """See Backend."""

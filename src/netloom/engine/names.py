@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netloom.engine.core import Core
+from netloom.engine.core import Core, opened
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.names import NameEntry, Resolver, Upstream
@@ -27,6 +27,7 @@ class Names:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._open: set[str] = set()  # sandboxes whose 127.0.0.11 answers
 
     def entry(self, endpoint: Endpoint) -> NameEntry | None:
         """The names of an endpoint; None where its network has none."""
@@ -48,11 +49,11 @@ class Names:
     def resolver(
         self, container: Container, endpoints: Iterable[Endpoint], upstreams: tuple[Upstream, ...]
     ) -> Resolver | None:
-        """What 127.0.0.11 of the container knows; None when it is on no network with names."""
+        """What 127.0.0.11 of the container knows; None when it never was on a network with names."""
         tables = self._core.tables
         standing = list(endpoints)
         named = [e for e in standing if has_names(tables.networks[e.network])]
-        if not named:
+        if not named and container.sandbox not in self._open:
             return None
         return Resolver(
             networks=tuple(e.network for e in named),
@@ -72,6 +73,29 @@ class Names:
                 found = tables.endpoint(endpoint.network, target.id) if target else None
                 if found is not None:
                     yield alias or ref, found.id
+
+    async def serve(self, container: Container, endpoints: Iterable[Endpoint], upstreams: tuple[Upstream, ...]) -> None:
+        """Open the resolver of a running container, or tell the open one what has changed."""
+        resolver = self.resolver(container, endpoints, upstreams)
+        if resolver is None:
+            return
+        dataplane = self._core.dataplane
+        if container.sandbox in self._open:
+            await dataplane.set_resolver(container.sandbox, resolver)
+            return
+        with opened(self._core.sandboxes[container.sandbox]) as fd:
+            await dataplane.open_sandbox(container.sandbox, fd, container.state.pid, resolver)
+        self._open.add(container.sandbox)
+
+    async def close(self, container: Container) -> None:
+        """The container has ended: its resolver and its names go."""
+        if container.sandbox in self._open:
+            self._open.discard(container.sandbox)
+            await self._core.dataplane.close_sandbox(container.sandbox)
+
+    def lost(self) -> None:
+        """The data plane was started anew: nothing is open."""
+        self._open.clear()
 
     async def put(self, endpoints: Iterable[Endpoint]) -> None:
         """Tell the data plane the names of these endpoints."""

@@ -6,19 +6,22 @@ from collections.abc import Sequence
 
 import msgspec
 
+from netloom.drivers.options import enabled
 from netloom.engine.core import Core
+from netloom.engine.forwarding import Forwarding
 from netloom.engine.tables import gone, network_row
 from netloom.model.desired import Bridge
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NetloomError, NotFound
-from netloom.model.network import PREDEFINED, Network, NetworkRequest, Status
+from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.plan.diff import diff
 
 
 class Networks:
     """The life of a network, journalled: pending, ready, deleting."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, forwarding: Forwarding) -> None:
         self._core = core
+        self._forwarding = forwarding
 
     async def create(self, request: NetworkRequest) -> Network:
         """Create a network; when it returns, the network stands in the kernel. On failure nothing is left."""
@@ -54,6 +57,7 @@ class Networks:
             await core.worker.run(
                 intents=[network_row(network)], steps=diff(desired, []), statuses=[network_row(ready)]
             )
+            await self._forwarding.follow()
         except BaseException:
             await self._dismantle(network)
             raise
@@ -107,6 +111,7 @@ class Networks:
         await core.worker.run(statuses=[gone("networks", network.id)])
         core.tables.drop_network(network)
         core.space.drop_network(network.id)
+        await self._forwarding.follow()
 
     def _configured(self, request: NetworkRequest) -> NetworkRequest:
         """Defaults filled in, and the configuration network's settings where one is named."""
@@ -115,16 +120,10 @@ class Networks:
         if request.config_from:
             request = self._from_configuration(request)
         driver = request.driver or ("null" if request.config_only else "bridge")
-        defaults = {
-            key: value for kind, key, value in self._core.settings.default_network_opts if kind == driver
-        }
-        return msgspec.structs.replace(
-            request,
-            driver=driver,
-            ipv4=True if request.ipv4 is None else request.ipv4,
-            ipv6=bool(request.ipv6),
-            options={**defaults, **request.options},
-        )
+        defaults = {key: value for kind, key, value in self._core.settings.default_network_opts if kind == driver}
+        request = msgspec.structs.replace(request, driver=driver, options={**defaults, **request.options})
+        ipv4, ipv6 = enabled(request)
+        return msgspec.structs.replace(request, ipv4=ipv4, ipv6=ipv6)
 
     def _from_configuration(self, request: NetworkRequest) -> NetworkRequest:
         own = (request.ipam_config, request.ipam_driver not in ("", "default"), request.options, request.labels)
@@ -150,11 +149,10 @@ class Networks:
     def _described(self, key: str, request: NetworkRequest) -> Network:
         """The intent: options checked, addresses allotted (given back by `space.drop_network`)."""
         core = self._core
-        core.space.validate(request)
         driver = core.driver(request.driver)
         options, mtu, bridge = driver.options(request, key, core.facts.default_mtu)
         plain = request.config_only or driver.singleton
-        pools = () if plain else core.space.add_network(key, request, core.facts.routes)
+        pools = () if plain else self._pools(key, request)
         return Network(
             id=key,
             name=request.name,
@@ -177,6 +175,23 @@ class Networks:
             bridge=bridge,
         )
 
+    def _pools(self, key: str, request: NetworkRequest) -> tuple[IpamConfig, ...]:
+        """Subnets and gateways, taken."""
+        if request.ipam_driver == "null":
+            raise InvalidArgument("ipv4 pool is empty", remedy=f"the {request.driver} driver needs an IPAM driver")
+        if request.ipam_driver not in ("", "default"):
+            raise NotFound(f'plugin "{request.ipam_driver}" not found', remedy="use the IPAM driver default")
+        if not request.ipv4 and not request.ipv6:
+            raise InvalidArgument("IPv4 or IPv6 must be enabled")
+        return self._core.space.add_network(
+            key,
+            request.name,
+            request.ipam_config,
+            ipv4=bool(request.ipv4),
+            ipv6=bool(request.ipv6),
+            host_routes=self._core.facts.routes,
+        )
+
     def _others(self, network: Network) -> list[Network]:
         return [n for n in self._core.tables.networks.values() if n.id != network.id]
 
@@ -189,9 +204,7 @@ class Networks:
             raise Forbidden(
                 f"error while removing network: network {network.name} has active endpoints ({', '.join(users)})"
             )
-        if network.config_only and any(
-            n.config_from == network.name for n in self._core.tables.networks.values()
-        ):
+        if network.config_only and any(n.config_from == network.name for n in self._core.tables.networks.values()):
             raise Forbidden(f'configuration network "{network.name}" is in use')
         if network.status is Status.PENDING:
             raise Failed(f"network {network.name} is being created", remedy="try again")

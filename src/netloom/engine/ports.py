@@ -7,6 +7,7 @@ from typing import Protocol
 
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, Step
+from netloom.model.image import ImageView
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
@@ -223,12 +224,20 @@ class Files(Protocol):
 class Image(Protocol):
     """What the engine needs to know of an image."""
 
-    id: str
-    env: tuple[str, ...]
-    cmd: tuple[str, ...]
-    entrypoint: tuple[str, ...]
-    working_dir: str
-    lower: tuple[str, ...]
+    @property
+    def id(self) -> str: ...
+    @property
+    def env(self) -> tuple[str, ...]: ...
+    @property
+    def cmd(self) -> tuple[str, ...]: ...
+    @property
+    def entrypoint(self) -> tuple[str, ...]: ...
+    @property
+    def working_dir(self) -> str: ...
+    @property
+    def lower(self) -> tuple[str, ...]:
+        """Read-only layers of the root, uppermost first."""
+        ...
 
 
 class Images(Protocol):
@@ -236,6 +245,10 @@ class Images(Protocol):
 
     def resolve(self, ref: str) -> Image:
         """Raises NotFound `No such image: REF:TAG`."""
+        ...
+
+    def images(self) -> list[ImageView]:
+        """All, newest first."""
         ...
 
 

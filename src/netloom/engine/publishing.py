@@ -85,6 +85,8 @@ class Publishing:
 def _fixed(binding: PortBinding, requests: list[PortRequest]) -> bool:
     """Did the user name exactly this host port?"""
     return any(
-        r.proto == binding.proto and r.container_port == binding.container_port and r.first == r.last == binding.host_port
+        r.proto == binding.proto
+        and r.container_port == binding.container_port
+        and r.first == r.last == binding.host_port
         for r in requests
     )

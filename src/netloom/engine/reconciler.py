@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
+from netloom.engine.forwarding import Forwarding
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.model.desired import Bridge, Desired, Step, Veth
 from netloom.model.endpoint import Endpoint
@@ -17,10 +18,11 @@ from netloom.plan.diff import diff
 class Reconciler:
     """Full comparison; the hot road never comes here."""
 
-    def __init__(self, core: Core, attaching: Attaching, files: SandboxFiles) -> None:
+    def __init__(self, core: Core, attaching: Attaching, files: SandboxFiles, forwarding: Forwarding) -> None:
         self._core = core
         self._attaching = attaching
         self._files = files
+        self._forwarding = forwarding
 
     def living(self) -> list[Endpoint]:
         """Endpoints whose sandbox is known to live."""
@@ -41,7 +43,7 @@ class Reconciler:
                 wanted += core.network_desired(network)
         for endpoint in self.living():
             wanted += core.endpoint_desired(endpoint)
-        return wanted
+        return wanted + self._forwarding.stands()
 
     async def kernel(self) -> list[Step]:
         """Make the kernel agree; the steps that were needed."""
@@ -66,6 +68,7 @@ class Reconciler:
         """Make the data plane agree: also after it was started anew."""
         core = self._core
         state = await core.dataplane.state()
+        self._attaching.names.lost()
         living = self.living()
         containers = {e.container: core.tables.containers[e.container] for e in living}
         sandboxes = {c.sandbox for c in containers.values()}
@@ -86,16 +89,10 @@ class Reconciler:
         core = self._core
         container = core.tables.containers[key]
         endpoints = list(core.tables.endpoints_of(key))
-        resolver = self._attaching.names.resolver(container, endpoints, self._files.upstreams(container))
-        if resolver is not None:
-            try:
-                fd = core.sandboxes[container.sandbox].open()
-            except ProcessLookupError:
-                return  # it has just ended; its end is on the way to us
-            try:
-                await core.dataplane.open_sandbox(container.sandbox, fd, container.state.pid, resolver)
-            finally:
-                self._files.close(fd)
+        try:
+            await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
+        except ProcessLookupError:
+            return  # it has just ended; its end is on the way to us
         bindings = self._attaching.publishing.bound(key)
         if bindings:
             await core.dataplane.hold(
@@ -105,4 +102,3 @@ class Reconciler:
                     if b.proto != "sctp"
                 ]
             )
-            await self._attaching.publishing.relay(key)

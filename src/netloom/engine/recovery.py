@@ -6,6 +6,7 @@ from netloom.engine.attaching import Attaching
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
+from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Exit, Launched, Survivor
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.tables import Row, decode, gone
@@ -20,22 +21,30 @@ class Recovery:
     """Run once, before the first request is served."""
 
     def __init__(
-        self, core: Core, attaching: Attaching, ending: Ending, containers: Containers, reconciler: Reconciler
+        self,
+        core: Core,
+        attaching: Attaching,
+        ending: Ending,
+        containers: Containers,
+        reconciler: Reconciler,
+        forwarding: Forwarding,
     ) -> None:
         self._core = core
         self._attaching = attaching
         self._ending = ending
         self._containers = containers
         self._reconciler = reconciler
+        self._forwarding = forwarding
         self._how: dict[str, Exit] = {}  # how those ended that ended without us
 
     async def run(self) -> None:
         """Load, adopt the living, bury the dead, make the kernel and the data plane agree."""
         core = self._core
         core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
-        networks, containers, endpoints = await core.worker.call(
-            lambda _, rows: (rows.load("networks"), rows.load("containers"), rows.load("endpoints"))
+        networks, containers, endpoints, daemon = await core.worker.call(
+            lambda _, rows: tuple(rows.load(table) for table in ("networks", "containers", "endpoints", "daemon"))
         )
+        self._forwarding.restore(daemon.get("forwarding"))
         doomed = self._networks(decode(networks, Network))
         for container in decode(containers, Container):
             core.tables.put_container(container)
@@ -47,6 +56,7 @@ class Recovery:
         for stranger in survivors.values():
             await core.runtime.delete(stranger.id)
             await core.runtime.purge(stranger.id)
+        await self._forwarding.follow()
         await self._reconciler.kernel()
         await self._reconciler.data_plane()
         for container in ended:
@@ -59,7 +69,7 @@ class Recovery:
             self._core.numbers_used(network.number)
             if network.status is Status.READY:
                 self._core.tables.put_network(network)
-                self._core.space.restore_network(network)
+                self._core.space.restore_network(network.id, network.name, network.pools)
             else:
                 doomed.append(gone("networks", network.id))
         return doomed
@@ -76,7 +86,9 @@ class Recovery:
             tables.put_endpoint(endpoint)
             for address in (endpoint.ipv4, endpoint.ipv6):
                 if address:
-                    self._core.space.restore(endpoint.network, address, endpoint.container)
+                    family = 6 if ":" in address else 4
+                    plain = address.partition("/")[0]
+                    self._core.space.request(endpoint.network, family, plain, endpoint.container)
         return doomed
 
     def _adopt(self, container: Container, survivor: Survivor | None) -> bool:

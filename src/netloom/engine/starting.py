@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from netloom.containers.lifecycle import start_failed, started
 from netloom.engine.attaching import Attaching
-from netloom.engine.core import Core
+from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
-from netloom.engine.ports import Launch, Launched, Namespace
+from netloom.engine.ports import Launched, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.specs import launch
 from netloom.engine.streams import Waiting
@@ -25,9 +26,7 @@ SETUP_FAILED = "failed to set up container networking: "
 class Starting:
     """`docker start`. The container's lane is held by the caller."""
 
-    def __init__(
-        self, core: Core, attaching: Attaching, files: SandboxFiles, waiting: Waiting, ending: Ending
-    ) -> None:
+    def __init__(self, core: Core, attaching: Attaching, files: SandboxFiles, waiting: Waiting, ending: Ending) -> None:
         self._core = core
         self._attaching = attaching
         self._files = files
@@ -38,6 +37,7 @@ class Starting:
         """Start it; the container as it runs. On failure its state tells the error and nothing else is left."""
         core = self._core
         sandbox = core.new_id()
+        former = container.state
         container = msgspec.structs.replace(
             container, sandbox=sandbox, state=msgspec.structs.replace(container.state, error="", exit_code=0)
         )
@@ -49,7 +49,7 @@ class Starting:
             launched = await self._processes(container, namespace)
             container = await self._run(container, launched)
         except BaseException as error:
-            await self._undo(core.tables.containers[container.id], error)
+            await self._undo(core.tables.containers[container.id], former, error)
             raise
         self._attaching.announce(list(core.tables.endpoints_of(container.id)))
         core.publish_container("start", container)
@@ -98,7 +98,7 @@ class Starting:
         container = msgspec.structs.replace(container, networks=networks)
         try:
             after = attaching.settled(container, made)
-            self._files.write(container, list(after.values()), attaching.names)
+            self._files.write(container, list(after.values()))
             await attaching.endpoints.move({}, after)
         except NetloomError as error:
             self._release(container, made)
@@ -142,18 +142,15 @@ class Starting:
         """The container created under conmon, its program not yet started."""
         core = self._core
         image = core.images.resolve(container.config.image)
-        fd = -1 if container.host_config.network_mode == "host" else namespace.open()
-        try:
-            request: Launch = launch(core, container, image, fd)
-            return await core.runtime.create(request)
-        finally:
-            self._files.close(fd)
+        files = self._files.paths(container)
+        if container.host_config.network_mode == "host":
+            return await core.runtime.create(launch(container, image, files, -1))
+        with opened(namespace) as fd:
+            return await core.runtime.create(launch(container, image, files, fd))
 
     async def _run(self, container: Container, launched: Launched) -> Container:
         core = self._core
-        state = State(
-            status="running", pid=launched.pid, conmon_pid=launched.conmon_pid, started=core.clock.now()
-        )
+        state = started(container.state, launched.pid, launched.conmon_pid, core.clock.now())
         container = msgspec.structs.replace(container, state=state, manually_stopped=False)
         await self._hold_by_process(container)
         await core.worker.run(statuses=[container_row(container)])
@@ -161,9 +158,7 @@ class Starting:
         for pending, real in attached:
             pending.connect(real)
         await core.runtime.start(container.id)
-        container = msgspec.structs.replace(
-            container, state=msgspec.structs.replace(state, started=core.clock.now())
-        )
+        container = msgspec.structs.replace(container, state=msgspec.structs.replace(state, started=core.clock.now()))
         core.tables.put_container(container)
         core.runtime.watch(container.id, launched, self._ending.ended)
         core.worker.post(lambda _, rows: rows.commit([container_row(container)], durable=False))
@@ -178,31 +173,15 @@ class Starting:
         old.close()
         endpoints = list(core.tables.endpoints_of(container.id))
         await self._attaching.names.put(endpoints)
-        resolver = self._attaching.names.resolver(container, endpoints, self._files.upstreams(container))
-        if resolver is not None:
-            fd = new.open()
-            try:
-                await core.dataplane.open_sandbox(container.sandbox, fd, container.state.pid, resolver)
-            finally:
-                self._files.close(fd)
+        await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
 
-    async def _undo(self, container: Container, error: BaseException) -> None:
+    async def _undo(self, container: Container, former: State, error: BaseException) -> None:
         """Everything back; the state remembers why."""
         for pending in self._waiting.take(container.id):
             pending.give_up()
         await self._ending.dismantle(container)
-        code = getattr(error, "exit_code", 128)
-        failed = msgspec.structs.replace(
-            container,
-            sandbox="",
-            state=State(
-                status=container.state.status if container.state.status != "running" else "created",
-                exit_code=code,
-                error=str(error),
-                started=container.state.started if container.state.finished else 0,
-                finished=container.state.finished,
-            ),
-        )
+        message = error.sentence if isinstance(error, NetloomError) else repr(error)
+        failed = msgspec.structs.replace(container, sandbox="", state=start_failed(former, message))
         self._core.tables.put_container(failed)
         await asyncio.shield(self._core.worker.run(statuses=[container_row(failed)]))
 

@@ -26,6 +26,7 @@ from netloom.runtime.launching import Launcher, Processes
 from netloom.runtime.logs import read_log
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process
+from netloom.runtime.ps import ps
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.wrapper import Wrapper
 
@@ -197,6 +198,10 @@ class CrunRuntime:
     async def processes(self, container: str, pid: int) -> list[int]:
         """See engine.ports.Runtime."""
         return await self._wrapper.run(self._cgroups.processes, self.paths.cgroup(container)) or [pid]
+
+    async def ps(self, arguments: Sequence[str]) -> str:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(ps, arguments)
 
     def close(self) -> None:
         """Watch nothing any more and end the threads; containers go on."""

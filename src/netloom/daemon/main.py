@@ -1,0 +1,191 @@
+"""Composition root: builds the parts of the daemon, wires them, and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import hashlib
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import uvloop
+
+from netloom.api.server import GROUP, ApiServer
+from netloom.daemon import notify, tls
+from netloom.daemon.commandline import command
+from netloom.daemon.config import Config
+from netloom.daemon.files import DiskFiles
+from netloom.daemon.logging import configure
+from netloom.daemon.single import HostClaim
+from netloom.dataplane.client import DataPlaneClient
+from netloom.drivers.registry import driver
+from netloom.engine.core import Core
+from netloom.engine.engine import Engine
+from netloom.engine.ports import Namespace
+from netloom.engine.settings import Settings
+from netloom.engine.tables import Tables
+from netloom.engine.worker import Worker
+from netloom.events.bus import Bus
+from netloom.firewall.render import load
+from netloom.firewall.rules import table
+from netloom.images.store import ImageStore
+from netloom.ipam.pools import DEFAULT_POOLS, Pool, ula_pool
+from netloom.ipam.space import AddressSpace
+from netloom.kernel import namespace
+from netloom.kernel.host import HostKernel, Ruleset
+from netloom.kernel.links import Deleter
+from netloom.model.errors import NetloomError
+from netloom.runtime.crun_runtime import CrunRuntime
+from netloom.store.sqlite import SqliteStore
+
+log = logging.getLogger("netloom")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the daemon until SIGTERM or SIGINT; the exit status."""
+    config = command(arguments)
+    configure(config.log_level, config.log_format)
+    for key in config.passed_over:
+        log.info("daemon.json: ignored, not about networks", extra={"key": key})
+    _raise_limits()
+    try:
+        uvloop.run(_serve(config))
+    except NetloomError as error:
+        print(f"netloom daemon: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with _engine(config) as engine:
+        server = ApiServer(engine)
+        await server.listen_unix(Path(config.socket), group=config.group or GROUP)
+        if config.tcp:
+            context = tls.mutual(config.tlscacert, config.tlscert, config.tlskey)
+            await server.listen_tcp(*config.tcp, context)
+        gc.collect()
+        gc.freeze()  # what was made so far stays: no need to look at it again
+        notify.ready(f"serving {config.socket}")
+        log.info("ready", extra={"socket": config.socket})
+        await stop.wait()
+        notify.stopping()
+        log.info("stopping; containers go on")
+        engine.core.bus.close()
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _engine(config: Config) -> AsyncIterator[Engine]:
+    """The engine, recovered and ready; ended in the reverse order."""
+    async with contextlib.AsyncExitStack() as stack:
+        for folder in (config.state_dir, config.run_dir):
+            os.makedirs(folder, mode=0o711, exist_ok=True)
+        claim = HostClaim()
+        stack.callback(claim.release)
+        store = SqliteStore(Path(config.state_dir))
+        settings = config.settings(instance=_instance(store), name=os.uname().nodename)
+        kernel = HostKernel(_ruleset())
+        stack.callback(kernel.close)
+        kernel.ensure_ruleset()
+        worker = Worker(kernel, store)
+        worker.start()
+        stack.callback(store.close)
+        stack.push_async_callback(worker.stop)
+        links = Deleter()
+        stack.push_async_callback(links.close)
+        runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance)
+        stack.callback(runtime.close)
+        dataplane = DataPlaneClient(config.run_dir)
+        stack.push_async_callback(dataplane.close)
+        tables = Tables()
+        engine = Engine(
+            Core(
+                tables=tables,
+                settings=settings,
+                worker=worker,
+                links=links,
+                runtime=runtime,
+                dataplane=dataplane,
+                files=DiskFiles(config.state_dir),
+                images=ImageStore(),
+                drivers=driver,
+                namespaces=Namespaces(),
+                space=_space(settings, tables),
+                bus=Bus(),
+                clock=SystemClock(),
+                random=os.urandom,
+            )
+        )
+        stack.push_async_callback(engine.close)
+        dataplane.on_restart = engine.reconciler.data_plane
+        await dataplane.start()
+        await engine.recover()
+        yield engine
+
+
+class SystemClock:
+    """Implements engine.ports.Clock."""
+
+    def now(self) -> int:
+        """ns since the epoch."""
+        return time.time_ns()
+
+
+class Namespaces:
+    """Implements engine.ports.NamespaceMaker."""
+
+    def from_fd(self, fd: int) -> Namespace:
+        """Held by the fd."""
+        return namespace.FdNamespace(fd)
+
+    def from_process(self, pid: int) -> Namespace:
+        """Held by the process."""
+        return namespace.ProcessNamespace.of(pid)
+
+    def host(self) -> Namespace:
+        """Our own."""
+        return namespace.FdNamespace(namespace.open_own())
+
+
+def _instance(store: SqliteStore) -> str:
+    """What tells this state directory's cgroups from another's; made once."""
+    rows = store.load("daemon")
+    if "instance" not in rows:
+        store.commit([("daemon", "instance", os.urandom(4).hex().encode())], durable=True)
+        rows = store.load("daemon")
+    return rows["instance"].decode()
+
+
+def _ruleset() -> Ruleset:
+    rules = table()
+    return Ruleset(rules.version, load(rules))
+
+
+def _space(settings: Settings, tables: Tables) -> AddressSpace:
+    """The daemon's pools, and this host's own unique local prefix; holders are told by the container's name."""
+
+    def describe(owner: str) -> str:
+        container = tables.containers.get(owner)
+        return f"container {container.name}" if container else owner
+
+    chosen = [Pool(base, size) for base, size in settings.default_pools] or list(DEFAULT_POOLS)
+    if not any(":" in pool.base for pool in chosen):
+        chosen.append(ula_pool(hashlib.sha256(settings.instance.encode()).digest()))
+    return AddressSpace(chosen, describe=describe)
+
+
+def _raise_limits() -> None:
+    """Each container costs a few descriptors; the soft limit is there for programs that use select(2)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,58 @@
+"""The host's forwarding switches: on while a network needs them, as they were before when none does.
+
+What was switched on is recorded, with the value it had, before it is touched.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from netloom.engine.core import Core
+from netloom.engine.tables import Row
+from netloom.firewall.forwarding import Forwarding as Switches
+from netloom.firewall.forwarding import forwarding
+from netloom.model.desired import Desired, Sysctl
+from netloom.model.network import Network, Status
+from netloom.plan.diff import diff
+
+_KEY = ("daemon", "forwarding")
+
+
+class Forwarding:
+    """Follows the set of networks; costs nothing while that set needs the same switches."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._recorded: tuple[Sysctl, ...] = ()
+        self._standing: tuple[Desired, ...] = ()
+
+    def restore(self, body: bytes | None) -> None:
+        """The record of an earlier daemon."""
+        self._recorded = msgspec.json.decode(body, type=tuple[Sysctl, ...]) if body else ()
+
+    def wanted(self) -> Switches:
+        """For the networks that stand or are about to."""
+        return forwarding(self._networks(), self._core.facts, self._recorded)
+
+    async def follow(self) -> None:
+        """Switch what the present set of networks needs."""
+        switches = self.wanted()
+        standing: tuple[Desired, ...] = (*switches.elements, *switches.sysctls)
+        if standing == self._standing:
+            return
+        steps = diff(standing, [o for o in self._standing if not isinstance(o, Sysctl)])
+        await self._core.worker.run(intents=[_row(self._recorded, switches.undo)], steps=steps)
+        self._recorded, self._standing = switches.undo, standing
+
+    def stands(self) -> list[Desired]:
+        """What a full comparison must find."""
+        return list(self._standing)
+
+    def _networks(self) -> list[Network]:
+        return [n for n in self._core.tables.networks.values() if n.status is not Status.DELETING]
+
+
+def _row(before: tuple[Sysctl, ...], after: tuple[Sysctl, ...]) -> Row:
+    """Until the switches are thrown both records hold: what is in neither was never ours."""
+    paths = {s.path: s for s in (*after, *before)}
+    return (*_KEY, msgspec.json.encode(tuple(paths.values())))
