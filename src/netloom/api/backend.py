@@ -8,6 +8,7 @@ from typing import Protocol
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
+from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 
@@ -20,7 +21,7 @@ class Backend(Protocol):
     # networks
     def networks(self) -> list[Network]: ...
     def network(self, ref: str) -> Network:
-        """By full id, full name, then id prefix. NotFound `network REF not found`; ambiguous prefix: InvalidArgument."""
+        """By full id, name, then id prefix. NotFound `network REF not found`; ambiguous prefix: InvalidArgument."""
         ...
 
     def endpoints(self, network: str) -> list[Endpoint]:
@@ -74,6 +75,10 @@ class Backend(Protocol):
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         """Back-log from `since` (ns, 0 for none), then live ones until `until` (ns, 0 for ever)."""
+        ...
+
+    def images(self) -> list[ImageView]:
+        """Images that containers can be made of."""
         ...
 
     def container_paths(self, container: str) -> dict[str, str]:

@@ -83,6 +83,7 @@ class HostConfig(Struct, frozen=True, rename="pascal"):
     pids_limit: int | None = None
     shm_size: int = 67108864
     annotations: dict[str, str] | None = None
+    empty_lists: tuple[str, ...] = ()  # keys of the constant rest that came as [], not null: inspect shows them so
 
 
 class State(Struct, frozen=True):

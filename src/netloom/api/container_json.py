@@ -1,0 +1,316 @@
+"""A container as Docker's JSON (GET /containers/{id}/json), keys in Docker's order.
+
+What netloom does not carry out stands at its constant: Docker's clients read many of these keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from msgspec import to_builtins
+
+from netloom.api.gotext import rfc3339nano
+from netloom.api.ports_json import ports_json
+from netloom.model.container import Container, ContainerConfig, HostConfig, State
+from netloom.model.endpoint import Endpoint, EndpointConfig
+from netloom.model.network import Network
+
+FindNetwork = Callable[[str], Network | None]
+
+MASKED_PATHS = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+_GRAPH = ("LowerDir", "MergedDir", "UpperDir", "WorkDir")
+
+
+def container_json(
+    container: Container,
+    endpoints: Mapping[str, Endpoint],
+    paths: Mapping[str, str],
+    find_network: FindNetwork,
+    links: Iterable[str] | None,
+    exec_ids: list[str] | None = None,
+    *,
+    sizes: bool = False,
+) -> dict[str, Any]:
+    """`endpoints` by network id, `paths` as the engine knows them, `links` as inspect shows them."""
+    command = (*(container.config.entrypoint or ()), *(container.config.cmd or ()))
+    shown: dict[str, Any] = {
+        "Id": container.id,
+        "Created": rfc3339nano(container.created),
+        "Path": command[0] if command else "",
+        "Args": command[1:],
+        "State": state_json(container.state),
+        "Image": container.image_id,
+        "ResolvConfPath": paths.get("ResolvConfPath", ""),
+        "HostnamePath": paths.get("HostnamePath", ""),
+        "HostsPath": paths.get("HostsPath", ""),
+        "LogPath": paths.get("LogPath", ""),
+        "Name": f"/{container.name}",
+        "RestartCount": 0,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": exec_ids or None,
+        "HostConfig": host_config_json(container.host_config, links),
+        "GraphDriver": {
+            "Data": {"ID": container.id, **{key: paths[key] for key in _GRAPH if key in paths}},
+            "Name": "overlay2",
+        },
+    }
+    if sizes:
+        shown["SizeRw"] = shown["SizeRootFs"] = 0
+    shown["Mounts"] = []
+    shown["Config"] = config_json(container.config, _main_mac(container))
+    shown["NetworkSettings"] = network_settings_json(container, endpoints, paths, find_network)
+    return shown
+
+
+def state_json(state: State) -> dict[str, Any]:
+    """`State`."""
+    return {
+        "Status": state.status,
+        "Running": state.running,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status == "dead",
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": rfc3339nano(state.started),
+        "FinishedAt": rfc3339nano(state.finished),
+    }
+
+
+def config_json(config: ContainerConfig, mac: str) -> dict[str, Any]:
+    """`Config`; `mac` is the one asked for on the main network, shown here for old clients."""
+    shown: dict[str, Any] = {
+        "Hostname": config.hostname,
+        "Domainname": config.domainname,
+        "User": config.user,
+        "AttachStdin": config.attach_stdin,
+        "AttachStdout": config.attach_stdout,
+        "AttachStderr": config.attach_stderr,
+    }
+    if config.exposed_ports:
+        shown["ExposedPorts"] = dict(sorted(config.exposed_ports.items()))
+    shown |= {
+        "Tty": config.tty,
+        "OpenStdin": config.open_stdin,
+        "StdinOnce": config.stdin_once,
+        "Env": config.env,
+        "Cmd": config.cmd,
+        "Image": config.image,
+        "Volumes": None,
+        "WorkingDir": config.working_dir,
+        "Entrypoint": config.entrypoint,
+    }
+    if mac:
+        shown["MacAddress"] = mac
+    shown["OnBuild"] = config.on_build
+    shown["Labels"] = dict(sorted(config.labels.items()))
+    if config.stop_signal:
+        shown["StopSignal"] = config.stop_signal
+    if config.stop_timeout is not None:
+        shown["StopTimeout"] = config.stop_timeout
+    return shown
+
+
+def host_config_json(host: HostConfig, links: Iterable[str] | None) -> dict[str, Any]:
+    """`HostConfig`."""
+
+    def rest(key: str) -> list[Any] | None:
+        return [] if key in host.empty_lists else None
+
+    shown: dict[str, Any] = {
+        "Binds": rest("Binds"),
+        "ContainerIDFile": "",
+        "LogConfig": to_builtins(host.log_config),
+        "NetworkMode": host.network_mode,
+        "PortBindings": _bindings(host),
+        "RestartPolicy": to_builtins(host.restart_policy),
+        "AutoRemove": host.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": rest("VolumesFrom"),
+        "ConsoleSize": host.console_size,
+    }
+    if host.annotations:
+        shown["Annotations"] = dict(sorted(host.annotations.items()))
+    shown |= {
+        "CapAdd": host.cap_add,
+        "CapDrop": host.cap_drop,
+        "CgroupnsMode": "private",
+        "Dns": host.dns,
+        "DnsOptions": host.dns_options,
+        "DnsSearch": host.dns_search,
+        "ExtraHosts": host.extra_hosts,
+        "GroupAdd": rest("GroupAdd"),
+        "IpcMode": "private",
+        "Cgroup": "",
+        "Links": None if links is None else list(links) or None,
+        "OomScoreAdj": host.oom_score_adj,
+        "PidMode": "",
+        "Privileged": host.privileged,
+        "PublishAllPorts": host.publish_all_ports,
+        "ReadonlyRootfs": host.readonly_rootfs,
+        "SecurityOpt": rest("SecurityOpt"),
+        "UTSMode": "",
+        "UsernsMode": "",
+        "ShmSize": host.shm_size,
+    }
+    if host.sysctls:
+        shown["Sysctls"] = dict(sorted(host.sysctls.items()))
+    shown |= {
+        "Runtime": "crun",
+        "Isolation": "",
+        "CpuShares": 0,
+        "Memory": host.memory,
+        "NanoCpus": host.nano_cpus,
+        "CgroupParent": "",
+        "BlkioWeight": 0,
+        "BlkioWeightDevice": rest("BlkioWeightDevice"),
+        "BlkioDeviceReadBps": rest("BlkioDeviceReadBps"),
+        "BlkioDeviceWriteBps": rest("BlkioDeviceWriteBps"),
+        "BlkioDeviceReadIOps": rest("BlkioDeviceReadIOps"),
+        "BlkioDeviceWriteIOps": rest("BlkioDeviceWriteIOps"),
+        "CpuPeriod": 0,
+        "CpuQuota": 0,
+        "CpuRealtimePeriod": 0,
+        "CpuRealtimeRuntime": 0,
+        "CpusetCpus": "",
+        "CpusetMems": "",
+        "Devices": rest("Devices"),
+        "DeviceCgroupRules": rest("DeviceCgroupRules"),
+        "DeviceRequests": rest("DeviceRequests"),
+        "MemoryReservation": 0,
+        "MemorySwap": 0,
+        "MemorySwappiness": None,
+        "OomKillDisable": False,
+        "PidsLimit": host.pids_limit,
+        "Ulimits": rest("Ulimits"),
+        "CpuCount": 0,
+        "CpuPercent": 0,
+        "IOMaximumIOps": 0,
+        "IOMaximumBandwidth": 0,
+        "MaskedPaths": None if host.privileged else MASKED_PATHS,
+        "ReadonlyPaths": None if host.privileged else READONLY_PATHS,
+    }
+    if host.init is not None:
+        shown["Init"] = host.init
+    return shown
+
+
+def network_settings_json(
+    container: Container, endpoints: Mapping[str, Endpoint], paths: Mapping[str, str], find_network: FindNetwork
+) -> dict[str, Any]:
+    """`NetworkSettings`; the fields of its head are those of the default bridge, or empty."""
+    networks = {
+        name: _settings_of(container, name, config, endpoints, find_network)
+        for name, config in sorted(container.networks.items())
+    }
+    bridge = networks.get("bridge", _EMPTY)
+    running = bool(container.state.running and container.sandbox)
+    return {
+        "Bridge": "",
+        "SandboxID": container.sandbox if running else "",
+        "SandboxKey": paths.get("SandboxKey", "") if running else "",
+        "Ports": ports_json(container, endpoints.values()),
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        "EndpointID": bridge["EndpointID"],
+        "Gateway": bridge["Gateway"],
+        "GlobalIPv6Address": bridge["GlobalIPv6Address"],
+        "GlobalIPv6PrefixLen": bridge["GlobalIPv6PrefixLen"],
+        "IPAddress": bridge["IPAddress"],
+        "IPPrefixLen": bridge["IPPrefixLen"],
+        "IPv6Gateway": bridge["IPv6Gateway"],
+        "MacAddress": bridge["MacAddress"],
+        "Networks": networks,
+    }
+
+
+def endpoint_json(
+    config: EndpointConfig, network: str, endpoint: Endpoint | None, names: Iterable[str] | None
+) -> dict[str, Any]:
+    """One entry of `Networks`: what was asked, and what stands. `network` is its id, empty before the first start."""
+    ipv4, prefix4 = _split(endpoint.ipv4 if endpoint else "")
+    ipv6, prefix6 = _split(endpoint.ipv6 if endpoint else "")
+    return {
+        "IPAMConfig": to_builtins(config.ipam) if config.ipam is not None else None,
+        "Links": config.links,
+        "Aliases": config.aliases,
+        "MacAddress": endpoint.mac if endpoint else "",
+        "DriverOpts": config.driver_opts,
+        "GwPriority": config.gw_priority,
+        "NetworkID": network,
+        "EndpointID": endpoint.id if endpoint else "",
+        "Gateway": endpoint.gateway4 if endpoint else "",
+        "IPAddress": ipv4,
+        "IPPrefixLen": prefix4,
+        "IPv6Gateway": endpoint.gateway6 if endpoint else "",
+        "GlobalIPv6Address": ipv6,
+        "GlobalIPv6PrefixLen": prefix6,
+        "DNSNames": list(names) if names else None,
+    }
+
+
+def _settings_of(
+    container: Container,
+    name: str,
+    config: EndpointConfig,
+    endpoints: Mapping[str, Endpoint],
+    find_network: FindNetwork,
+) -> dict[str, Any]:
+    network = find_network(name)
+    endpoint = endpoints.get(network.id) if network is not None else None
+    if endpoint is not None:
+        return endpoint_json(config, endpoint.network, endpoint, endpoint.dns_names)
+    if not container.state.started:
+        return endpoint_json(config, "", None, None)
+    return endpoint_json(config, network.id if network else "", None, _names(container, name, config))
+
+
+def _names(container: Container, network: str, config: EndpointConfig) -> tuple[str, ...] | None:
+    """The names that a stopped container had, and will have again, on a network that resolves names."""
+    if network in ("bridge", "host", "none"):
+        return None
+    names = (container.name, *(config.aliases or ()), container.short_id, container.config.hostname)
+    return tuple(dict.fromkeys(filter(None, names)))
+
+
+def _main_mac(container: Container) -> str:
+    main = container.networks.get(container.host_config.network_mode)
+    return main.mac if main is not None else ""
+
+
+def _bindings(host: HostConfig) -> dict[str, Any] | None:
+    if host.port_bindings is None:
+        return None
+    return {port: to_builtins(specs) for port, specs in sorted(host.port_bindings.items())}
+
+
+def _split(address: str) -> tuple[str, int]:
+    ip, _, prefix = address.partition("/")
+    return ip, int(prefix or 0)
+
+
+_EMPTY = endpoint_json(EndpointConfig(), "", None, None)

@@ -1,0 +1,90 @@
+"""A network as Docker's JSON, keys in Docker's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from ipaddress import ip_network
+from typing import Any
+
+from netloom.api.gotext import rfc3339nano
+from netloom.model.endpoint import Endpoint
+from netloom.model.network import IpamConfig, Network
+
+Interfaces = Callable[[Endpoint], str]
+
+
+def network_json(network: Network, containers: dict[str, Any]) -> dict[str, Any]:
+    """GET /networks/{id}; `containers` by container id, as `containers_json` makes them."""
+    return {
+        "Name": network.name,
+        "Id": network.id,
+        "Created": rfc3339nano(network.created),
+        "Scope": network.scope,
+        "Driver": network.driver,
+        "EnableIPv4": network.ipv4,
+        "EnableIPv6": network.ipv6,
+        "IPAM": {
+            "Driver": network.ipam_driver,
+            "Options": _sorted(network.ipam_options),
+            "Config": [_pool(pool) for pool in shown_pools(network)] or None,
+        },
+        "Internal": network.internal,
+        "Attachable": network.attachable,
+        "Ingress": network.ingress,
+        "ConfigFrom": {"Network": network.config_from},
+        "ConfigOnly": network.config_only,
+        "Containers": containers,
+        "Options": _sorted(network.options),
+        "Labels": _sorted(network.labels),
+    }
+
+
+def shown_pools(network: Network) -> list[IpamConfig]:
+    """What the user wrote of each family, and what was allotted of a family of which nothing was written."""
+    requested = [pool for pool in network.requested if pool.subnet]
+    families = {_family(pool) for pool in requested}
+    return requested + [pool for pool in network.pools if _family(pool) not in families]
+
+
+def containers_json(
+    endpoints: Iterable[Endpoint], name_of: Callable[[str], str], interface_of: Interfaces | None = None
+) -> dict[str, Any]:
+    """The endpoints of a network by container id, sorted as Go sorts a map.
+
+    `interface_of` adds netloom's own `HostInterface`; Docker's clients do not ask for it.
+    """
+    shown: dict[str, Any] = {}
+    for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.container):
+        entry = {
+            "Name": name_of(endpoint.container),
+            "EndpointID": endpoint.id,
+            "MacAddress": endpoint.mac,
+            "IPv4Address": endpoint.ipv4,
+            "IPv6Address": endpoint.ipv6,
+        }
+        if interface_of is not None:
+            entry["HostInterface"] = interface_of(endpoint)
+        shown[endpoint.container] = entry
+    return shown
+
+
+def _family(pool: IpamConfig) -> int:
+    try:
+        return ip_network(pool.subnet, strict=False).version
+    except ValueError:
+        return 6 if ":" in pool.subnet else 4
+
+
+def _pool(pool: IpamConfig) -> dict[str, Any]:
+    shown: dict[str, Any] = {"Subnet": pool.subnet}
+    if pool.ip_range:
+        shown["IPRange"] = pool.ip_range
+    if pool.gateway:
+        shown["Gateway"] = pool.gateway
+    if pool.aux:
+        shown["AuxiliaryAddresses"] = _sorted(pool.aux)
+    return shown
+
+
+def _sorted(values: dict[str, str] | None) -> dict[str, str] | None:
+    return None if values is None else dict(sorted(values.items()))

@@ -1,0 +1,47 @@
+"""Published and exposed ports, as inspect and as list show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Any
+
+from netloom.model.container import Container
+from netloom.model.endpoint import Endpoint, PortBinding
+
+
+def ports_json(container: Container, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """`NetworkSettings.Ports`: bindings by port, null for a port that is only exposed; empty unless it runs."""
+    endpoints = list(endpoints)
+    if not container.state.running or not endpoints or container.host_config.network_mode in ("host", "none"):
+        return {}
+    ports: dict[str, Any] = {}
+    for port in container.config.exposed_ports or ():
+        number, _, proto = port.partition("/")
+        ports[f"{number}/{proto or 'tcp'}"] = None
+    for binding in _bindings(endpoints):
+        shown = {"HostIp": binding.host_ip, "HostPort": str(binding.host_port)}
+        port = f"{binding.container_port}/{binding.proto}"
+        ports[port] = [*(ports.get(port) or ()), shown]
+    return dict(sorted(ports.items()))
+
+
+def ports_list(container: Container, endpoints: Iterable[Endpoint]) -> list[dict[str, Any]]:
+    """`Ports` of a container in a list, by number; one entry for each binding, one for a port only exposed."""
+    shown: list[dict[str, Any]] = []
+    for port, bindings in ports_json(container, endpoints).items():
+        number, _, proto = port.partition("/")
+        private = int(number) if number.isdecimal() else 0
+        for binding in bindings or ():
+            public = int(binding["HostPort"])
+            shown.append({"IP": binding["HostIp"], "PrivatePort": private, "PublicPort": public, "Type": proto})
+        if not bindings:
+            shown.append({"PrivatePort": private, "Type": proto})
+    return sorted(shown, key=lambda entry: (entry["PrivatePort"], entry["Type"], entry.get("PublicPort", 0)))
+
+
+def _bindings(endpoints: Iterable[Endpoint]) -> list[PortBinding]:
+    found = {binding for endpoint in endpoints for binding in endpoint.ports}
+    return sorted(
+        found, key=lambda b: (b.container_port, b.proto, ip_address(b.host_ip).version, b.host_ip, b.host_port)
+    )

@@ -1,0 +1,134 @@
+"""Attaching to a process: the HTTP connection becomes a pipe in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from netloom.api.call import Call
+from netloom.api.connection import Hijack
+from netloom.api.detach import Watch, parse_keys
+from netloom.api.frames import RAW, content_type, frame
+from netloom.api.logs import framed
+from netloom.api.respond import Taken
+from netloom.api.routing import Route
+from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+
+
+class Wiring(NamedTuple):
+    """Which streams are connected and how."""
+
+    stdin: bool
+    streams: tuple[int, ...]  # STDOUT, STDERR
+    tty: bool  # raw, else framed
+    close_stdin: bool  # the client's end of file is the process's
+    detach_keys: bytes  # empty: none
+
+
+async def attach(call: Call) -> Taken:
+    """POST /containers/{id}/attach. Errors are told as HTTP; once taken over, the connection is the process's."""
+    container = call.backend.container(call.ref)
+    config = container.config
+    keys = parse_keys(call.query("detachKeys"))
+    wanted = [name for name in ("stdout", "stderr") if call.flag(name)]
+    streaming = call.flag("stream")
+    attachment = await call.backend.attach(container.id) if streaming else None
+    records = None
+    if call.flag("logs"):
+        records = call.backend.logs(container.id, follow=False, tail=None, since=0, until=0)
+    wiring = Wiring(
+        stdin=call.flag("stdin") and config.open_stdin,
+        streams=tuple({"stdout": STDOUT, "stderr": STDERR}[name] for name in wanted),
+        tty=config.tty,
+        close_stdin=config.stdin_once and not config.tty,
+        detach_keys=keys if config.tty else b"",
+    )
+    client = await take_over(call, attachment, tty=config.tty)
+    try:
+        if records is not None:
+            await _send_logs(client, records, wanted, tty=config.tty)
+        if attachment is not None:
+            await carry(client, attachment, wiring)
+    except ConnectionError:
+        pass  # the client has gone; its process lives on
+    finally:
+        client.close()
+        if attachment is not None:
+            await attachment.close()
+    return Taken()
+
+
+async def take_over(call: Call, attachment: Attachment | None, *, tty: bool) -> Hijack:
+    """Answer, and make the connection ours. On failure the attachment is closed."""
+    try:
+        client = Hijack(call.connection)
+        if call.request.headers.get("Upgrade"):
+            kind = content_type(call.version, tty=tty)
+            head = f"HTTP/1.1 101 UPGRADED\r\nContent-Type: {kind}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+        else:
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: {RAW}\r\n\r\n"
+        await client.write(head.encode())
+    except BaseException:
+        if attachment is not None:
+            await attachment.close()
+        raise
+    return client
+
+
+async def carry(client: Hijack, attachment: Attachment, wiring: Wiring) -> None:
+    """Carry bytes both ways until the process's output ends, the client goes, or it detaches."""
+    output = asyncio.create_task(_output(client, attachment, wiring))
+    typing = asyncio.create_task(_input(client, attachment, wiring))
+    gone = asyncio.create_task(client.gone.wait())
+    running = {output, typing, gone}
+    try:
+        while True:
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            if output in done or gone in done or (typing in done and typing.result()):
+                break
+            running -= done
+    finally:
+        for task in (output, typing, gone):
+            task.cancel()
+        results = await asyncio.gather(output, typing, gone, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception) and not isinstance(result, ConnectionError):
+            raise result
+
+
+async def _output(client: Hijack, attachment: Attachment, wiring: Wiring) -> None:
+    while (piece := await attachment.read()) is not None:
+        stream, data = piece
+        if wiring.tty:
+            await client.write(data)
+        elif stream in wiring.streams:
+            await client.write(frame(stream, data))
+
+
+async def _input(client: Hijack, attachment: Attachment, wiring: Wiring) -> bool:
+    """Carry the client's input; True when the detach keys were pressed. Input that nobody wants is dropped."""
+    watch = Watch(wiring.detach_keys) if wiring.detach_keys else None
+    while data := await client.read():
+        if not wiring.stdin:
+            continue
+        detached = False
+        if watch is not None:
+            data, detached = watch.feed(data)
+        if data:
+            await attachment.write(data)
+        if detached:
+            return True
+    if wiring.stdin and wiring.close_stdin:
+        await attachment.close_stdin()
+    return False
+
+
+async def _send_logs(client: Hijack, records: AsyncIterator[LogRecord], wanted: list[str], *, tty: bool) -> None:
+    async with contextlib.aclosing(framed(records, wanted, tty=tty)) as pieces:
+        async for piece in pieces:
+            await client.write(piece)
+
+
+ROUTES = (Route("POST", "/containers/{ref}/attach", attach),)

@@ -1,0 +1,110 @@
+"""Docker's routes that netloom does not have: each answers 501 and names itself, so that nobody searches in vain."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from netloom.api.call import Call
+from netloom.api.routing import Route
+from netloom.model.errors import Unsupported
+
+# What is missing, by the routes that it has in Docker (moby daemon/server/router).
+_MISSING: dict[str, tuple[str, ...]] = {
+    "pausing containers": ("POST /containers/{ref}/pause", "POST /containers/{ref}/unpause"),
+    "updating a container's limits": ("POST /containers/{ref}/update",),
+    "copying files (docker cp)": (
+        "HEAD /containers/{ref}/archive",
+        "GET /containers/{ref}/archive",
+        "PUT /containers/{ref}/archive",
+        "POST /containers/{ref}/copy",
+    ),
+    "statistics of containers": ("GET /containers/{ref}/stats",),
+    "comparing and exporting a container's files": (
+        "GET /containers/{ref}/changes",
+        "GET /containers/{ref}/export",
+    ),
+    "attaching by websocket": ("GET /containers/{ref}/attach/ws",),
+    "pruning containers": ("POST /containers/prune",),
+    "making an image of a container": ("POST /commit",),
+    "building images": ("POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"),
+    "managing images": (
+        "POST /images/load",
+        "POST /images/prune",
+        "GET /images/get",
+        "GET /images/search",
+        "GET /images/{ref}/get",
+        "POST /images/{ref}/push",
+        "POST /images/{ref}/tag",
+        "DELETE /images/{ref}",
+        "GET /distribution/{ref}/json",
+    ),
+    "registry credentials": ("POST /auth",),
+    "disk usage": ("GET /system/df",),
+    "volumes": (
+        "GET /volumes",
+        "POST /volumes/create",
+        "POST /volumes/prune",
+        "GET /volumes/{ref}",
+        "PUT /volumes/{ref}",
+        "DELETE /volumes/{ref}",
+    ),
+    "plugins": (
+        "GET /plugins",
+        "GET /plugins/privileges",
+        "POST /plugins/pull",
+        "POST /plugins/create",
+        "GET /plugins/{ref}/json",
+        "POST /plugins/{ref}/enable",
+        "POST /plugins/{ref}/disable",
+        "POST /plugins/{ref}/push",
+        "POST /plugins/{ref}/upgrade",
+        "POST /plugins/{ref}/set",
+        "DELETE /plugins/{ref}",
+    ),
+    "swarm mode": (
+        "GET /swarm",
+        "GET /swarm/unlockkey",
+        "POST /swarm/init",
+        "POST /swarm/join",
+        "POST /swarm/leave",
+        "POST /swarm/update",
+        "POST /swarm/unlock",
+        "GET /services",
+        "POST /services/create",
+        "GET /services/{ref}",
+        "DELETE /services/{ref}",
+        "POST /services/{ref}/update",
+        "GET /services/{ref}/logs",
+        "GET /nodes",
+        "GET /nodes/{ref}",
+        "DELETE /nodes/{ref}",
+        "POST /nodes/{ref}/update",
+        "GET /tasks",
+        "GET /tasks/{ref}",
+        "GET /tasks/{ref}/logs",
+        "GET /secrets",
+        "POST /secrets/create",
+        "GET /secrets/{ref}",
+        "DELETE /secrets/{ref}",
+        "POST /secrets/{ref}/update",
+        "GET /configs",
+        "POST /configs/create",
+        "GET /configs/{ref}",
+        "DELETE /configs/{ref}",
+        "POST /configs/{ref}/update",
+    ),
+    "checkpoints": (
+        "GET /containers/{ref}/checkpoints",
+        "POST /containers/{ref}/checkpoints",
+    ),
+}
+
+
+def _refusal(what: str, method: str, path: str) -> Route:
+    async def refuse(call: Call) -> NoReturn:
+        raise Unsupported(f"{what} is not supported by netloom yet ({method} {call.path})")
+
+    return Route(method, path, refuse)
+
+
+ROUTES = tuple(_refusal(what, *line.split(" ", 1)) for what, lines in _MISSING.items() for line in lines)
