@@ -140,5 +140,6 @@ def _read_report(fd: int, what: str) -> Report:
         text += piece
     if not text.strip():
         return Report(-1, f"conmon ended before it had a {what}")
-    fields = json.loads(text)
+    # A program that ends at once has its exit code reported behind its pid, in the same read.
+    fields = json.loads(text.partition(b"\n")[0])
     return Report(int(fields["data"]), str(fields.get("message", "")))
