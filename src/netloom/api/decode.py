@@ -6,6 +6,7 @@ keys the last one counts; unknown keys pass. What comes out holds only known key
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -233,10 +234,26 @@ def _explain(body: bytes, shape: Object, error: Exception) -> dict[str, Any]:
         if len(first) < len(body):
             decode(first, shape)
         raise InvalidArgument("unexpected content after JSON")
-    # What is left is legal to Go, which replaces bad text silently: names that nobody typed. We refuse it.
     if isinstance(error, RecursionError):
         raise InvalidArgument("invalid JSON: exceeded max depth")
-    raise InvalidArgument("invalid JSON: text is not valid Unicode", remedy="send UTF-8 without lone surrogates")
+    return _take(_lenient(body), shape)
+
+
+def _lenient(body: bytes) -> Any:
+    """What our decoder does not take and Go does: numbers out of range, which fit no field of ours.
+
+    Text that is no Unicode Go replaces silently, and makes names that nobody typed. We refuse it.
+    """
+    try:
+        value = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeError as error:
+        raise InvalidArgument(
+            "invalid JSON: text is not valid Unicode", remedy="send UTF-8 without lone surrogates"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"invalid JSON: {error}") from error
+    return value
 
 
 def check_content_type(value: str | None) -> None:

@@ -1,12 +1,12 @@
 """What Docker 28.5 answered, made again from the model byte for byte."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from netloom.api.conftest import TESTDATA
 from netloom.api.container_json import container_json
 from netloom.api.container_list import summary_json
 from netloom.api.event_stream import event_line
@@ -18,6 +18,7 @@ from netloom.model.endpoint import Endpoint, EndpointConfig, EndpointIpam, PortB
 from netloom.model.event import Event
 from netloom.model.network import IpamConfig, Network
 
+TESTDATA = Path(__file__).parent / "testdata"
 NETWORKS = sorted(path.name for path in TESTDATA.glob("network-inspect-*.raw.json"))
 
 

@@ -18,7 +18,8 @@ _FILTERS = ("reference", "dangling", "label", "before", "since", "until")
 
 
 def with_tag(ref: str) -> str:
-    """`host` means `host:latest`; a digest stays as it is."""
+    """`host` and `docker.io/library/host` mean `host:latest`; a digest stays as it is."""
+    ref = ref.removeprefix("docker.io/").removeprefix("library/")
     return ref if ":" in ref.rpartition("/")[2] or "@" in ref else f"{ref}:latest"
 
 

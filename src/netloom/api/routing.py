@@ -82,6 +82,9 @@ class Routes:
         ref, _, last = rest.rpartition("/")
         if ref:
             handler = self._tail.get((method, first, last))
+            if handler is None and "/" in ref:
+                ref, _, before = ref.rpartition("/")
+                handler = self._tail.get((method, first, f"{before}/{last}"))
             if handler is not None:
                 return Match(handler, version, path, ref)
         return Match(self._whole.get((method, first)) if rest else None, version, path, rest)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from netloom.api.conftest import Client, read_answer, request
 from netloom.api.server import ApiServer
 from netloom.model.errors import Conflict
+from netloom.testing.api_client import Client, read_answer, request
 from netloom.testing.fake_backend import FakeBackend
+
+TOO_OLD = "is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version"
 
 
 async def test_ping_as_the_cli_asks(api: Client) -> None:
@@ -26,8 +28,7 @@ async def test_ping_as_the_cli_asks(api: Client) -> None:
     [
         (
             "/v1.23/version",
-            "client version 1.23 is too old. Minimum supported API version is 1.24, "
-            + "please upgrade your client to a newer version",
+            f"client version 1.23 {TOO_OLD}",
         ),
         ("/v1.99/_ping", "client version 1.99 is too new. Maximum supported API version is 1.51"),
         ("/v2/networks", "client version 2 is too new. Maximum supported API version is 1.51"),

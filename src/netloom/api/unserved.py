@@ -102,7 +102,7 @@ _MISSING: dict[str, tuple[str, ...]] = {
 
 def _refusal(what: str, method: str, path: str) -> Route:
     async def refuse(call: Call) -> NoReturn:
-        raise Unsupported(f"{what} is not supported by netloom yet ({method} {call.path})")
+        raise Unsupported(f"not supported by netloom yet: {what} ({method} {call.path})")
 
     return Route(method, path, refuse)
 

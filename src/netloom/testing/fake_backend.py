@@ -91,6 +91,7 @@ class FakeBackend:
         self.networks_by_id: dict[str, Network] = {}
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
+        self.exit_codes: dict[str, int] = {}
         self._changed = asyncio.Condition()
         self._numbers = 0
         for name, driver in zip(PREDEFINED, ("bridge", "host", "null"), strict=True):
@@ -258,13 +259,9 @@ class FakeBackend:
 
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         key = self.container(ref).id
-        code = 0
 
         def holds() -> bool:
-            nonlocal code
             container = self.containers_by_id.get(key)
-            if container is not None:
-                code = container.state.exit_code
             if condition == "removed":
                 return container is None
             state = container.state.status if container is not None else "exited"
@@ -272,7 +269,7 @@ class FakeBackend:
 
         async with self._changed:
             await self._changed.wait_for(holds)
-        return code, ""
+        return self.exit_codes.get(key, 0), ""
 
     async def rename(self, ref: str, name: str) -> None:
         container = self.container(ref)
@@ -375,6 +372,7 @@ class FakeBackend:
 
     def _exited(self, key: str, code: int) -> None:
         container = self.containers_by_id[key]
+        self.exit_codes[key] = code
         state = replace(container.state, status="exited", pid=0, exit_code=code, finished=self.now())
         self.containers_by_id[key] = replace(container, state=state, sandbox="")
         for endpoint in self.container_endpoints(key).values():
