@@ -106,7 +106,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         stack.push_async_callback(links.close)
         runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance)
         stack.callback(runtime.close)
-        dataplane = DataPlaneClient(config.run_dir)
+        dataplane = DataPlaneClient(Path(config.run_dir), on_restart=lambda: engine.reconciler.data_plane())
         stack.push_async_callback(dataplane.close)
         tables = Tables()
         engine = Engine(
@@ -128,7 +128,6 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
             )
         )
         stack.push_async_callback(engine.close)
-        dataplane.on_restart = engine.reconciler.data_plane
         await dataplane.start()
         await engine.recover()
         yield engine

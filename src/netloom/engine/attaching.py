@@ -16,12 +16,13 @@ from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row
 from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container
-from netloom.model.desired import Bridge
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound
 from netloom.model.network import Network, Status
 
 SHARED_MODES = ("host", "container:")
+_ADVERTISE = "com.docker.network.advertise_addr_"
+_MESSAGES, _PAUSE_MS = 3, 1000  # Docker's defaults
 
 
 class Attaching:
@@ -74,6 +75,7 @@ class Attaching:
         )
 
     def _check(self, network: Network, container: Container, config: EndpointConfig) -> None:
+        _refuse_dead(container)
         mode = container.host_config.network_mode
         if mode.startswith(SHARED_MODES):
             raise InvalidArgument(
@@ -121,12 +123,12 @@ class Attaching:
         )
         try:
             after = self.settled(joined, [*before.values(), endpoint])
-            stands = await self.endpoints.move(before, after, rows=[container_row(joined)])
+            stands = await self._moved(joined, before, after)
         except BaseException:
             self.allot.release(endpoint, config, keep_static=False)
             raise
         core.tables.put_container(joined)
-        await self._names_follow(joined, before, stands, [stands[network.id]])
+        await self._names_follow(joined, stands, [stands[network.id]])
         self.announce([stands[network.id]])
 
     async def _leave(self, container: Container, network: Network) -> None:
@@ -142,16 +144,29 @@ class Attaching:
             return
         await self.names.drop([endpoint])
         after = self.settled(left, [e for e in before.values() if e.id != endpoint.id])
-        stands = await self.endpoints.move(before, after, rows=[container_row(left)])
+        stands = await self._moved(left, before, after)
         self.allot.release(endpoint, config, keep_static=False)
         core.tables.put_container(left)
-        await self._names_follow(left, before, stands, [])
+        await self._names_follow(left, stands, [])
 
-    async def _names_follow(
-        self, container: Container, before: dict[str, Endpoint], stands: dict[str, Endpoint], new: list[Endpoint]
-    ) -> None:
-        """The files inside and the data plane, after the container's networks have changed."""
-        self._files.refresh(container, list(before.values()), list(stands.values()))
+    async def _moved(
+        self, container: Container, before: dict[str, Endpoint], after: dict[str, Endpoint]
+    ) -> dict[str, Endpoint]:
+        """From one set of endpoints to the other; the files inside follow while the worker works."""
+        moving = asyncio.ensure_future(self.endpoints.move(before, after, rows=[container_row(container)]))
+        await asyncio.sleep(0)  # the worker has it by now
+        try:
+            self._files.refresh(container, list(before.values()), list(after.values()))
+        finally:
+            try:
+                stands = await moving
+            except BaseException:
+                self._files.refresh(container, list(after.values()), list(before.values()))
+                raise
+        return stands
+
+    async def _names_follow(self, container: Container, stands: dict[str, Endpoint], new: list[Endpoint]) -> None:
+        """The data plane, after the container's networks have changed."""
         upstreams = self._files.upstreams(container)
         await asyncio.gather(self.names.put(new), self.names.serve(container, stands.values(), upstreams))
 
@@ -172,17 +187,27 @@ class Attaching:
 
     def announce(self, endpoints: list[Endpoint]) -> None:
         """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports."""
-        core = self._core
         for endpoint in endpoints:
-            network = core.tables.networks[endpoint.network]
-            bridge = next((o.name for o in core.network_desired(network) if isinstance(o, Bridge)), "")
-            addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
-            if bridge and addresses:
-                mac = endpoint.mac
-                core.worker.post(lambda k, _, b=bridge, m=mac, a=addresses: k.announce(b, m, a))  # type: ignore[misc]
+            network = self._core.tables.networks[endpoint.network]
+            count = int(network.options.get(f"{_ADVERTISE}nmsgs", _MESSAGES))
+            pause = int(network.options.get(f"{_ADVERTISE}ms", _PAUSE_MS)) / 1000
+            if network.bridge and count:
+                self._announce(endpoint, count, pause)
+
+    def _announce(self, endpoint: Endpoint, left: int, pause: float) -> None:
+        """One now, the others after a pause each, for as long as the endpoint stands."""
+        core = self._core
+        standing = core.tables.endpoint(endpoint.network, endpoint.container)
+        if standing is None or standing.id != endpoint.id:
+            return
+        bridge = core.tables.networks[endpoint.network].bridge
+        addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
+        core.worker.post(lambda kernel, _: kernel.announce(bridge, endpoint.mac, addresses))
+        if left > 1:
+            asyncio.get_running_loop().call_later(pause, self._announce, endpoint, left - 1, pause)
 
 
-def refuse_dead(container: Container) -> None:
+def _refuse_dead(container: Container) -> None:
     """A container that is being removed takes no new networks."""
     if container.state.status in ("removing", "dead"):
         raise Conflict(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from netloom.engine.core import Core
 from netloom.firewall.ports import PortRequest, choose, requested
 from netloom.model.container import Container
-from netloom.model.endpoint import PortBinding
+from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import Conflict, Failed
-from netloom.model.names import HeldPort
+from netloom.model.names import HeldPort, Relay
 
 _TRIES = 32  # random ports that turn out to be taken by the host's own programs
 
@@ -26,11 +26,13 @@ class Publishing:
         """The ports that a running container has."""
         return self._bound.get(container, ())
 
-    async def publish(self, container: Container, options: Mapping[str, str]) -> tuple[PortBinding, ...]:
+    async def publish(
+        self, container: Container, target: Endpoint, options: Mapping[str, str]
+    ) -> tuple[PortBinding, ...]:
         """Choose and hold all ports that the container asks for, or none.
 
-        `options` are those of the network whose address is published (its default host address). Raises Failed
-        with Docker's sentence when a port is taken.
+        `target` is the endpoint whose address is published, `options` are those of its network (the default host
+        address). Raises Failed with Docker's sentence when a port is taken.
         """
         core = self._core
         default_ip = options.get("com.docker.network.bridge.host_binding_ipv4", "") or core.settings.host_ip
@@ -40,9 +42,8 @@ class Publishing:
         refused: set[tuple[str, int]] = set()
         for attempt in range(_TRIES):
             bindings = self._choose(requests, refused)
-            held = [HeldPort(owner=container.id, proto=b.proto, ip=b.host_ip, port=b.host_port) for b in bindings]
             try:
-                await core.dataplane.hold([h for h in held if h.proto != "sctp"])
+                await core.dataplane.hold(self._held(container, bindings, target))
             except (Conflict, Failed) as error:
                 again = {(b.proto, b.host_port) for b in bindings if not _fixed(b, requests)} - refused
                 if not again or attempt == _TRIES - 1:
@@ -50,8 +51,50 @@ class Publishing:
                 refused |= again
                 continue
             self._take(container.id, bindings)
+            await self.relay(container.id, bindings, target)
             return bindings
         return ()
+
+    async def hold_again(self, container: Container, target: Endpoint) -> None:
+        """Tell a data plane that knows nothing what a running container has."""
+        bindings = self.bound(container.id)
+        if bindings:
+            await self._core.dataplane.hold(self._held(container, bindings, target))
+            await self.relay(container.id, bindings, target)
+
+    async def relay(self, owner: str, bindings: tuple[PortBinding, ...], target: Endpoint) -> None:
+        """The paths that the kernel cannot translate: [::1], and an IPv6 host address to an IPv4-only container."""
+        address = (target.ipv4 or target.ipv6).partition("/")[0]
+        relays = [
+            Relay(
+                owner=owner,
+                proto=b.proto,
+                ip=b.host_ip,
+                port=b.host_port,
+                target=address,
+                target_port=b.container_port,
+            )
+            for b in bindings
+            if ":" in b.host_ip and b.proto != "sctp" and address
+        ]
+        if relays:
+            await self._core.dataplane.relay(relays)
+
+    def _held(self, container: Container, bindings: tuple[PortBinding, ...], target: Endpoint) -> list[HeldPort]:
+        address = (target.ipv4 or target.ipv6).partition("/")[0]
+        return [
+            HeldPort(
+                owner=container.id,
+                proto=b.proto,
+                ip=b.host_ip,
+                port=b.host_port,
+                target=address,
+                target_port=b.container_port,
+                sandbox=container.sandbox,
+            )
+            for b in bindings
+            if b.proto != "sctp"
+        ]
 
     def restore(self, container: str, bindings: tuple[PortBinding, ...]) -> None:
         """Ports that a running container has had since before this daemon started."""
@@ -59,6 +102,8 @@ class Publishing:
 
     async def withdraw(self, container: str) -> None:
         """Give all ports of a container back; none is success."""
+        if container not in self._bound:
+            return
         for binding in self._bound.pop(container, ()):
             holders = self._used.get((binding.proto, binding.host_port), {})
             holders.pop(binding.host_ip, None)

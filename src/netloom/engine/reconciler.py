@@ -11,7 +11,6 @@ from netloom.engine.forwarding import Forwarding
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.model.desired import Bridge, Desired, Step, Veth
 from netloom.model.endpoint import Endpoint
-from netloom.model.names import HeldPort
 from netloom.plan.diff import diff
 
 
@@ -93,12 +92,6 @@ class Reconciler:
             await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
         except ProcessLookupError:
             return  # it has just ended; its end is on the way to us
-        bindings = self._attaching.publishing.bound(key)
-        if bindings:
-            await core.dataplane.hold(
-                [
-                    HeldPort(owner=key, proto=b.proto, ip=b.host_ip, port=b.host_port)
-                    for b in bindings
-                    if b.proto != "sctp"
-                ]
-            )
+        holder = next((e for e in endpoints if e.ports), None)
+        if holder is not None:
+            await self._attaching.publishing.hold_again(container, holder)

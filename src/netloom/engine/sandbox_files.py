@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from netloom.containers import files as texts
 from netloom.containers.files import DnsOverrides, ResolvConf
@@ -52,7 +53,7 @@ class SandboxFiles:
     def upstreams(self, container: Container) -> tuple[Upstream, ...]:
         """The servers that the container's 127.0.0.11 forwards to, from the host's resolv.conf as it is now."""
         host = self._core.files.host_resolv_conf()
-        return texts.resolv_conf(host, "internal", self._overrides(container)).upstreams
+        return _made(host, "internal", self._overrides(container)).upstreams
 
     def paths(self, container: Container) -> dict[str, str]:
         """Where they lie, by name; those of the other container for one that shares its sandbox."""
@@ -119,6 +120,9 @@ class SandboxFiles:
 
     def _named(self, endpoints: Iterable[Endpoint]) -> bool:
         return any(has_names(self._core.tables.networks[e.network]) for e in endpoints)
+
+
+_made = lru_cache(maxsize=64)(texts.resolv_conf)  # the same few inputs at every connect
 
 
 def _shared(container: Container) -> bool:

@@ -121,12 +121,13 @@ class Starting:
         core = self._core
         if container.host_config.network_mode.startswith(("host", "none", "container:")):
             return
-        outward = [core.tables.networks[e.network] for e in endpoints if e.gateway4 or e.gateway6]
+        outward = [e for e in self._attaching.settled(container, endpoints).values() if e.default4 or e.default6]
         if outward:
+            owner = next((e for e in outward if e.default4), outward[0])
             try:
-                await self._attaching.publishing.publish(container, outward[0].options)
+                options = core.tables.networks[owner.network].options
+                await self._attaching.publishing.publish(container, owner, options)
             except Failed as error:
-                owner = endpoints[0]
                 raise Failed(
                     f"driver failed programming external connectivity on endpoint {container.name}"
                     f" ({owner.id}): {error.sentence}",
