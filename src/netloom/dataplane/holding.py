@@ -12,8 +12,10 @@ import errno
 import logging
 import socket
 import struct
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from netloom.model.errors import Failed, NetloomError, Unsupported
@@ -189,8 +191,18 @@ def only_waiting(ip: str, port: int) -> bool:
         path = Path(table)
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
             local, state = line.split(None, 4)[1:4:2]
-            if int(local.rpartition(":")[2], 16) == port:
+            address, _, number = local.rpartition(":")
+            if int(number, 16) == port and _overlap(ip, address):
                 if state == _LISTEN:
                     return False
                 found = True
     return found
+
+
+def _overlap(ip: str, address: str) -> bool:
+    """Can a socket at the hexadecimal address of /proc/net/tcp stand in the way of `ip`?"""
+    words = [int(address[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(address), 8)]
+    theirs, ours = ip_address(b"".join(words)), ip_address(ip)
+    if isinstance(theirs, IPv6Address) and theirs.ipv4_mapped:
+        theirs = theirs.ipv4_mapped
+    return theirs.is_unspecified or ours.is_unspecified or theirs == ours

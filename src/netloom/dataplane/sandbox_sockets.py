@@ -24,6 +24,12 @@ class Home:
     def __init__(self) -> None:
         self.fd = namespace.open_own()
 
+    def close(self) -> None:
+        """Let go of it. Twice is once."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
     def inside(self, netns: int, function: Callable[[], socket.socket]) -> socket.socket:
         """Run a short function in the namespace `netns`."""
         with namespace.entered(netns, self.fd):

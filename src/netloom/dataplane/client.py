@@ -1,0 +1,310 @@
+"""A daemon's side of the data plane: finds the process or starts it, and brings it back when it has died.
+
+Implements `engine.ports.DataPlane`. Requests are pipelined. What is under way when the process dies is sent again to
+the next one, after `on_restart` has told it everything: all requests may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from netloom.dataplane import protocol as p
+from netloom.dataplane.channel import HEADER, Channel
+from netloom.dataplane.main import SOCKET
+from netloom.model import errors
+from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
+
+LOG = "dataplane.log"
+COMMAND = (sys.executable, "-m", "netloom.dataplane")
+_GREETING = 5.0  # seconds for a running process to greet
+_START = 20.0  # seconds for a fresh process to be ready
+_TAKEN = 3.0  # seconds to wait for an earlier daemon's connection to end
+_PAUSE = 0.5  # seconds between attempts to bring the process back
+
+_log = logging.getLogger(__name__)
+
+
+class _Pending(NamedTuple):
+    frame: bytes
+    fds: tuple[int, ...]
+    reply: asyncio.Future[p.Reply]
+
+
+class DataPlaneClient:
+    """Use `start` before anything else, and `close` to let go: the process stays.
+
+    `on_restart` runs when a fresh process has taken the place of the one known before, and holds nothing: tell it
+    everything, through this client. It is not called by `start`; compare `fresh` there.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        on_restart: Callable[[], Awaitable[None]] | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._run_dir = run_dir
+        self._on_restart = on_restart
+        self._command = command
+        self._channel: Channel | None = None
+        self._seq = 0
+        self._pending: dict[int, _Pending] = {}
+        self._recovery: asyncio.Task[None] | None = None
+        self._incarnation = ""
+        self._closed = False
+        self.pid = 0  # of the process
+        self.fresh = False  # was the process started by the last connection?
+
+    async def start(self) -> None:
+        """Connect to the process that runs, or start one. Raises Unavailable."""
+        await self._connect()
+
+    async def close(self) -> None:
+        """Let go of the process, which goes on. Twice is once."""
+        self._closed = True
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.gather(self._recovery, return_exceptions=True)
+        self._drop()
+        self._fail_all(errors.Unavailable("the data plane's client is closed"))
+
+    async def stop(self) -> None:
+        """End the process and everything that it holds, then `close`."""
+        await self._ask(p.Stop(self._next()))
+        await self.close()
+
+    async def open_sandbox(self, sandbox: str, netns: int, pid: int, resolver: Resolver) -> None:
+        """See `engine.ports.DataPlane`, also for the others."""
+        await self._ask(p.OpenSandbox(self._next(), sandbox, pid, resolver), (netns,))
+
+    async def bind_sandbox(self, sandbox: str, pid: int) -> None:
+        await self._ask(p.BindSandbox(self._next(), sandbox, pid))
+
+    async def set_resolver(self, sandbox: str, resolver: Resolver) -> None:
+        await self._ask(p.SetResolver(self._next(), sandbox, resolver))
+
+    async def close_sandbox(self, sandbox: str) -> None:
+        await self._ask(p.CloseSandbox(self._next(), sandbox))
+
+    async def put_names(self, entry: NameEntry) -> None:
+        await self._ask(p.PutNames(self._next(), entry))
+
+    async def drop_names(self, endpoint: str) -> None:
+        await self._ask(p.DropNames(self._next(), endpoint))
+
+    async def hold(self, ports: Sequence[HeldPort]) -> None:
+        if ports:
+            await self._ask(p.Hold(self._next(), tuple(ports)))
+
+    async def relay(self, relays: Sequence[Relay]) -> None:
+        if relays:
+            await self._ask(p.RelayPorts(self._next(), tuple(relays)))
+
+    async def release(self, owner: str) -> None:
+        await self._ask(p.Release(self._next(), owner))
+
+    async def state(self) -> DataPlaneState:
+        reply = await self._ask(p.GetState(self._next()))
+        assert isinstance(reply, p.StateIs)
+        return reply.state
+
+    def _next(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    async def _ask(self, request: p.Request, fds: tuple[int, ...] = ()) -> p.Reply:
+        if self._closed:
+            raise errors.Unavailable("the data plane's client is closed")
+        reply: asyncio.Future[p.Reply] = asyncio.get_running_loop().create_future()
+        pending = self._pending[request.seq] = _Pending(p.encode(request), fds, reply)
+        if self._channel is not None:
+            self._channel.send(pending.frame, pending.fds)
+        try:
+            answer = await reply
+        finally:
+            self._pending.pop(request.seq, None)
+        if isinstance(answer, p.Refused):
+            raise _error(answer)
+        return answer
+
+    def _received(self, frame: bytes, _: list[int]) -> None:
+        reply = p.decode_to_daemon(frame)
+        if isinstance(reply, p.Welcome):
+            return
+        pending = self._pending.get(reply.seq)
+        if pending is not None and not pending.reply.done():
+            pending.reply.set_result(reply)
+
+    def _lost(self) -> None:
+        self._channel = None
+        if not self._closed and self._recovery is None:
+            _log.warning("the data plane (process %d) has gone", self.pid)
+            self._recovery = asyncio.get_running_loop().create_task(self._recover())
+            self._recovery.add_done_callback(self._recovered)
+
+    async def _recover(self) -> None:
+        """Bring it back and tell it everything, however often that takes."""
+        while not self._closed:
+            known, unanswered = self._incarnation, list(self._pending.values())
+            try:
+                await self._connect()
+                if self._incarnation != known and self._on_restart is not None:
+                    await self._on_restart()
+            except (OSError, errors.NetloomError) as error:
+                _log.error("the data plane does not come back: %s", error)
+                self._drop()
+                self._incarnation = known
+                await asyncio.sleep(_PAUSE)
+                continue
+            if self._channel is not None:
+                for pending in unanswered:
+                    if not pending.reply.done():
+                        self._channel.send(pending.frame, pending.fds)
+                return
+
+    def _recovered(self, task: asyncio.Task[None]) -> None:
+        self._recovery = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("what the data plane held was not restored", exc_info=error)
+        if self._channel is None and not self._closed:
+            self._lost()
+
+    async def _connect(self) -> None:
+        deadline = time.monotonic() + _TAKEN
+        while True:
+            try:
+                sock, welcome = await self._greet()
+                self.fresh = False
+            except (FileNotFoundError, ConnectionError, TimeoutError):
+                await self._spawn()
+                sock, welcome = await self._greet()
+                self.fresh = True
+            refused = await self._introduce(sock)
+            if refused is None:
+                break
+            sock.close()
+            if time.monotonic() > deadline:
+                raise errors.Unavailable(refused)
+            await asyncio.sleep(0.05)
+        self._incarnation = welcome.incarnation
+        self.pid = welcome.pid
+        self._channel = Channel(sock, self._received, self._lost)
+
+    async def _greet(self) -> tuple[socket.socket, p.Welcome]:
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            async with asyncio.timeout(_GREETING):
+                await loop.sock_connect(sock, str(self._run_dir / SOCKET))
+                welcome = p.decode_to_daemon(await _frame(sock))
+        except BaseException:
+            sock.close()
+            raise
+        assert isinstance(welcome, p.Welcome)
+        return sock, welcome
+
+    async def _introduce(self, sock: socket.socket) -> str | None:
+        """Say who we are; the sentence of a refusal."""
+        hello = p.encode(p.Hello(p.VERSION, "daemon"))
+        try:
+            async with asyncio.timeout(_GREETING):
+                await asyncio.get_running_loop().sock_sendall(sock, HEADER.pack(len(hello), 0) + hello)
+                reply = p.decode_to_daemon(await _frame(sock))
+        except (OSError, TimeoutError) as error:
+            return f"the data plane does not answer: {error}"
+        return reply.sentence if isinstance(reply, p.Refused) else None
+
+    async def _spawn(self) -> None:
+        """Start the process, in a session of its own, and wait until it is ready. One that runs already is success."""
+        self._run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        ready, theirs = os.pipe()
+        try:
+            _launch([*self._command, "--run-dir", str(self._run_dir)], self._run_dir / LOG, theirs)
+            os.close(theirs)
+            theirs = -1
+            os.set_blocking(ready, False)
+            async with asyncio.timeout(_START):
+                await _readable(ready)
+            # End of file without a byte: it has ended, perhaps because another one has the run directory.
+            if not os.read(ready, 1):
+                _log.info("the data plane that was started has ended: see %s", self._run_dir / LOG)
+        except TimeoutError as error:
+            raise errors.Unavailable(f"the data plane does not start: see {self._run_dir / LOG}") from error
+        finally:
+            os.close(ready)
+            if theirs >= 0:
+                os.close(theirs)
+
+    def _drop(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _fail_all(self, error: errors.NetloomError) -> None:
+        for pending in self._pending.values():
+            if not pending.reply.done():
+                pending.reply.set_exception(error)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _launch(command: list[str], log: Path, ready: int) -> None:
+    """Start the process in a session of its own, with nothing of ours open but the log and the pipe."""
+    with open(log, "ab", opener=_private) as output:
+        child = subprocess.Popen(
+            [*command, "--ready-fd", str(ready)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(ready,),
+            start_new_session=True,
+            cwd="/",
+        )
+    # Ours to reap only as long as we live; a thread that waits costs nothing.
+    threading.Thread(target=child.wait, name="dataplane", daemon=True).start()
+
+
+async def _readable(fd: int) -> None:
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+    loop.add_reader(fd, event.set)
+    try:
+        await event.wait()
+    finally:
+        loop.remove_reader(fd)
+
+
+async def _frame(sock: socket.socket) -> bytes:
+    """One frame, not a byte more. Raises ConnectionError at the end of the stream."""
+    size, _ = HEADER.unpack(await _exactly(sock, HEADER.size))
+    return await _exactly(sock, size)
+
+
+async def _exactly(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = await asyncio.get_running_loop().sock_recv(sock, size - len(data))
+        if not more:
+            raise ConnectionError("the data plane has closed the connection")
+        data += more
+    return data
+
+
+def _error(refused: p.Refused) -> errors.NetloomError:
+    kind = getattr(errors, refused.kind, errors.Failed)
+    if not (isinstance(kind, type) and issubclass(kind, errors.NetloomError)) or kind is errors.KernelError:
+        kind = errors.Failed
+    return kind(refused.sentence, remedy=refused.remedy)

@@ -1,0 +1,191 @@
+"""The control socket: one daemon at a time, its requests, and the hand-over to a successor."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import msgspec
+
+from netloom.dataplane import protocol as p
+from netloom.dataplane.channel import Channel
+from netloom.dataplane.plane import Plane
+from netloom.model.errors import Failed, InvalidArgument, NetloomError
+
+_UCRED = struct.Struct("=iII")  # pid, uid, gid
+
+_log = logging.getLogger(__name__)
+
+
+def listen(path: Path) -> socket.socket:
+    """The control socket at this path, which is ours to replace; only our own user may connect."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fresh.unlink(missing_ok=True)
+        sock.bind(str(fresh))
+        fresh.chmod(0o600)
+        sock.listen(16)
+        fresh.rename(path)  # whoever finds the path can connect
+    except BaseException:
+        sock.close()
+        fresh.unlink(missing_ok=True)
+        raise
+    return sock
+
+
+class Control:
+    """Accepts on `listener`; `surrender` is called with the channel of a successor that asks for everything."""
+
+    def __init__(
+        self,
+        plane: Plane,
+        listener: socket.socket,
+        incarnation: str,
+        *,
+        stop: Callable[[], None],
+        surrender: Callable[[Channel], None],
+    ) -> None:
+        self._plane = plane
+        self._listener = listener
+        self._incarnation = incarnation
+        self._stop = stop
+        self._surrender = surrender
+        self._daemon: _Session | None = None
+        self._sessions: set[_Session] = set()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(listener, self._accept)
+
+    def close(self) -> None:
+        """Accept nobody any more and drop who is there. The listener stays open."""
+        self._loop.remove_reader(self._listener)
+        for session in list(self._sessions):
+            session.channel.close()
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError:  # the other side has gone already, or descriptors have run out
+            return
+        _, uid, _ = _UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+        if uid not in (0, os.getuid()):
+            _log.warning("a control connection of user %d is refused", uid)
+            sock.close()
+            return
+        session = _Session(self, sock)
+        self._sessions.add(session)
+        session.channel.send(p.encode(p.Welcome(p.VERSION, os.getpid(), self._incarnation)))
+
+    def hello(self, session: _Session, hello: p.Hello) -> None:
+        """Who it is that has connected."""
+        if hello.version != p.VERSION:
+            session.refuse(0, InvalidArgument(f"the data plane speaks version {p.VERSION}, not {hello.version}"))
+            self.forget(session)
+            session.channel.close()
+        elif hello.role == "successor":
+            self.forget(session)
+            self._surrender(session.channel)
+        elif self._daemon is not None and not self._daemon.channel.peer_gone():
+            session.refuse(0, Failed("another daemon is connected to this data plane"))
+            self.forget(session)
+            session.channel.close()
+        else:
+            self._daemon = session
+            session.ready = True
+            session.channel.send(p.encode(p.Done(0)))
+
+    def forget(self, session: _Session) -> None:
+        """The session has ended, or is somebody else's from now on."""
+        self._sessions.discard(session)
+        if self._daemon is session:
+            self._daemon = None
+
+    def obey(self, session: _Session, request: p.Request, fds: list[int]) -> None:
+        """Carry out one request and answer it."""
+        plane = self._plane
+        try:
+            match request:
+                case p.PutNames(_, entry):
+                    plane.put_names(entry)
+                case p.DropNames(_, endpoint):
+                    plane.drop_names(endpoint)
+                case p.OpenSandbox(_, sandbox, pid, resolver):
+                    plane.open_sandbox(sandbox, fds[0], pid, resolver)
+                case p.BindSandbox(_, sandbox, pid):
+                    plane.bind_sandbox(sandbox, pid)
+                case p.SetResolver(_, sandbox, resolver):
+                    plane.set_resolver(sandbox, resolver)
+                case p.CloseSandbox(_, sandbox):
+                    plane.close_sandbox(sandbox)
+                case p.Hold(_, ports):
+                    plane.hold(ports)
+                case p.Release(_, owner):
+                    plane.release(owner)
+                case p.GetState(seq):
+                    session.channel.send(p.encode(p.StateIs(seq, plane.state())))
+                    return
+                case p.RelayPorts():
+                    session.later(self._relay(session, request))
+                    return
+                case p.Stop():
+                    self._stop()
+        except NetloomError as error:
+            session.refuse(request.seq, error)
+        except Exception as error:  # a defect of ours must reach the one who asked, and end nobody's names
+            _log.exception("request %r failed", request)
+            session.refuse(request.seq, Failed(f"the data plane failed: {type(error).__name__}: {error}"))
+        else:
+            session.channel.send(p.encode(p.Done(request.seq)))
+
+    async def _relay(self, session: _Session, request: p.RelayPorts) -> None:
+        try:
+            await self._plane.relay(request.relays)
+        except NetloomError as error:
+            session.refuse(request.seq, error)
+        else:
+            session.channel.send(p.encode(p.Done(request.seq)))
+
+
+class _Session:
+    """One connection."""
+
+    def __init__(self, owner: Control, sock: socket.socket) -> None:
+        self._owner = owner
+        self.ready = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.channel = Channel(sock, self._received, lambda: owner.forget(self))
+
+    def refuse(self, seq: int, error: NetloomError) -> None:
+        """Answer with an error."""
+        self.channel.send(p.encode(p.Refused(seq, type(error).__name__, error.sentence, error.remedy)))
+
+    def later(self, work: Coroutine[None, None, None]) -> None:
+        """Go on with other requests meanwhile."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _received(self, frame: bytes, fds: list[int]) -> None:
+        try:
+            message = p.decode_to_plane(frame)
+            if isinstance(message, p.Hello):
+                self._owner.hello(self, message)
+            elif not self.ready or len(fds) != (1 if isinstance(message, p.OpenSandbox) else 0):
+                self._broken("a request that breaks the protocol")
+            else:
+                self._owner.obey(self, message, fds)
+        except msgspec.MsgspecError as error:
+            self._broken(str(error))
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _broken(self, why: str) -> None:
+        _log.warning("a control connection is dropped: %s", why)
+        self._owner.forget(self)
+        self.channel.close()

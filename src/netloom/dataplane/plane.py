@@ -1,0 +1,174 @@
+"""All that the data plane holds, and every operation on it. Knows no daemon: `control` puts this behind a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Sequence
+
+from netloom.dataplane.forwarding import Forwarder
+from netloom.dataplane.holding import Holding
+from netloom.dataplane.relays import Relays
+from netloom.dataplane.resolver import ResolverSockets
+from netloom.dataplane.sandbox_sockets import Home
+from netloom.dns.responder import Responder
+from netloom.dns.zone import Zones
+from netloom.model.errors import Failed, NotFound
+from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver, Upstream
+
+_log = logging.getLogger(__name__)
+
+Sight = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]  # networks, links
+
+
+class Sandbox:
+    """One sandbox's resolver; `pidfd` is -1 until its process is known."""
+
+    def __init__(self, resolver: Resolver, sockets: ResolverSockets) -> None:
+        self.resolver = resolver
+        self.sockets = sockets
+        self.pid = 0
+        self.pidfd = -1
+
+
+class Plane:
+    """Used from the event loop only. Nothing here waits, but for the relay's start."""
+
+    def __init__(self, *, listener: socket.socket | None = None) -> None:
+        self.zones = Zones()
+        self.holding = Holding()
+        self.relays = Relays(self.holding, listener)
+        self.sandboxes: dict[str, Sandbox] = {}
+        self._home = Home()
+        self._responders: dict[Sight, tuple[Responder, int]] = {}  # with the number of sandboxes that share it
+
+    def open_sandbox(self, sandbox: str, netns: int, pid: int, resolver: Resolver) -> None:
+        """Serve 127.0.0.11:53 inside. Open already: only the resolver and the process are taken over."""
+        if sandbox not in self.sandboxes:
+            try:
+                udp, tcp = self._home.open_resolver(netns)
+            except OSError as error:
+                raise Failed(f"the resolver of sandbox {sandbox[:12]} cannot be opened: {error}") from error
+            self.adopt_sandbox(sandbox, udp, tcp, resolver)
+        else:
+            self.set_resolver(sandbox, resolver)
+        if pid:
+            self.bind_sandbox(sandbox, pid)
+
+    def adopt_sandbox(self, sandbox: str, udp: socket.socket, tcp: socket.socket, resolver: Resolver) -> None:
+        """Serve on sockets that are there already."""
+
+        def opener(upstream: Upstream, family: int, kind: int) -> socket.socket:
+            if upstream.from_sandbox:
+                return self._home.open_beside(udp, family, kind)
+            return self._home.open_here(family, kind)
+
+        forwarder = Forwarder(opener, resolver.upstreams, enabled=resolver.forward)
+        sockets = ResolverSockets(udp, tcp, self._responder(resolver), forwarder)
+        self.sandboxes[sandbox] = Sandbox(resolver, sockets)
+
+    def bind_sandbox(self, sandbox: str, pid: int) -> None:
+        """The sandbox ends with this process; one that has ended already ends it now."""
+        known = self._known(sandbox)
+        if known.pid == pid:
+            return
+        self._unbind(known)
+        try:
+            known.pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._ended(sandbox)
+            return
+        known.pid = pid
+        asyncio.get_running_loop().add_reader(known.pidfd, self._ended, sandbox)
+
+    def set_resolver(self, sandbox: str, resolver: Resolver) -> None:
+        """Replace what the sandbox's resolver knows."""
+        known = self._known(sandbox)
+        if known.resolver == resolver:
+            return
+        old, known.resolver = known.resolver, resolver
+        known.sockets.responder = self._responder(resolver)
+        known.sockets.forwarder.configure(resolver.upstreams, enabled=resolver.forward)
+        self._let_go(old)
+
+    def close_sandbox(self, sandbox: str) -> None:
+        """Close its sockets and forget every name and port that belongs to it. Unknown is success."""
+        known = self.sandboxes.pop(sandbox, None)
+        if known is not None:
+            self._unbind(known)
+            known.sockets.close()
+            self._let_go(known.resolver)
+        self.zones.drop_sandbox(sandbox)
+        self.holding.release(lambda port: port.sandbox == sandbox)
+        self.relays.release(lambda relay: relay.sandbox == sandbox)
+
+    def put_names(self, entry: NameEntry) -> None:
+        """Add or replace the names of one endpoint."""
+        self.zones.put(entry)
+
+    def drop_names(self, endpoint: str) -> None:
+        """Forget them."""
+        self.zones.drop(endpoint)
+
+    def hold(self, ports: Sequence[HeldPort]) -> None:
+        """Hold all or none."""
+        self.holding.hold(ports)
+
+    async def relay(self, relays: Sequence[Relay]) -> None:
+        """Relay all or none."""
+        await self.relays.put(relays)
+
+    def release(self, owner: str) -> None:
+        """Release held and relayed ports of an owner."""
+        self.relays.release(lambda relay: relay.owner == owner)
+        self.holding.release(lambda port: port.owner == owner)
+
+    def state(self) -> DataPlaneState:
+        """What is held now."""
+        return DataPlaneState(
+            sandboxes=tuple(self.sandboxes),
+            entries=tuple(self.zones.entries.values()),
+            held=tuple(port for port, _ in self.holding.held()),
+            relays=self.relays.rows,
+            relay_port=self.relays.port,
+        )
+
+    def close(self) -> None:
+        """Close everything."""
+        for sandbox in list(self.sandboxes):
+            self.close_sandbox(sandbox)
+        self.relays.close()
+        self.holding.close()
+        self._home.close()
+
+    def _known(self, sandbox: str) -> Sandbox:
+        known = self.sandboxes.get(sandbox)
+        if known is None:
+            raise NotFound(f"the data plane does not know sandbox {sandbox[:12]}")
+        return known
+
+    def _ended(self, sandbox: str) -> None:
+        _log.info("sandbox %s has ended", sandbox[:12])
+        self.close_sandbox(sandbox)
+
+    def _unbind(self, known: Sandbox) -> None:
+        if known.pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(known.pidfd)
+            os.close(known.pidfd)
+            known.pidfd, known.pid = -1, 0
+
+    def _responder(self, resolver: Resolver) -> Responder:
+        sight = (resolver.networks, resolver.links)
+        responder, sharers = self._responders.get(sight) or (Responder(self.zones, *sight), 0)
+        self._responders[sight] = (responder, sharers + 1)
+        return responder
+
+    def _let_go(self, resolver: Resolver) -> None:
+        sight = (resolver.networks, resolver.links)
+        responder, sharers = self._responders.pop(sight)
+        if sharers > 1:
+            self._responders[sight] = (responder, sharers - 1)
+        else:
+            responder.close()

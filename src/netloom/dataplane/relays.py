@@ -1,0 +1,223 @@
+"""The data plane's side of the relay: its table, its port, and its process, started when first needed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from netloom.dataplane.channel import Channel
+from netloom.dataplane.holding import Holding
+from netloom.dataplane.relay import Update, Updated
+from netloom.model.errors import Conflict, Failed, Unavailable, Unsupported
+from netloom.model.names import Relay
+
+DEFAULT_PORT = 60053
+_RESTART = 0.2  # seconds between the end of a relay and the next one
+_ANSWER = 10.0  # seconds for a relay to start and to take an update
+
+_log = logging.getLogger(__name__)
+
+
+class Relays:
+    """All relayed ports. The listener is ours, so that its port stays when a relay's process ends."""
+
+    def __init__(self, holding: Holding, listener: socket.socket | None = None) -> None:
+        self._holding = holding
+        self._rows: dict[tuple[str, str, int], Relay] = {}
+        self._listener = listener or _listener()
+        self._pid = 0
+        self._pidfd = -1
+        self._channel: Channel | None = None
+        self._seq = 0
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._closed = False
+
+    @property
+    def port(self) -> int:
+        """To which TCP connections must be redirected; 0: there is no IPv6 here, and nothing to relay."""
+        return int(self._listener.getsockname()[1]) if self._listener else 0
+
+    @property
+    def rows(self) -> tuple[Relay, ...]:
+        """What is relayed now."""
+        return tuple(self._rows.values())
+
+    async def put(self, relays: Sequence[Relay]) -> None:
+        """Relay these too, all or none; returns when they are served. Same again is success."""
+        fresh = []
+        for row in relays:
+            if row.proto not in ("tcp", "udp"):
+                raise Unsupported(f"relaying a port of protocol {row.proto} is not supported")
+            standing = self._rows.get((row.proto, row.ip, row.port))
+            if standing is not None and standing.owner != row.owner:
+                raise Conflict(f"Bind for {row.ip}:{row.port} failed: port is already allocated")
+            if standing != row:
+                fresh.append(row)
+        if not fresh:
+            return
+        if self._listener is None:
+            raise Unsupported("relaying needs IPv6, which this host does not have")
+        sockets = self._open_sockets(fresh)
+        for row in fresh:
+            self._rows[row.proto, row.ip, row.port] = row
+        try:
+            if self._channel is None:
+                self._start()
+            await self._send(tuple(row for row in fresh if row.proto == "udp"), sockets)
+        except Failed:
+            for row in fresh:
+                self._rows.pop((row.proto, row.ip, row.port), None)
+            raise
+        finally:
+            for sock in sockets:
+                sock.close()
+
+    def release(self, which: Callable[[Relay], bool]) -> None:
+        """Relay no more what is meant; connections that run go on."""
+        gone = [row for row in self._rows.values() if which(row)]
+        for row in gone:
+            del self._rows[row.proto, row.ip, row.port]
+        if gone and self._channel is not None:
+            self._seq += 1
+            self._channel.send(
+                msgspec.msgpack.encode(
+                    Update(self._seq, self._of("tcp"), (), tuple(row for row in gone if row.proto == "udp"))
+                )
+            )
+
+    def adopt(self, rows: Sequence[Relay]) -> None:
+        """Take over a predecessor's table; its relay ends with its last connection, ours starts."""
+        self._rows = {(row.proto, row.ip, row.port): row for row in rows}
+        if rows:
+            self._restart()
+
+    def close(self) -> None:
+        """End the relay with its last connection; wait for nothing."""
+        self._closed = True
+        self._drop_process()
+        if self._listener:
+            self._listener.close()
+
+    def surrender(self) -> socket.socket | None:
+        """The listener, for a successor."""
+        return self._listener
+
+    def _of(self, proto: str) -> tuple[Relay, ...]:
+        return tuple(row for row in self._rows.values() if row.proto == proto)
+
+    def _open_sockets(self, rows: Sequence[Relay]) -> list[socket.socket]:
+        sockets: list[socket.socket] = []
+        try:
+            for row in rows:
+                if row.proto == "udp":
+                    sockets.append(self._holding.open_udp(row.ip, row.port))
+        except Failed:
+            for sock in sockets:
+                sock.close()
+            raise
+        return sockets
+
+    def _start(self) -> None:
+        assert self._listener is not None
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener = self._listener.dup()
+        argv = [sys.executable, "-m", "netloom.dataplane.relay"]
+        argv += ["--control-fd", str(theirs.fileno()), "--listener-fd", str(listener.fileno())]
+        try:
+            theirs.set_inheritable(True)
+            listener.set_inheritable(True)
+            no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+            self._pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=[no_input])
+            self._pidfd = os.pidfd_open(self._pid)
+        except OSError as error:
+            ours.close()
+            raise Failed(f"the relay cannot be started: {error}") from error
+        finally:
+            theirs.close()
+            listener.close()
+        asyncio.get_running_loop().add_reader(self._pidfd, self._ended)
+        self._channel = Channel(ours, self._answered, lambda: None)  # its end is seen by the pidfd
+
+    async def _send(self, add_udp: tuple[Relay, ...], sockets: Sequence[socket.socket]) -> None:
+        if self._channel is None:
+            raise Unavailable("the relay has ended")
+        self._seq += 1
+        waiting = self._waiting[self._seq] = asyncio.get_running_loop().create_future()
+        update = Update(self._seq, self._of("tcp"), add_udp)
+        self._channel.send(msgspec.msgpack.encode(update), [sock.fileno() for sock in sockets])
+        try:
+            async with asyncio.timeout(_ANSWER):
+                await waiting
+        except TimeoutError as error:
+            raise Failed("the relay does not answer") from error
+        finally:
+            self._waiting.pop(update.seq, None)
+
+    def _answered(self, frame: bytes, _: list[int]) -> None:
+        waiting = self._waiting.get(msgspec.msgpack.decode(frame, type=Updated).seq)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def _ended(self) -> None:
+        _log.warning("the relay has ended, its connections with it")
+        self._drop_process()
+        if self._rows and not self._closed:
+            asyncio.get_running_loop().call_later(_RESTART, self._restart)
+
+    def _drop_process(self) -> None:
+        if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._pid:
+            os.waitpid(self._pid, os.WNOHANG)  # when it goes on with its last connections, init reaps it after us
+            self._pid = 0
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(Failed("the relay has ended"))
+
+    def _restart(self) -> None:
+        if self._closed or self._channel is not None or not self._rows:
+            return
+        udp = self._of("udp")
+        try:
+            sockets = self._open_sockets(udp)
+            self._start()
+        except Failed as error:
+            _log.error("the relay does not come back: %s", error)
+            asyncio.get_running_loop().call_later(10 * _RESTART, self._restart)
+            return
+        assert self._channel is not None
+        self._seq += 1
+        self._channel.send(
+            msgspec.msgpack.encode(Update(self._seq, self._of("tcp"), udp)), [sock.fileno() for sock in sockets]
+        )
+        for sock in sockets:
+            sock.close()
+
+
+def _listener() -> socket.socket | None:
+    """Bound, not listening yet: to the well-known port, or to any that is free."""
+    for port in (DEFAULT_PORT, 0):
+        try:
+            sock = socket.socket(socket.AF_INET6, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # an earlier relay's connections may remain
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind(("::", port))
+        except OSError:
+            sock.close()
+            continue
+        return sock
+    return None
