@@ -37,6 +37,7 @@ class Applier:
         self._home = home
         self.route = NetlinkSocket(ROUTE)
         self.nft = NetlinkSocket(NETFILTER)
+        self._inside = 0
 
     def close(self) -> None:
         """Close the sockets."""
@@ -63,6 +64,15 @@ class Applier:
             run.close()
 
     @property
+    def messages_sent(self) -> int:
+        """So far, all sockets together."""
+        return self.route.sent + self.nft.sent + self._inside
+
+    def count_inside(self, messages: int) -> None:
+        """Messages sent on a socket that is gone."""
+        self._inside += messages
+
+    @property
     def home(self) -> int:
         """The host's namespace."""
         return self._home
@@ -72,6 +82,7 @@ class _Run:
     """One call of `apply`: the namespaces that it opened."""
 
     def __init__(self, applier: Applier, steps: Sequence[Step], sandboxes: Mapping[str, Openable]) -> None:
+        self._applier = applier
         self._route = applier.route
         self._nft = applier.nft
         self._home = applier.home
@@ -202,6 +213,7 @@ class _Run:
                 self._send_all(socket, work)
         finally:
             if socket is not None:
+                self._applier.count_inside(socket.sent)
                 socket.close()  # left open it would keep the namespace and its links alive
 
     def _peer_netns(self, step: Step, what: Bridge | Veth) -> int:

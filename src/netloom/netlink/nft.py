@@ -34,7 +34,8 @@ _BEGIN, _END = 16, 17  # NFNL_MSG_BATCH_…
 
 _INFO = struct.Struct("!BBH")  # struct nfgenmsg: family, version, resource id
 _TABLE_NAME, _TABLE_USERDATA = 1, 6  # NFTA_TABLE_…
-_SET_TABLE, _SET_NAME = 1, 2  # NFTA_SET_…
+_SET_TABLE, _SET_NAME, _SET_FLAGS = 1, 2, 3  # NFTA_SET_…
+_NOT_PLAIN = 0x01 | 0x02 | 0x04 | 0x10 | 0x20  # NFT_SET_… anonymous, constant, interval, timeout, eval
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_…
 _LIST_ELEM = 1  # NFTA_LIST_ELEM
 _ELEM_KEY, _ELEM_DATA = 1, 2  # NFTA_SET_ELEM_…
@@ -53,6 +54,13 @@ class SetElement(NamedTuple):
     key: bytes
     value: bytes | None
     verdict: VerdictName
+
+
+class SetInfo(NamedTuple):
+    """A set or map. A `plain` one is a named hash whose elements come and go by transactions alone."""
+
+    name: str
+    plain: bool
 
 
 def element(
@@ -118,9 +126,11 @@ def dump_sets(family: int, table: str) -> Message:
     return Message(_GETSET, DUMP, _INFO.pack(family, 0, 0) + attr(_SET_TABLE, text(table)))
 
 
-def parse_set(body: bytes) -> str:
-    """The name of a set or map. Raises Malformed."""
-    return decode(_attributes(body).get(_SET_NAME, b""))
+def parse_set(body: bytes) -> SetInfo:
+    """A set or map of a dump. Raises Malformed."""
+    found = _attributes(body)
+    flags = int.from_bytes(found.get(_SET_FLAGS, b""), "big")
+    return SetInfo(decode(found.get(_SET_NAME, b"")), plain=not flags & _NOT_PLAIN)
 
 
 def get_table(family: int, table: str) -> Message:

@@ -1,0 +1,105 @@
+"""The kernel of one host: everything that the engine asks of it, on sockets that stay open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from netloom.kernel import namespace, observe, ports, ruleset, sysctl, translate
+from netloom.kernel.announce import Announcer
+from netloom.kernel.apply import Applier, Openable
+from netloom.kernel.socket import ROUTE, NetlinkSocket
+from netloom.model.desired import Desired, HostFacts, Step
+from netloom.netlink.sock_diag import Listener, Proto
+
+
+class Ruleset(NamedTuple):
+    """The static nftables ruleset: text for `nft -f`, and the name of the empty set that marks its version."""
+
+    version: str
+    text: str
+
+
+class HostKernel:
+    """The host's network namespace is the one in which this is made. Then used from one thread, which stays in it."""
+
+    def __init__(self, rules: Ruleset | None = None) -> None:
+        """Without `rules` no ruleset is ever loaded."""
+        self._rules = rules
+        self._home = namespace.open_own()
+        self._applier = Applier(self._home)
+        self._announcer = Announcer()
+
+    def close(self) -> None:
+        """Close all sockets; what stands in the kernel stays."""
+        self._applier.close()
+        self._announcer.close()
+        if self._home >= 0:
+            os.close(self._home)
+            self._home = -1
+
+    @property
+    def messages_sent(self) -> int:
+        """Netlink messages so far, on the host's sockets and inside sandboxes: for those who count."""
+        return self._applier.messages_sent
+
+    @property
+    def port_ids(self) -> tuple[int, ...]:
+        """What notifications of our own changes carry as their sender."""
+        return (self._applier.route.port, self._applier.nft.port)
+
+    def apply(self, steps: Sequence[Step], sandboxes: Mapping[str, Openable]) -> None:
+        """See `Applier.apply`. `del` of a link fences it; `Deleter.delete` takes it away."""
+        self._applier.apply(steps, sandboxes)
+
+    def ensure_ruleset(self) -> bool:
+        """Load the static ruleset where it is absent or of another version (then without elements). True: loaded."""
+        if self._rules is None or ruleset.stands(self._applier.nft, self._rules.version):
+            return False
+        ruleset.load(self._rules.text)
+        return True
+
+    def observe(self) -> list[Desired]:
+        """Everything on the host that carries our mark. The ruleset is loaded first where it is missing:
+        what follows an observation puts elements into its sets.
+        """
+        self.ensure_ruleset()
+        return observe.host(self._applier.route, self._applier.nft)
+
+    def observe_sandbox(self, within: Openable, sandbox: str) -> list[Desired]:
+        """Veths, addresses and routes inside one sandbox. Raises ProcessLookupError when it has gone."""
+        fd = within.open()
+        try:
+            with namespace.entered(fd, self._home):
+                socket = NetlinkSocket(ROUTE)
+                ipv6 = _with_ipv6()
+            with socket:
+                return observe.sandbox(socket, sandbox, ipv6)
+        finally:
+            os.close(fd)
+
+    def facts(self) -> HostFacts:
+        """Routes, uplinks, addresses and MTU of the host now."""
+        return observe.facts(self._applier.route)
+
+    def listeners(self, *protocols: Proto) -> list[Listener]:
+        """Sockets of the host's programs that wait for strangers."""
+        return ports.listeners(*protocols)
+
+    def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
+        """One gratuitous ARP or unsolicited NA for each address. The flood costs 1.5 µs a port: after the reply."""
+        self._announcer.announce(bridge, mac, addresses)
+
+    def new_namespace(self) -> int:
+        """A fresh network namespace, lo up; the fd is the caller's."""
+        return namespace.create()
+
+
+def _with_ipv6() -> list[str]:
+    """Interfaces of the calling thread's namespace on which IPv6 is on."""
+    try:
+        names = os.listdir("/proc/sys/net/ipv6/conf")
+    except FileNotFoundError:
+        return []
+    return [name for name in names if sysctl.read(translate.ipv6_switch(name)) == "0"]

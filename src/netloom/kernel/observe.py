@@ -1,0 +1,199 @@
+"""What stands in the kernel and carries our mark, as desired objects; and the facts about the host.
+
+Ours are bridges with an alias `netloom …`, veths named `nl` and twelve hex digits, and the tables named `netloom`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from netloom.firewall.forwarding import watched_paths
+from netloom.kernel import sysctl, translate
+from netloom.kernel.socket import NetlinkSocket
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Desired,
+    Element,
+    HostFacts,
+    HostRoute,
+    Neighbour,
+    Route,
+    Sysctl,
+    Veth,
+)
+from netloom.netlink import address, link, neighbour, nft, route
+
+ALIAS = "netloom "
+TABLE = "netloom"
+_VETH = re.compile(r"nl[0-9a-f]{12}")
+_LINK_SCOPE = 253
+_BRIDGE_SETTINGS = (  # what drivers set on a bridge, where it differs from a new interface's
+    "net/ipv4/conf/{}/forwarding",
+    "net/ipv4/conf/{}/route_localnet",
+    "net/ipv6/conf/{}/accept_ra",
+    "net/ipv6/conf/{}/forwarding",
+)
+
+
+def links(socket: NetlinkSocket) -> list[link.Link]:
+    """All links of the socket's namespace."""
+    return [link.parse(body) for body in socket.dump(link.dump())]
+
+
+def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
+    """Everything of ours in the host's namespace, in which the calling thread is."""
+    everything = links(socket)
+    names = {one.ifindex: one.name for one in everything}
+    bridges = [one for one in everything if one.kind == "bridge" and one.alias.startswith(ALIAS)]
+    found: list[Desired] = [_bridge(one) for one in bridges]
+    found += [_host_half(one, names) for one in everything if one.kind == "veth" and _VETH.fullmatch(one.name)]
+    ours = {one.ifindex: one.name for one in bridges}
+    found += [Address(ours[a.ifindex], a.ifindex, a.address) for a in _addresses(socket) if a.ifindex in ours]
+    found += _neighbours(socket, ours)
+    found += [s for one in bridges for s in _settings(one.name)]
+    found += _elements(nft_socket)
+    return found
+
+
+def sandbox(socket: NetlinkSocket, key: str, ipv6: Iterable[str]) -> list[Desired]:
+    """Veths (as far as they can be known from inside), addresses and routes of the socket's namespace.
+
+    `ipv6` are the interfaces that have IPv6 on. A veth has the host's index and no host's name.
+    """
+    inside = {one.ifindex: one for one in links(socket) if one.kind == "veth"}
+    on = set(ipv6)
+    found: list[Desired] = [_inner_half(one, key, one.name in on) for one in inside.values()]
+    found += [
+        Address(inside[a.ifindex].name, a.ifindex, a.address, key) for a in _addresses(socket) if a.ifindex in inside
+    ]
+    found += [
+        Route(r.destination, r.via, inside[r.ifindex].name, r.ifindex, key)
+        for r in _routes(socket)
+        if r.ifindex in inside
+    ]
+    return found
+
+
+def facts(socket: NetlinkSocket) -> HostFacts:
+    """Routes, addresses, uplinks and settings of the host's namespace, in which the calling thread is."""
+    everything = {one.ifindex: one for one in links(socket)}
+    routes = [r for r in _routes(socket) if r.ifindex in everything]
+    ours = {i for i, one in everything.items() if one.alias.startswith(ALIAS)}
+    defaults = sorted((r for r in routes if r.destination in ("default", "default6")), key=lambda r: r.metric)
+    uplinks = tuple(dict.fromkeys(everything[r.ifindex].name for r in defaults if r.ifindex not in ours))
+    first = next((everything[r.ifindex] for r in defaults if r.destination == "default"), None)
+    first = first or next((everything[r.ifindex] for r in defaults), None)
+    return HostFacts(
+        default_mtu=first.mtu if first else 1500,
+        uplinks=uplinks,
+        routes=tuple(
+            HostRoute(r.destination, everything[r.ifindex].name)
+            for r in routes
+            if r.ifindex not in ours and r.destination not in ("default", "default6")
+        ),
+        addresses=tuple(a.address.partition("/")[0] for a in _addresses(socket) if a.ifindex not in ours),
+        links=tuple(one.name for one in everything.values()),
+        sysctls=tuple(_values(watched_paths(uplinks))),
+    )
+
+
+def _bridge(one: link.Link) -> Bridge:
+    return Bridge(one.name, one.ifindex, one.mac, one.mtu, one.alias, ipv6=_has_ipv6(one.name), up=one.up)
+
+
+def _has_ipv6(interface: str) -> bool:
+    return _value(translate.ipv6_switch(interface)) == "0"
+
+
+def _host_half(one: link.Link, names: dict[int, str]) -> Veth:
+    return Veth(
+        name=one.name,
+        index=one.ifindex,
+        mac=one.mac,
+        mtu=one.mtu,
+        master=names.get(one.master, ""),
+        master_index=one.master,
+        sandbox="",
+        peer_name="",
+        peer_index=one.peer,
+        peer_mac="",
+        hairpin=one.hairpin,
+        up=one.up,
+    )
+
+
+def _inner_half(one: link.Link, key: str, ipv6: bool) -> Veth:
+    return Veth(
+        name="",
+        index=one.peer,
+        mac="",
+        mtu=one.mtu,
+        master="",
+        master_index=0,
+        sandbox=key,
+        peer_name=one.name,
+        peer_index=one.ifindex,
+        peer_mac=one.mac,
+        peer_ipv6=ipv6,
+        up=one.up,
+    )
+
+
+def _addresses(socket: NetlinkSocket) -> list[address.InterfaceAddress]:
+    """Those that somebody gave: not the link-local ones, which the kernel makes."""
+    found = (address.parse(body) for body in socket.dump(address.dump()))
+    return [a for a in found if a is not None and a.scope < _LINK_SCOPE]
+
+
+def _routes(socket: NetlinkSocket) -> list[route.RouteEntry]:
+    """Unicast routes of the main table, without the kernel's for link-local and multicast addresses."""
+    found = (route.parse(body) for body in socket.dump(route.dump()))
+    return [
+        r
+        for r in found
+        if r is not None and r.unicast and r.table == route.MAIN and not r.destination.startswith(("fe80:", "ff00:"))
+    ]
+
+
+def _neighbours(socket: NetlinkSocket, ours: dict[int, str]) -> list[Neighbour]:
+    found = (neighbour.parse(body) for body in socket.dump(neighbour.dump()))
+    return [
+        Neighbour(ours[n.ifindex], n.ifindex, n.address, n.mac)
+        for n in found
+        if n is not None and n.ifindex in ours and not n.address.startswith("fe80:")
+    ]
+
+
+def _settings(bridge: str) -> Iterator[Sysctl]:
+    for pattern in _BRIDGE_SETTINGS:
+        path = pattern.format(bridge)
+        value = _value(path)
+        if value is not None and value != _value(pattern.format("default")):
+            yield Sysctl(path, value)
+
+
+def _elements(socket: NetlinkSocket) -> Iterator[Element]:
+    for family in (nft.INET, nft.BRIDGE):
+        for body in socket.dump(nft.dump_sets(family, TABLE)):
+            one = nft.parse_set(body)
+            if not one.plain:
+                continue
+            for part in socket.dump(nft.dump_elements(family, TABLE, one.name)):
+                for e in nft.parse_elements(part):
+                    yield Element(one.name, e.key, e.value, e.verdict, TABLE, family)
+
+
+def _values(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for path in paths:
+        if (value := _value(path)) is not None:
+            yield path, value
+
+
+def _value(path: str) -> str | None:
+    """None where there is no such setting: the kernel lacks the protocol, or the interface has just gone."""
+    try:
+        return sysctl.read(path)
+    except OSError:
+        return None

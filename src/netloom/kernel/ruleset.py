@@ -1,0 +1,32 @@
+"""The static ruleset: loaded as text when it is absent or of another version; elements are left to transactions."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+
+from netloom.kernel.observe import TABLE
+from netloom.kernel.socket import NetlinkSocket
+from netloom.model.errors import KernelError, Unavailable
+from netloom.netlink import nft
+
+_TIMEOUT = 30  # seconds; a load takes some ten milliseconds
+
+
+def stands(socket: NetlinkSocket, version: str) -> bool:
+    """Is our table there, in this version? The version is the name of an empty set in it."""
+    return any(nft.parse_set(body).name == version for body in socket.dump(nft.dump_sets(nft.INET, TABLE)))
+
+
+def load(text: str) -> None:
+    """Run `nft -f -` in the namespace of the calling thread: one transaction, all or nothing."""
+    try:
+        done = subprocess.run(
+            ["nft", "-f", "-"], input=text, capture_output=True, text=True, timeout=_TIMEOUT, check=False
+        )
+    except FileNotFoundError:
+        raise Unavailable("nft is not installed", remedy="install the package nftables") from None
+    except subprocess.TimeoutExpired as error:
+        raise KernelError(errno.ETIMEDOUT, "load the nftables ruleset") from error
+    if done.returncode != 0:
+        raise KernelError(errno.EINVAL, "load the nftables ruleset", detail=done.stderr.strip())
