@@ -106,7 +106,11 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         stack.push_async_callback(links.close)
         runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance)
         stack.callback(runtime.close)
-        dataplane = DataPlaneClient(Path(config.run_dir), on_restart=lambda: engine.reconciler.data_plane())
+
+        async def tell_all() -> None:
+            await engine.reconciler.data_plane()
+
+        dataplane = DataPlaneClient(Path(config.run_dir), on_restart=tell_all)
         stack.push_async_callback(dataplane.close)
         tables = Tables()
         engine = Engine(

@@ -9,7 +9,8 @@ from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.sandbox_files import SandboxFiles
-from netloom.model.desired import Bridge, Desired, Step, Veth
+from netloom.firewall.elements import relay_elements
+from netloom.model.desired import Bridge, Desired, Element, Step, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.plan.diff import diff
 
@@ -22,6 +23,7 @@ class Reconciler:
         self._attaching = attaching
         self._files = files
         self._forwarding = forwarding
+        self._relay: list[Element] = []  # where the data plane's relay listens
 
     def living(self) -> list[Endpoint]:
         """Endpoints whose sandbox is known to live."""
@@ -42,11 +44,12 @@ class Reconciler:
                 wanted += core.network_desired(network)
         for endpoint in self.living():
             wanted += core.endpoint_desired(endpoint)
-        return wanted + self._forwarding.stands()
+        return [*wanted, *self._forwarding.stands(), *self._relay]
 
     async def kernel(self) -> list[Step]:
         """Make the kernel agree; the steps that were needed."""
         core = self._core
+        await self._find_relay()
         wanted = self.desired()
         sandboxes = dict(core.sandboxes)
         inside = {e.container: core.tables.containers[e.container].sandbox for e in self.living()}
@@ -66,6 +69,7 @@ class Reconciler:
     async def data_plane(self) -> None:
         """Make the data plane agree: also after it was started anew."""
         core = self._core
+        await self._find_relay()
         state = await core.dataplane.state()
         self._attaching.names.lost()
         living = self.living()
@@ -83,6 +87,14 @@ class Reconciler:
         await self._attaching.names.put(living)
         for container in containers.values():
             await self._open(container.id)
+
+    async def _find_relay(self) -> None:
+        """A data plane that was started anew may have its relay on another port."""
+        state = await self._core.dataplane.state()
+        wanted = relay_elements(state.relay_port)
+        if wanted != self._relay:
+            await self._core.worker.run(steps=diff(wanted, self._relay))
+            self._relay = wanted
 
     async def _open(self, key: str) -> None:
         core = self._core
