@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.client import Client
-from demo.stage import Stage
+from demo.stage import stage
+from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import Host
 
 SLEEP = ["sleep", "100000"]
@@ -78,28 +79,20 @@ class Engine:
 class Ours(Engine):
     """netloom on its stage."""
 
-    def __init__(self, stage: Stage) -> None:
-        super().__init__("netloom", str(stage.socket), "host")
-        self.folder = os.fsencode(stage.folder)
+    def __init__(self, daemon: Daemon) -> None:
+        super().__init__("netloom", str(daemon.socket), "host")
+        self.daemon = daemon
 
     def processes(self) -> list[int]:
-        found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = entry.read_bytes().split(b"\0")
-            except OSError:
-                continue  # it has just ended
-            pid = int(entry.parent.name)
-            if any(self.folder in word for word in words) and _name(pid) not in ("conmon", "crun"):
-                found.append(pid)
-        return found
+        """The daemon and its data plane."""
+        return [pid for pid in (self.daemon.pid, self.daemon.data_plane_pid()) if pid]
 
 
 @contextmanager
 def netloom() -> Iterator[Engine]:
     """Ours, with its daemon started for this."""
-    with Stage() as stage:
-        engine = Ours(stage)
+    with stage() as daemon:
+        engine = Ours(daemon)
         try:
             yield engine
         finally:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from demo.stage import Stage
+from demo.nameserver import NAME, nameserver
+from demo.stage import stage
 from demo.table import table
+from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import eventually
 
 NETWORKS = {"front": ("web", "app"), "back": ("app", "db", "tool")}
@@ -28,14 +30,14 @@ while True:
 class Story:
     """Runs the docker commands before the reader's eyes and remembers what turned out otherwise than told."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
         self.surprises: list[str] = []
         self.findings: list[tuple[str, str]] = []
 
     def docker(self, *words: str, shown: str = "") -> str:
         print(f"  $ docker {shown or ' '.join(words)}", flush=True)
-        return self.stage.docker(*words).stdout.strip()
+        return self.daemon.docker(*words)
 
     def finding(self, what: str, holds: bool, detail: str = "") -> None:
         """One line of the closing table: what must hold, and whether it does."""
@@ -45,9 +47,8 @@ class Story:
 
     def ping(self, source: str, target: str) -> bool:
         """Does one ping of a container come back?"""
-        return (
-            self.stage.docker("exec", source, "ping", "-n", "-c", "1", "-W", "0.5", target, check=False).returncode == 0
-        )
+        done = self.daemon.docker_run("exec", source, "ping", "-n", "-c", "1", "-W", "0.5", target)
+        return ", 1 received" in done.stdout
 
 
 def say(text: str) -> None:
@@ -70,7 +71,7 @@ def build(story: Story) -> dict[str, str]:
     for name in CONTAINERS:
         network = next(network for network, members in NETWORKS.items() if name in members)
         wanted = f"{{{{ (index .NetworkSettings.Networks {network!r}).IPAddress }}}}".replace("'", '"')
-        addresses[name] = story.stage.docker("inspect", "--format", wanted, name).stdout.strip()
+        addresses[name] = story.daemon.docker("inspect", "--format", wanted, name)
     return addresses
 
 
@@ -102,7 +103,7 @@ def reach(story: Story, addresses: dict[str, str]) -> list[list[str]]:
 def publish(story: Story, addresses: dict[str, str]) -> None:
     """The published port from everywhere; what is not published from nowhere."""
     say("The published port 8080, and the way out:")
-    host = story.stage.host
+    host = story.daemon.host
     outside = host.outside
     seen = attempt(lambda: outside.ask(host.address4, 8080).address)
     story.finding("another host is answered on 8080", seen == "198.51.100.1", f"web sees the client {seen}")
@@ -112,7 +113,7 @@ def publish(story: Story, addresses: dict[str, str]) -> None:
     story.finding("the host's own address is answered on 8080", seen == host.address4, f"web sees the client {seen}")
     outside.run("ip", "route", "add", f"{addresses['web']}/32", "via", host.address4)
     story.finding("port 80 itself stays closed to other hosts", not outside.reaches(addresses["web"], 80))
-    story.finding("a container reaches a host outside", story.ping("db", "198.51.100.1"))
+    story.finding("a container reaches a host outside by its name", story.ping("db", NAME))
 
 
 def attempt(ask: Callable[[], str]) -> str:
@@ -132,10 +133,10 @@ def logs(story: Story) -> None:
 
 def outlive(story: Story) -> None:
     say("The daemon is killed (kill -9), and a new one is started:")
-    story.stage.kill()
-    outside, address = story.stage.host.outside, story.stage.host.address4
+    story.daemon.kill()
+    outside, address = story.daemon.host.outside, story.daemon.host.address4
     story.finding("web goes on answering without a daemon", outside.reaches(address, 8080))
-    story.stage.start()
+    story.daemon.start()
     names = story.docker("ps", "--format", "{{.Names}}").split()
     story.finding("the new daemon knows all four containers", sorted(names) == sorted(CONTAINERS))
 
@@ -146,12 +147,12 @@ def remove(story: Story) -> None:
     story.docker("network", "rm", *NETWORKS)
 
     def links() -> list[str]:
-        listed = story.stage.host.run("ip", "-o", "link").splitlines()
+        listed = story.daemon.host.run("ip", "-o", "link").splitlines()
         names = [line.split(": ")[1].partition("@")[0] for line in listed]
         return [name for name in names if name.startswith(("br-", "nl"))]
 
     try:
-        eventually(lambda: not links() or None)
+        eventually(lambda: not links())
     except AssertionError:
         story.finding("no link is left on the host", False, ", ".join(links()))
     else:
@@ -161,12 +162,12 @@ def remove(story: Story) -> None:
 
 def main() -> int:
     print("demo: a host of its own (a network and a mount namespace) with an uplink to an outside host", flush=True)
-    with Stage() as stage:
-        story = Story(stage)
-        version = stage.docker("version", "--format", "docker {{.Client.Version}}, netloom {{.Server.Version}}")
-        print(f"demo: {version.stdout.strip()}", flush=True)
+    with stage() as daemon, nameserver(daemon.host.outside):
+        story = Story(daemon)
+        version = daemon.docker("version", "--format", "docker {{.Client.Version}}, netloom {{.Server.Version}}")
+        print(f"demo: {version}", flush=True)
         addresses = build(story)
-        eventually(lambda: "serves" in stage.docker("logs", "web").stdout, what="the server to listen")
+        eventually(lambda: "serves" in daemon.docker("logs", "web"), what="the server to listen")
         matrix = reach(story, addresses)
         publish(story, addresses)
         logs(story)

@@ -187,7 +187,7 @@ class Daemon:
                     words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
                 except OSError:
                     continue
-                if b"dataplane" in words and any(str(self.run_dir).encode() in word for word in words):
+                if b"netloom.dataplane" in words and any(str(self.run_dir).encode() in word for word in words):
                     return int(entry)
         return 0
 
