@@ -65,6 +65,8 @@ class Call:
             return b""
         if (request.content_length or 0) > BODY_LIMIT:
             raise _too_large()
+        if (encoding := request.headers.get("Content-Encoding", "identity")) != "identity":
+            raise InvalidArgument(f"unsupported Content-Encoding header ({encoding}): send the body as it is")
         pieces: list[bytes] = []
         size = 0
         try:

@@ -23,12 +23,13 @@ from netloom.api.call import Call
 from netloom.api.connection import Connection
 from netloom.api.respond import Reply, Taken, error_reply
 from netloom.api.routing import Routes
-from netloom.model.errors import Conflict, NetloomError, NotFound
+from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound
 
 log = logging.getLogger(__name__)
 
 GROUP = "netloom"
 _BACKLOG = 1024
+_LINGER = 1.0  # seconds that a body too large is still read and dropped, so that its sender sees our reply
 _GRACE = 5.0  # seconds that requests in progress get at a stop
 
 ROUTES = Routes(
@@ -114,11 +115,19 @@ class ApiServer:
 
     def _server(self) -> _HttpServer:
         if self._http is None:
-            self._http = _HttpServer(self._handle, access_log=None, tcp_keepalive=False)  # type: ignore[arg-type]
+            self._http = _HttpServer(
+                self._handle,  # type: ignore[arg-type]
+                access_log=None,
+                tcp_keepalive=False,
+                auto_decompress=False,
+                lingering_time=_LINGER,
+            )
         return self._http
 
     async def _handle(self, request: web.BaseRequest) -> Reply | Taken | web.StreamResponse:
         try:
+            if request.version < (1, 0):
+                raise InvalidArgument("malformed request: HTTP/1.0 or later is needed")
             match = ROUTES.find(request.method, request.raw_path.partition("?")[0])
             if match.handler is None:
                 return _no_route(request.method)

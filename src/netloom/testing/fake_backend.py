@@ -1,7 +1,8 @@
 """An engine in memory, for tests of the API: networks and containers without a kernel, programs without processes.
 
 Programs are named by the first word of a command: `echo` and `err` print their arguments, `cat` repeats its input,
-`flood` prints until it is ended, `exit N` ends with a code, anything else sleeps until it is killed.
+`flood` prints until it is ended, `deaf` never reads its input, `exit N` ends with a code, anything else sleeps until it
+is killed.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ HOST_IMAGE = ImageView(id="sha256:" + "ab" * 32, tags=("host:latest",), created=
 
 
 class FakeProcess:
-    """A program and its stdio. `reads` counts the pieces that were read of it."""
+    """A program and its stdio. `reads` counts the pieces that were read of it, `closes` the connections that ended."""
 
     def __init__(self, command: Sequence[str], tty: bool, ended: Callable[[int], None]) -> None:
         self.tty = tty
         self.reads = 0
+        self.closes = 0
         self.received = bytearray()
         self._command = command
         self._ended = ended
@@ -65,6 +67,8 @@ class FakeProcess:
     async def write(self, data: bytes) -> None:
         """See Attachment."""
         self.received += data
+        if self._command[0] == "deaf":
+            await asyncio.Event().wait()
         if self._command[0] == "cat":
             self._output.put_nowait((STDOUT, data))
 
@@ -75,6 +79,7 @@ class FakeProcess:
 
     async def close(self) -> None:
         """See Attachment."""
+        self.closes += 1
 
 
 class FakeBackend:
