@@ -18,7 +18,7 @@ from netloom.dataplane.client import DataPlaneClient
 from netloom.dns import message as m
 from netloom.dns.rdata.a import A
 from netloom.model.errors import Failed
-from netloom.model.names import HeldPort, NameEntry, Resolver, Upstream
+from netloom.model.names import HeldPort, NameEntry, Relay, Resolver, Upstream
 from netloom.testing.hosts import Host, Netns, eventually
 
 pytestmark = pytest.mark.root
@@ -38,20 +38,33 @@ def entry(endpoint: str, *names: str, ipv4: str = "172.18.0.2", sandbox: str = "
     )
 
 
+class Client(DataPlaneClient):
+    """Remembers every process that it was connected to."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        self.seen: list[int] = []
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "pid" and value:
+            self.seen.append(value)  # type: ignore[arg-type]
+        super().__setattr__(name, value)
+
+
 @asynccontextmanager
 async def plane(host: Netns, run_dir: Path, **options: object) -> AsyncIterator[DataPlaneClient]:
     """A client of a data plane that lives in `host`; both are ended afterwards."""
     command = ("nsenter", f"--net={host.netns_path}", "--", sys.executable, "-m", "netloom.dataplane")
-    client = DataPlaneClient(run_dir, command=command, **options)  # type: ignore[arg-type]
+    client = Client(run_dir, command=command, **options)  # type: ignore[arg-type]
     await client.start()
     try:
         yield client
-        await client.stop()
     finally:
-        pid = client.pid
         await client.close()
-        if Path(f"/proc/{pid}").exists():
-            await asyncio.to_thread(eventually, lambda: _gone(pid))
+        for pid in client.seen:
+            if not _gone(pid):
+                os.kill(pid, signal.SIGTERM)
+                await asyncio.to_thread(eventually, lambda pid=pid: _gone(pid))  # type: ignore[misc]
 
 
 def _gone(pid: int) -> bool:
@@ -337,3 +350,86 @@ async def test_time_wait_is_no_conflict_and_is_held_later(host: Host, tmp_path: 
         assert "TIME-WAIT" in host.run("ss", "-tan")
         await client.hold([HeldPort("e1", "tcp", "0.0.0.0", 8080)])
         assert [port.port for port in (await client.state()).held] == [8080]
+
+
+_REDIRECT = """
+table ip6 r {
+    set p { type inet_service; elements = { 8080 } }
+    chain pre { type nat hook prerouting priority dstnat; fib daddr type local tcp dport @p redirect to :PORT; }
+    chain out { type nat hook output priority -100; fib daddr type local tcp dport @p redirect to :PORT; }
+    chain in { type filter hook input priority 0; tcp dport PORT ct status dnat accept; tcp dport PORT drop; }
+}
+"""
+
+
+def attached(host: Netns, box: Netns) -> None:
+    """The box gets 10.1.0.2 on a bridge of the host, 10.1.0.1."""
+    host.run(
+        *("ip", "-batch", "-"),
+        stdin=f"""link add br1 type bridge
+            addr add 10.1.0.1/24 dev br1
+            link set br1 up
+            link add v1 master br1 type veth peer name eth0 netns {box.netns_path}
+            link set v1 up
+            """,
+    )
+    box.run(
+        "ip", "-batch", "-", stdin="addr add 10.1.0.2/24 dev eth0\nlink set eth0 up\nroute add default via 10.1.0.1"
+    )
+
+
+async def test_relays_ipv6_to_a_container_without(box: Netns, tmp_path: Path) -> None:
+    with Host(uplink=True) as host:
+        attached(host, box)
+        async with plane(host, tmp_path) as client:
+            port = (await client.state()).relay_port
+            host.run("nft", "-f", "-", stdin=_REDIRECT.replace("PORT", str(port)))
+            held = [HeldPort("e1", proto, "::", 8080) for proto in ("tcp", "udp")]
+            await client.hold(held)
+            rows = [Relay("e1", proto, "::", 8080, "10.1.0.2", 80) for proto in ("tcp", "udp")]
+            await client.relay(rows)
+            assert set((await client.state()).relays) == set(rows)
+            with box.serve("0.0.0.0", 80, "tcp", "box"), box.serve("0.0.0.0", 80, "udp", "box"):
+                for proto in ("tcp", "udp"):
+                    for where, address in ((host, "::1"), (host, host.address6), (host.outside, host.address6)):
+                        seen = await asyncio.to_thread(where.ask, address, 8080, proto)  # type: ignore[arg-type]
+                        assert (seen.address, seen.tag) == ("10.1.0.1", "box"), (proto, address)
+                reaches = await asyncio.to_thread(host.outside.reaches, host.address6, port)
+                assert not reaches, "the relay's own port is closed"
+                await client.release("e1")
+                for proto in ("tcp", "udp"):
+                    assert not await asyncio.to_thread(host.reaches, "::1", 8080, proto)  # type: ignore[arg-type]
+
+
+async def test_relay_carries_bulk_and_half_close(host: Host, box: Netns, tmp_path: Path) -> None:
+    attached(host, box)
+    async with plane(host, tmp_path) as client:
+        host.run("nft", "-f", "-", stdin=_REDIRECT.replace("PORT", str((await client.state()).relay_port)))
+        await client.relay([Relay("e1", "tcp", "::1", 8080, "10.1.0.2", 80)])
+        server = box.call(_listening)
+        with server:
+            echo = asyncio.create_task(asyncio.to_thread(_echo_after_eof, server))
+            sent = os.urandom(5 << 20)
+            got = await asyncio.to_thread(host.call, _exchange, sent)
+            assert got == sent
+            await echo
+
+
+def _listening() -> socket.socket:
+    server = socket.create_server(("10.1.0.2", 80))
+    server.settimeout(10)
+    return server
+
+
+def _echo_after_eof(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection, connection.makefile("rwb") as stream:
+        stream.write(stream.read())
+
+
+def _exchange(data: bytes) -> bytes:
+    with socket.create_connection(("::1", 8080), timeout=10) as client, client.makefile("rwb") as stream:
+        stream.write(data)
+        stream.flush()
+        client.shutdown(socket.SHUT_WR)
+        return stream.read()

@@ -101,8 +101,8 @@ class Plane:
             known.sockets.close()
             self._let_go(known.resolver)
         self.zones.drop_sandbox(sandbox)
-        self.holding.release(lambda port: port.sandbox == sandbox)
-        self.relays.release(lambda relay: relay.sandbox == sandbox)
+        self.holding.release(lambda port: bool(sandbox) and port.sandbox == sandbox)
+        self.relays.release(lambda relay: bool(sandbox) and relay.sandbox == sandbox)
 
     def put_names(self, entry: NameEntry) -> None:
         """Add or replace the names of one endpoint."""

@@ -52,8 +52,8 @@ class Relays:
         """Relay these too, all or none; returns when they are served. Same again is success."""
         fresh = []
         for row in relays:
-            if row.proto not in ("tcp", "udp"):
-                raise Unsupported(f"relaying a port of protocol {row.proto} is not supported")
+            if row.proto not in ("tcp", "udp") or ":" not in row.ip:
+                raise Unsupported(f"relaying {row.ip} port {row.port}/{row.proto} is not supported")
             standing = self._rows.get((row.proto, row.ip, row.port))
             if standing is not None and standing.owner != row.owner:
                 raise Conflict(f"Bind for {row.ip}:{row.port} failed: port is already allocated")
