@@ -135,28 +135,3 @@ class ProcessNamespace:
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         return bool(poll.poll(0))
-
-
-class Namespaces:
-    """Makes namespaces that may be entered; `host` is the one in which this was made."""
-
-    def __init__(self) -> None:
-        self._home = open_own()
-
-    def from_fd(self, fd: int) -> FdNamespace:
-        """Held by the fd, which it takes over and closes at `close`."""
-        return FdNamespace(fd)
-
-    def from_process(self, pid: int) -> ProcessNamespace:
-        """Held by a process. Raises ProcessLookupError when it has gone."""
-        return ProcessNamespace.of(pid)
-
-    def host(self) -> FdNamespace:
-        """The daemon's own."""
-        return FdNamespace(fcntl.fcntl(self._home, fcntl.F_DUPFD_CLOEXEC, 3))
-
-    def close(self) -> None:
-        """Let go of the host's. Twice is once."""
-        if self._home >= 0:
-            os.close(self._home)
-            self._home = -1

@@ -85,17 +85,18 @@ def facts(socket: NetlinkSocket) -> HostFacts:
     uplinks = tuple(dict.fromkeys(everything[r.ifindex].name for r in defaults if r.ifindex not in ours))
     first = next((everything[r.ifindex] for r in defaults if r.destination == "default"), None)
     first = first or next((everything[r.ifindex] for r in defaults), None)
+    others = tuple(
+        HostRoute(r.destination, everything[r.ifindex].name)
+        for r in routes
+        if r.ifindex not in ours and r.destination not in ("default", "default6")
+    )
     return HostFacts(
         default_mtu=first.mtu if first else 1500,
         uplinks=uplinks,
-        routes=tuple(
-            HostRoute(r.destination, everything[r.ifindex].name)
-            for r in routes
-            if r.ifindex not in ours and r.destination not in ("default", "default6")
-        ),
+        routes=others,
         addresses=tuple(a.address.partition("/")[0] for a in _addresses(socket) if a.ifindex not in ours),
         links=tuple(one.name for one in everything.values()),
-        sysctls=tuple(_values(watched_paths(uplinks))),
+        sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
     )
 
 
