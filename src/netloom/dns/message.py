@@ -118,17 +118,17 @@ def encode(message: Message, limit: int = 0xFFFF) -> bytes:
         writer.u16(question.cls)
     room = limit - (OPT_SIZE + len(message.edns.options) if message.edns else 0)
     counts = [len(message.questions), 0, 0, 0]
-    flags = message.flags
+    cut = False
     for index, section in enumerate((message.answers, message.authority, message.additional), start=1):
         for record in section:
             before = len(writer.data)
             _put_record(writer, record)
             if len(writer.data) > room:
                 writer.forget_from(before)
-                flags |= TC
+                cut = True
                 break
             counts[index] += 1
-        if flags & TC:
+        if cut:
             break
     if message.edns:
         edns = message.edns
@@ -139,6 +139,7 @@ def encode(message: Message, limit: int = 0xFFFF) -> bytes:
         writer.u16(len(edns.options))
         writer.put(edns.options)
         counts[3] += 1
+    flags = message.flags | TC if cut else message.flags
     writer.data[:HEADER_SIZE] = b"".join(value.to_bytes(2, "big") for value in (message.id, flags, *counts))
     return bytes(writer.data)
 

@@ -21,7 +21,7 @@ class View:
     """The names that one set of sandboxes sees: those on the same networks, in the same order, with the same links."""
 
     def __init__(self, zones: Zones, networks: tuple[str, ...], links: tuple[tuple[str, str], ...] = ()) -> None:
-        self._zones = zones
+        self.zones = zones
         self._ids = networks
         self._links = {wire: endpoint for name, endpoint in links if (wire := wire_name(name)) is not None}
         self._networks: list[Network] = [zones.watch(ident, self.changed) for ident in networks]
@@ -32,7 +32,7 @@ class View:
     def close(self) -> None:
         """Let go of the networks."""
         for ident in self._ids:
-            self._zones.unwatch(ident, self.changed)
+            self.zones.unwatch(ident, self.changed)
 
     def find(self, name: bytes, kind: int) -> Found | None:
         """The data for a lower-case name; empty: it is ours and has none of this type; None: it is not ours.
