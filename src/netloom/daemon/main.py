@@ -24,6 +24,7 @@ from netloom.daemon.config import Config
 from netloom.daemon.files import DiskFiles
 from netloom.daemon.logging import configure
 from netloom.daemon.single import HostClaim
+from netloom.daemon.stop_points import stop_points
 from netloom.dataplane.client import DataPlaneClient
 from netloom.drivers.registry import driver
 from netloom.engine.core import Core
@@ -98,7 +99,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         kernel = HostKernel(_ruleset())
         stack.callback(kernel.close)
         kernel.ensure_ruleset()
-        worker = Worker(kernel, store)
+        at = stop_points()
+        worker = Worker(kernel, store, at)
         worker.start()
         stack.callback(store.close)
         stack.push_async_callback(worker.stop)
@@ -129,6 +131,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 bus=Bus(),
                 clock=SystemClock(),
                 random=os.urandom,
+                at=at,
             )
         )
         stack.push_async_callback(engine.close)

@@ -188,6 +188,7 @@ class Containers:
         await core.worker.run(intents=[container_row(removing)])
         await core.runtime.delete(container.id)
         await core.runtime.purge(container.id)
+        core.at("purged")
         for name, config in container.networks.items():
             network = core.tables.network_named(name)
             if network is not None:

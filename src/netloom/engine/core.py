@@ -40,6 +40,7 @@ class Core:
         bus: Bus,
         clock: Clock,
         random: Callable[[int], bytes],
+        at: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
         self.worker = worker
@@ -54,6 +55,7 @@ class Core:
         self.bus = bus
         self.clock = clock
         self.random = random
+        self.at = at or _nowhere
         self.tables = tables
         self.lanes = Lanes()
         self.facts = HostFacts()
@@ -91,6 +93,10 @@ class Core:
         """What the endpoint's driver wants in the kernel."""
         network = self.tables.networks[endpoint.network]
         return self.driver(network.driver).endpoint(network, endpoint, self.facts)
+
+
+def _nowhere(point: str) -> None:
+    """Nobody stops anywhere."""
 
 
 @contextmanager

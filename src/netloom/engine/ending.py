@@ -79,7 +79,9 @@ class Ending:
         await attaching.names.drop(endpoints)
         await attaching.names.close(container)
         await attaching.publishing.withdraw(container.id)
+        core.at("withdrawn")
         await core.runtime.delete(container.id)
+        core.at("deleted")
         if before:
             await attaching.endpoints.move(before, {})
         for endpoint in endpoints:

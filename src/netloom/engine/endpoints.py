@@ -55,7 +55,9 @@ class Endpoints:
         except BaseException:
             await self._back(before, after, added, changed)
             raise
+        self._core.at("fenced")
         await self.unlist(removed)
+        self._core.at("unlisted")
         for endpoint in removed:
             core.tables.drop_endpoint(endpoint)
         for endpoint in stands.values():

@@ -92,14 +92,15 @@ class Recovery:
         return doomed
 
     def _adopt(self, container: Container, survivor: Survivor | None) -> bool:
-        """Take a living container over. False when it needs an end: it ran, or was being removed, and is no more."""
+        """Take a living container over. False when it needs an end: it ran, was starting, or was being removed."""
         core = self._core
         for name, config in container.networks.items():
             network = core.tables.network_named(name)
             if network is not None:
                 self._attaching.allot.reserve_static(container, network, config)
         if not container.state.running:
-            return container.state.status != "removing"
+            half = survivor is not None or bool(core.tables.by_container.get(container.id))
+            return not half and container.state.status != "removing"
         if survivor is None or not survivor.pid:
             how = survivor.exit if survivor and survivor.exit else _UNKNOWN
             self._how[container.id] = how
@@ -124,6 +125,9 @@ class Recovery:
         core = self._core
         if container.state.status == "removing":
             await self._containers.finish_removal(container.id)
+            return
+        if not container.state.running:
+            await self._ending.dismantle(container)  # killed in the midst of its start
             return
         async with core.lanes.hold(container.id):
             ended = await self._ending.finish(container, self._how.pop(container.id, _UNKNOWN))

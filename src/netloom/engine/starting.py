@@ -45,8 +45,11 @@ class Starting:
         try:
             namespace = await self._namespace(container)
             core.sandboxes[sandbox] = namespace
+            core.at("namespace")
             container = await self._networked(container)
+            core.at("networked")
             launched = await self._processes(container, namespace)
+            core.at("created")
             container = await self._run(container, launched)
         except BaseException as error:
             await self._undo(core.tables.containers[container.id], former, error)
@@ -158,7 +161,9 @@ class Starting:
         attached = [(p, await core.runtime.attach(container.id)) for p in self._waiting.take(container.id)]
         for pending, real in attached:
             pending.connect(real)
+        core.at("attached")
         await core.runtime.start(container.id)
+        core.at("started")
         container = msgspec.structs.replace(container, state=msgspec.structs.replace(state, started=core.clock.now()))
         core.tables.put_container(container)
         core.runtime.watch(container.id, launched, self._ending.ended)

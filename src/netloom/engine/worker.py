@@ -47,9 +47,11 @@ class _Job:
 class Worker:
     """Start it once, from the loop that will await its answers; `stop` lets the queue drain."""
 
-    def __init__(self, kernel: Kernel, rows: Rows) -> None:
+    def __init__(self, kernel: Kernel, rows: Rows, at: Callable[[str], None] | None = None) -> None:
+        """`at` hears of every step by name, which is then a call of its own: for tests that stop there."""
         self._kernel = kernel
         self._rows = rows
+        self._at = at
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
@@ -131,18 +133,32 @@ class Worker:
 
     def _intents(self, jobs: list[_Job]) -> None:
         self._commit(jobs, "intents", durable=True)
+        self._pass("intents")
 
     def _statuses(self, jobs: list[_Job]) -> None:
         self._commit(jobs, "statuses", durable=False)
+        self._pass("statuses")
+
+    def _pass(self, point: str) -> None:
+        if self._at is not None:
+            self._at(point)
 
     def _work(self, job: _Job) -> None:
         try:
             if job.call is not None:
                 job.result = job.call(self._kernel, self._rows)
             elif job.steps:
-                self._kernel.apply(job.steps, job.sandboxes)
+                self._apply(job)
         except Exception as error:  # an exception that escaped would hang everybody behind
             job.error = error
+
+    def _apply(self, job: _Job) -> None:
+        if self._at is None:
+            self._kernel.apply(job.steps, job.sandboxes)
+            return
+        for step in job.steps:
+            self._kernel.apply([step], job.sandboxes)
+            self._at(f"step {step.verb}")
 
     def _answer(self, jobs: list[_Job]) -> None:
         try:

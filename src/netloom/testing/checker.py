@@ -1,0 +1,221 @@
+"""A checker that stands outside of the product: does the machine hold what `docker inspect` says, and nothing else?
+
+It reads the kernel with `ip`, `nft` and /proc, and the daemon through its API; nothing of the engine is imported.
+Each finding is a sentence; an empty list is a clean bill.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from netloom.testing.daemons import Daemon
+from netloom.testing.hosts import Netns
+
+_OUTSIDE = {"lo", "eth0"}  # what a test host has before a daemon comes
+
+
+def check(daemon: Daemon) -> list[str]:
+    """Everything that does not agree."""
+    world = _World(daemon)
+    findings: list[str] = []
+    for part in (_links, _addresses, _routes, _elements, _inside, _processes, _cgroups, _files, _mounts):
+        findings += part(world)
+    return findings
+
+
+class _World:
+    """What the API says, read once."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.host = daemon.host
+        self.networks = [daemon.json("GET", f"/networks/{n['Id']}?netloom=1") for n in daemon.json("GET", "/networks")]
+        self.bridges = {_bridge(n): n for n in self.networks if n["Driver"] == "bridge" and not n["ConfigOnly"]}
+        found = daemon.json("GET", "/containers/json?all=1")
+        self.containers = [daemon.json("GET", f"/containers/{c['Id']}/json") for c in found]
+        self.running = [c for c in self.containers if c["State"]["Running"]]
+
+    def endpoints(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(bridge, entry of `Containers`) of every endpoint."""
+        for bridge, network in self.bridges.items():
+            for entry in network["Containers"].values():
+                yield bridge, entry
+
+    def json(self, *argv: str) -> Any:
+        text = self.host.run(*argv)
+        return json.loads(text) if text.strip() else []
+
+
+def _bridge(network: dict[str, Any]) -> str:
+    name: str = network["Options"].get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}"
+    return name
+
+
+def _compare(what: str, wanted: Iterable[Any], found: Iterable[Any]) -> list[str]:
+    want, have = set(wanted), set(found)
+    return [f"{what}: {one} is missing" for one in sorted(want - have, key=str)] + [
+        f"{what}: {one} has no owner" for one in sorted(have - want, key=str)
+    ]
+
+
+def _links(world: _World) -> list[str]:
+    wanted = {(bridge, "") for bridge in world.bridges}
+    wanted |= {(entry["HostInterface"], bridge) for bridge, entry in world.endpoints()}
+    found = {
+        (link["ifname"], link.get("master", ""))
+        for link in world.json("ip", "-j", "link")
+        if link["ifname"] not in _OUTSIDE
+    }
+    down = [
+        f"link {link['ifname']} is down"
+        for link in world.json("ip", "-j", "link")
+        if "UP" not in link["flags"] and link["ifname"] not in _OUTSIDE
+    ]
+    return _compare("link", wanted, found) + down
+
+
+def _addresses(world: _World) -> list[str]:
+    wanted = set()
+    for bridge, network in world.bridges.items():
+        if network["Options"].get("com.docker.network.bridge.inhibit_ipv4") == "true":
+            continue
+        for pool in network["IPAM"]["Config"]:
+            if network["EnableIPv6"] if ":" in pool["Subnet"] else network["EnableIPv4"]:
+                # Docker shows what the user wrote; without a gateway it is the first address.
+                first = str(ip_network(pool["Subnet"])[1])
+                gateway = pool.get("Gateway", first).partition("/")[0]
+                wanted.add((bridge, f"{gateway}/{pool['Subnet'].rpartition('/')[2]}"))
+    found = {
+        (link["ifname"], f"{a['local']}/{a['prefixlen']}")
+        for link in world.json("ip", "-j", "addr")
+        if link["ifname"] not in _OUTSIDE
+        for a in link["addr_info"]
+        if a["scope"] == "global"
+    }
+    return _compare("address", wanted, found)
+
+
+def _routes(world: _World) -> list[str]:
+    wanted = {
+        (bridge, pool["Subnet"])
+        for bridge, network in world.bridges.items()
+        if network["EnableIPv4"]
+        for pool in network["IPAM"]["Config"]
+        if ":" not in pool["Subnet"]
+    }
+    found = {(r["dev"], r["dst"]) for r in world.json("ip", "-j", "route") if r["dev"] not in _OUTSIDE}
+    return _compare("route", wanted, found)
+
+
+def _elements(world: _World) -> list[str]:
+    """Sets and maps of our table: each by what it must hold, those of unknown names not at all."""
+    listing = json.loads(world.host.run("nft", "-j", "list", "table", "inet", "netloom"))["nftables"]
+    sets: dict[str, list[Any]] = {}
+    for item in listing:
+        body = item.get("set") or item.get("map")
+        if body:
+            sets[body["name"]] = [e if isinstance(e, list) else [e, None] for e in body.get("elem", [])]
+    bridges, internal = set(world.bridges), {b for b, n in world.bridges.items() if n["Internal"]}
+    option = "com.docker.network.bridge.enable_ip_masquerade"
+    masked = {b for b, n in world.bridges.items() if n["Options"].get(option) != "false"}
+    findings = _compare("set bridges", bridges, _keys(sets["bridges"]))
+    findings += _compare("set same", {(b, b) for b in bridges}, _keys(sets["same"]))
+    findings += _compare("set internal", internal, _keys(sets["internal"]))
+    findings += _compare("set masqueraded", masked - internal, set(_keys(sets["masqueraded"])) - internal)
+    wanted4, wanted4_at = set(), set()
+    for container in world.running:
+        for key, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
+            proto = key.partition("/")[2]
+            for binding in bindings or []:
+                if ":" in binding["HostIp"]:
+                    continue
+                port = int(binding["HostPort"])
+                if binding["HostIp"] == "0.0.0.0":
+                    wanted4.add((proto, port))
+                else:
+                    wanted4_at.add((binding["HostIp"], proto, port))
+    findings += _compare("map published4", wanted4, _keys(sets["published4"]))
+    return findings + _compare("map published4_at", wanted4_at, _keys(sets["published4_at"]))
+
+
+def _keys(elements: list[Any]) -> list[Any]:
+    found = []
+    for key, _ in elements:
+        found.append(tuple(key["concat"]) if isinstance(key, dict) else key)
+    return found
+
+
+def _inside(world: _World) -> list[str]:
+    """Addresses and default routes inside each sandbox."""
+    findings = []
+    for container in world.running:
+        mode = container["HostConfig"]["NetworkMode"]
+        if mode in ("host", "none") or mode.startswith("container:"):
+            continue
+        settings = container["NetworkSettings"]["Networks"].values()
+        wanted = {f"{s['IPAddress']}/{s['IPPrefixLen']}" for s in settings if s["IPAddress"]}
+        with Netns.of(container["State"]["Pid"]) as inside:
+            links = json.loads(inside.run("ip", "-j", "-4", "addr") or "[]")
+            routes = json.loads(inside.run("ip", "-j", "-4", "route") or "[]")
+        found = {
+            f"{a['local']}/{a['prefixlen']}" for link in links if link["ifname"] != "lo" for a in link["addr_info"]
+        }
+        findings += _compare(f"address in {container['Name']}", wanted, found)
+        outward = [s["Gateway"] for s in settings if s["Gateway"]]
+        defaults = [r["gateway"] for r in routes if r["dst"] == "default"]
+        if len(defaults) != (1 if outward else 0) or not set(defaults) <= set(outward):
+            findings.append(f"default route in {container['Name']}: {defaults}, gateways are {outward}")
+    return findings
+
+
+def _processes(world: _World) -> list[str]:
+    """conmon of each running container, and nobody else who names our folders."""
+    ours = os.fsencode(str(world.daemon.run_dir))
+    seen: dict[str, int] = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if Path(os.fsdecode(words[0])).name in ("conmon", "crun") and any(ours in word for word in words):
+            seen[entry] = 1
+    if len(seen) != len(world.running):
+        return [f"{len(seen)} conmon and crun processes for {len(world.running)} running containers"]
+    return []
+
+
+def _cgroups(world: _World) -> list[str]:
+    """Folders of our instance, in every hierarchy that the machine mounts."""
+    wanted = {c["Id"] for c in world.running}
+    found = set()
+    for parent in _parents(world):
+        found |= {one for one in os.listdir(parent) if (parent / one).is_dir()}
+    return [f"cgroup of {one} has no owner" for one in sorted(found - wanted)]
+
+
+def _parents(world: _World) -> Iterator[Path]:
+    instance = world.daemon.json("GET", "/info")["ID"]
+    root = Path("/sys/fs/cgroup")
+    for parent in (root / f"netloom-{instance}", *root.glob(f"*/netloom-{instance}")):
+        if parent.is_dir():
+            yield parent
+
+
+def _files(world: _World) -> list[str]:
+    ids = {c["Id"] for c in world.containers}
+    folder = world.daemon.state_dir / "containers"
+    return (
+        [f"folder {one} has no owner" for one in sorted(os.listdir(folder)) if one not in ids]
+        if folder.is_dir()
+        else []
+    )
+
+
+def _mounts(world: _World) -> list[str]:
+    state = str(world.daemon.state_dir)
+    return [f"mount: {line}" for line in Path("/proc/self/mounts").read_text().splitlines() if state in line]
