@@ -12,7 +12,7 @@ from bench.engines import Engine
 from bench.figures import Figures
 
 CLIENTS = 8
-SETTLE = 0.15  # seconds: what an engine still clears away after a removal is not the next start's
+SETTLE = 0.15  # seconds: what is still cleared away after a removal is not the next operation's
 ENDPOINTS = 100
 
 
@@ -74,13 +74,15 @@ def _hammer(
 
 
 def networks(engine: Engine, figures: Figures, runs: int) -> None:
-    """(b) A network is created and removed."""
-    for run in range(runs + 1):
-        created = engine.client.timed("POST", "/networks/create", {"Name": "nlbench-one"})
-        removed = engine.client.timed("DELETE", "/networks/nlbench-one")
-        if run:
-            figures.add(engine.name, "network create", created)
-            figures.add(engine.name, "network rm", removed)
+    """(b) A network is created and removed; then the same without a pause, where a creation meets the last removal."""
+    for pause, create in ((SETTLE, "network create"), (0.0, "network create, right after a rm")):
+        for run in range(runs + 1):
+            time.sleep(pause)
+            created = engine.client.timed("POST", "/networks/create", {"Name": "nlbench-one"})
+            removed = engine.client.timed("DELETE", "/networks/nlbench-one")
+            if run:
+                figures.add(engine.name, create, created)
+                figures.add(engine.name, "network rm", removed)
 
 
 def starts(engine: Engine, figures: Figures, runs: int) -> None:
