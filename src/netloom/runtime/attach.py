@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 
 from netloom.model.streams import STDERR, STDOUT
+from netloom.runtime.accepted import is_accepted
 
 # conmon sends packets of at most 8192 bytes after one that names the stream, and reads into 32 KiB: what is beyond
 # the buffer of a packet would be cut off.
 PACKET = 8192
+ACCEPT_SECONDS = 1.0
 _STREAMS = {2: STDOUT, 3: STDERR}  # conmon's numbers (its conn_sock.h)
 
 
@@ -31,6 +34,13 @@ def connect(folder: str) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+async def accepted(connection: socket.socket) -> None:
+    """Wait until conmon has taken the connection, so that no output passes it by; not for ever, should conmon hang."""
+    deadline = time.monotonic() + ACCEPT_SECONDS
+    while not is_accepted(connection) and time.monotonic() < deadline:
+        await asyncio.sleep(0.0005)
 
 
 def resize(folder: str, height: int, width: int) -> None:

@@ -133,6 +133,7 @@ class CrunRuntime:
             connection = attach.connect(self.paths.bundle(container))
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise Conflict(f"container {container} is not running") from error
+        await attach.accepted(connection)
         return attach.ConmonAttachment(connection, tty=bool(known and known.tty))
 
     async def resize(self, container: str, height: int, width: int) -> None:

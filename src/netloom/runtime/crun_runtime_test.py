@@ -12,6 +12,7 @@ from netloom.model.container import HostConfig
 from netloom.model.errors import Failed, InvalidArgument, Unsupported
 from netloom.model.launch import Launch
 from netloom.runtime.conftest import Rig, until
+from netloom.runtime.processes import start_time
 
 ID = "f" * 64
 
@@ -83,7 +84,7 @@ async def test_a_silent_container_outlives_its_monitor_and_its_code_is_not_made_
     rig.runtime.watch(key, launched, lambda _, how: ended.set_result(how))
     await rig.runtime.start(key)
     os.kill(launched.conmon_pid, signal.SIGKILL)
-    await until(lambda: not os.path.exists(f"/proc/{launched.conmon_pid}"), "conmon's end")
+    await until(lambda: not start_time(launched.conmon_pid), "conmon's end")
     assert os.path.exists(f"/proc/{launched.pid}")
     while not ended.done():  # until the trap is set, an init does not hear the signal
         await rig.runtime.kill(key, signal.SIGUSR1)

@@ -72,7 +72,7 @@ class Execs:
             ready = pipes.attached()
             if ready.data < 0:
                 raise self._error(ready, config)
-            connection = attach.connect(folder)
+            connection = attach.connect(folder)  # accepted before the output is read: conmon watches it first
             pipes.go()
             report = pipes.created()
             if report.data <= 0:

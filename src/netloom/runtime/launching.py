@@ -14,7 +14,6 @@ from msgspec import Struct
 from netloom.containers.environment import with_home
 from netloom.containers.masks import mask_host
 from netloom.containers.resources import require_controllers
-from netloom.model.errors import Failed
 from netloom.model.launch import Launch
 from netloom.runtime import crun as crun_words
 from netloom.runtime import syscalls
@@ -27,6 +26,7 @@ from netloom.runtime.root import host_mounts, identity_in, mount_overlay
 from netloom.runtime.wrapper import Wrapper, reap
 
 END_SECONDS = 5.0
+CONMON_GRACE_SECONDS = 1.0  # it ends by itself within a millisecond of the container
 _MONITORS = frozenset({"conmon", "crun"})
 
 
@@ -123,36 +123,55 @@ class Launcher:
             return None
 
     def sweep(self, container: str) -> None:
-        """End every process of a container and remove all but what is in the state directory. Idempotent."""
+        """End every process of a container and remove all but what is in the state directory. Idempotent.
+
+        Raises TimeoutError when something does not end.
+        """
         bundle = self._paths.bundle(container)
         record = self.record(container)
-        if record is None and os.path.isdir(bundle):
-            _end_monitors(bundle)  # first, or a conmon in mid-flight makes the container after us
+        if record is not None or not os.path.isdir(bundle):
+            self._sweep(container, record)
+            return
+        # Half-made: a conmon or crun may be in mid-flight, unseen between fork and exec. Without its bundle it fails.
+        deadline = time.monotonic() + END_SECONDS
+        while True:
+            _end_monitors(bundle)
+            self._sweep(container, None)
+            if not os.path.isdir(bundle) and not with_argument(bundle, _MONITORS):
+                return
+            if not wait_until(deadline):
+                raise TimeoutError(f"processes of {bundle} do not end")
+
+    def _sweep(self, container: str, record: Processes | None) -> None:
+        bundle = self._paths.bundle(container)
         complaint = self._crun.delete(container)
         if record is not None:
             kill_and_wait(record.init, END_SECONDS)
-            kill_and_wait(record.conmon, END_SECONDS, grace=1.0)
+            kill_and_wait(record.conmon, END_SECONDS, grace=CONMON_GRACE_SECONDS)
         self._cgroups.sweep(self._paths.cgroup(container))
-        if complaint and self._crun.known(container):
+        if complaint:
             shutil.rmtree(f"{self._paths.crun_root}/{container}", ignore_errors=True)
-        _end_monitors(f"{bundle}/exec", below=True)
+        for path in _folders(f"{bundle}/exec"):
+            _end_monitors(path)
         for path in (self._paths.exit_file(container), self._paths.record(container)):
             _unlink(path)
-        _remove_tree(bundle)
+        shutil.rmtree(bundle, ignore_errors=True)
+        if record is not None and os.path.isdir(bundle):
+            raise TimeoutError(f"{bundle} cannot be removed")
 
 
-def _end_monitors(argument: str, *, below: bool = False) -> None:
-    """End the conmons and cruns that have this path as an argument (or one below it), and wait for them."""
-    arguments = [argument]
-    if below:
-        arguments = [entry.path for entry in os.scandir(argument)] if os.path.isdir(argument) else []
+def _end_monitors(argument: str) -> None:
+    """End the conmons and cruns that have this path as an argument, and wait for them."""
     deadline = time.monotonic() + END_SECONDS
-    for path in arguments:
-        while found := with_argument(path, _MONITORS):
-            for process in found:
-                kill_and_wait(process, END_SECONDS)
-            if not wait_until(deadline):
-                raise Failed(f"processes {[process.pid for process in found]} of {path} do not end")
+    while found := with_argument(argument, _MONITORS):
+        for process in found:
+            kill_and_wait(process, END_SECONDS)
+        if not wait_until(deadline):
+            raise TimeoutError(f"processes {[process.pid for process in found]} of {argument} do not end")
+
+
+def _folders(path: str) -> list[str]:
+    return [entry.path for entry in os.scandir(path)] if os.path.isdir(path) else []
 
 
 def _read_pid(path: str) -> int:
@@ -169,12 +188,5 @@ def _write_whole(path: str, data: bytes) -> None:
 def _unlink(path: str) -> None:
     try:
         os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
-def _remove_tree(path: str) -> None:
-    try:
-        shutil.rmtree(path)
     except FileNotFoundError:
         return

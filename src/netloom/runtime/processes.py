@@ -38,6 +38,8 @@ class Process(Struct, frozen=True):
 
     def open(self) -> int:
         """A pidfd of this very process, or -1 when it has gone."""
+        if not self.started:
+            return -1
         try:
             fd = os.pidfd_open(self.pid)
         except ProcessLookupError:

@@ -1,0 +1,118 @@
+"""Streams of a container: output by stream, half-close, terminals, several clients."""
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+from netloom.model.errors import Conflict
+from netloom.model.streams import STDERR, STDOUT, Attachment
+from netloom.runtime.conftest import DEADLINE, Rig, until
+
+
+async def drain(attachment: Attachment) -> dict[int, bytes]:
+    """All output to the end, by stream."""
+    found: dict[int, bytes] = {STDOUT: b"", STDERR: b""}
+    async with asyncio.timeout(DEADLINE):
+        while piece := await attachment.read():
+            found[piece[0]] += piece[1]
+    return found
+
+
+async def read_until(attachment: Attachment, wanted: bytes) -> bytes:
+    """Output up to and with what is wanted."""
+    text = b""
+    async with asyncio.timeout(DEADLINE):
+        while wanted not in text:
+            piece = await attachment.read()
+            assert piece, f"the output ended with {text!r}"
+            text += piece[1]
+    return text
+
+
+async def started(rig: Rig, *command: str, **config: Any) -> tuple[str, Attachment]:
+    """A running container whose output is read from its first byte."""
+    key = await rig.create(rig.launch(*command, **config))
+    attachment = await rig.runtime.attach(key)
+    await rig.runtime.start(key)
+    return key, attachment
+
+
+async def test_streams_are_told_apart(rig: Rig) -> None:
+    key, attachment = await started(rig, "sh", "-c", "printf out; printf err >&2; exit 5")
+    assert await drain(attachment) == {STDOUT: b"out", STDERR: b"err"}
+    assert (await rig.ended(key)).code == 5
+    await attachment.close()
+    await attachment.close()
+    assert await attachment.read() is None
+
+
+async def test_half_close_reaches_the_program_and_output_goes_on(rig: Rig) -> None:
+    text = os.urandom(1 << 19).hex().encode()
+    key, attachment = await started(rig, "sh", "-c", "cat; echo end", open_stdin=True, stdin_once=True)
+
+    async def feed() -> None:
+        await attachment.write(text)
+        await attachment.close_stdin()
+        await attachment.write(b"never read")
+
+    feeding = asyncio.create_task(feed())
+    assert (await drain(attachment))[STDOUT] == text + b"end\n"
+    await feeding
+    assert (await rig.ended(key)).code == 0
+
+
+async def test_stdin_stays_open_for_the_next_client_unless_it_is_for_one(rig: Rig) -> None:
+    key, first = await started(rig, "sh", "-c", "read a; read b; echo $a-$b", open_stdin=True, stdin_once=False)
+    await first.write(b"one\n")
+    await first.close()
+    second = await rig.runtime.attach(key)
+    await second.write(b"two\n")
+    assert (await drain(second))[STDOUT] == b"one-two\n"
+
+
+async def test_a_client_that_reads_slowly_loses_nothing(rig: Rig) -> None:
+    key, attachment = await started(rig, "sh", "-c", "head -c 4000000 /dev/zero | tr '\\0' x; echo; echo end >&2")
+    await until(lambda: os.stat(rig.runtime.log_path(key)).st_size > 30_000, "a part of the output")
+    found = await drain(attachment)
+    assert len(found[STDOUT]) == 4000001
+    assert found[STDERR] == b"end\n"
+
+
+async def test_several_clients_see_the_same(rig: Rig) -> None:
+    key = await rig.create(rig.launch("echo", "hello"))
+    clients = [await rig.runtime.attach(key) for _ in range(3)]
+    await rig.runtime.start(key)
+    assert [(await drain(client))[STDOUT] for client in clients] == [b"hello\n"] * 3
+
+
+async def test_terminal_and_its_size(rig: Rig) -> None:
+    script = "stty size; read x; stty size; echo got $x; test -t 0 && test -t 1 && exit 3"
+    key = await rig.create(rig.launch("sh", "-c", script, tty=True, open_stdin=True, stdin_once=True))
+    attachment = await rig.runtime.attach(key)
+    assert attachment.tty
+    await rig.runtime.resize(key, 41, 132)
+    await rig.runtime.start(key)
+    await read_until(attachment, b"41 132\r\n")
+    await rig.runtime.resize(key, 50, 77)
+    await attachment.write(b"it\r")
+    rest = (await drain(attachment))[STDOUT]
+    assert b"50 77\r\n" in rest
+    assert rest.endswith(b"got it\r\n")
+    assert (await rig.ended(key)).code == 3
+
+
+async def test_closing_leaves_the_program_alone(rig: Rig) -> None:
+    key, attachment = await started(rig, "sh", "-c", "read x; echo $x", open_stdin=True, stdin_once=False)
+    reading = asyncio.create_task(attachment.read())
+    await asyncio.sleep(0)
+    await attachment.close()
+    assert await reading is None
+    assert not rig.exits[key].done()
+
+
+async def test_nobody_to_attach_to(rig: Rig) -> None:
+    with pytest.raises(Conflict):
+        await rig.runtime.attach("f" * 64)
+    await rig.runtime.resize("f" * 64, 1, 1)
