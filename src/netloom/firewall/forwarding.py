@@ -26,12 +26,21 @@ class Forwarding(Struct, frozen=True):
     undo: tuple[Sysctl, ...]
 
 
-def watched_paths(uplinks: Iterable[str]) -> list[str]:
-    """Sysctls whose present values `forwarding` needs in `HostFacts.sysctls`; one that is not there is left out."""
+def watched_paths(links: Iterable[str]) -> list[str]:
+    """Sysctls whose present values `forwarding` needs in `HostFacts.sysctls`; one that is not there is left out.
+
+    `links` are the host's own interfaces that have routes, the default one or any other.
+    """
     paths = [_ALL6]
-    for uplink in uplinks:
-        paths += [_forwarding4(uplink), _accept_ra(uplink)]
+    for link in links:
+        paths += [_forwarding4(link), _accept_ra(link)]
     return paths
+
+
+def outward_links(facts: HostFacts) -> list[str]:
+    """Interfaces by which other hosts are reached: clients come in and answers return by each of them."""
+    links = dict.fromkeys([*facts.uplinks, *(route.link for route in facts.routes)])
+    return [link for link in links if link != "lo"]
 
 
 def bridge_sysctls(network: Network) -> list[Sysctl]:
@@ -52,15 +61,16 @@ def forwarding(networks: Iterable[Network], facts: HostFacts, recorded: Sequence
     was on already is nobody's to undo and makes no element.
     """
     outward = [n for n in networks if n.bridge and not n.internal]
+    links = outward_links(facts)
     now = dict(facts.sysctls)
     before = {s.path: s.value for s in recorded}
     wanted: dict[str, str] = {}
     if any(n.ipv4 for n in outward):
-        wanted |= {_forwarding4(uplink): "1" for uplink in facts.uplinks}
+        wanted |= {_forwarding4(link): "1" for link in links}
     if any(n.ipv6 for n in outward):
         # Before the switch: it throws away the default routes that routers have advertised.
-        for uplink in facts.uplinks:
-            path = _accept_ra(uplink)
+        for link in links:
+            path = _accept_ra(link)
             if before.get(path, now.get(path)) == "1":
                 wanted[path] = "2"
         wanted[_ALL6] = "1"

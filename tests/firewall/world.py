@@ -1,0 +1,261 @@
+"""Two ordinary networks, an IPv4-only, an internal and an unmasqueraded one on a host between two others.
+
+Everything is what the bridge driver wants, put there by the kernel package. In each container and beyond the uplink
+a server on port 80 tells the client's address; `PUBLISHED` lists the ports of the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from netloom.dataplane.relay_datagrams import DatagramRelay
+from netloom.dataplane.relay_streams import StreamRelay
+from netloom.drivers.registry import driver
+from netloom.firewall.elements import relay_elements
+from netloom.firewall.forwarding import forwarding
+from netloom.firewall.render import load
+from netloom.firewall.rules import table
+from netloom.kernel.host import HostKernel, Ruleset
+from netloom.kernel.namespace import setns
+from netloom.model.desired import Desired
+from netloom.model.endpoint import Endpoint, PortBinding
+from netloom.model.network import IpamConfig, Network
+from netloom.plan.diff import diff
+from netloom.testing.hosts import Host, Netns, Proto
+
+OUTSIDE4, OUTSIDE6 = "198.51.100.1", "2001:db8:ff::1"
+HOST4, HOST6 = "198.51.100.2", "2001:db8:ff::2"
+LAN4, LAN_HOST4 = "10.9.0.2", "10.9.0.1"  # a second neighbour of the host, of no concern to netloom
+LAN6, LAN_HOST6 = "fd09::2", "fd09::1"
+SERVICE = 7000  # of the host itself, on each of its addresses
+LOOPBACK_SERVICE = 7001
+PROTOCOLS: tuple[Proto, ...] = ("tcp", "udp")
+
+NETWORKS = {  # name: number, IPv6, internal, options
+    "red": (1, True, False, {}),
+    "blue": (2, True, False, {}),
+    "vault": (3, True, True, {}),
+    "plain": (4, False, False, {}),
+    "open": (5, True, False, {"com.docker.network.bridge.enable_ip_masquerade": "false"}),
+}
+CONTAINERS = {  # name: network, last number of its addresses
+    "web": ("red", 2),
+    "peer": ("red", 3),
+    "blue": ("blue", 2),
+    "vault": ("vault", 2),
+    "vault2": ("vault", 3),
+    "plain": ("plain", 2),
+    "bare": ("open", 2),
+}
+PUBLISHED = {  # container: host address, host port
+    "web": [
+        ("0.0.0.0", 8080),
+        ("::", 8080),
+        (HOST4, 8081),
+        ("127.0.0.1", 8082),
+        (HOST6, 8083),
+        ("::1", 8084),
+    ],
+    "plain": [("0.0.0.0", 9080), ("::", 9080), (HOST6, 9083)],
+    "vault": [("0.0.0.0", 6080), ("::", 6080)],
+}
+
+
+def address(name: str, family: int = 4) -> str:
+    """Of a container, or of a network's gateway (`gw:red`)."""
+    network, last = (name[3:], 1) if name.startswith("gw:") else CONTAINERS[name]
+    number = NETWORKS[network][0]
+    return f"172.30.{number}.{last}" if family == 4 else f"fd00:30:{number}::{last}"
+
+
+class World:
+    """The host, what is around it, and the containers by name."""
+
+    def __init__(self, stack: ExitStack, bridge_netfilter: bool) -> None:
+        self.host = stack.enter_context(Host(uplink=True))
+        self.places: dict[str, Netns] = {"host": self.host, "outside": self.host.outside}
+        for name in [*CONTAINERS, "lan"]:
+            self.places[name] = stack.enter_context(Netns())
+        self.host.bridge_netfilter(bridge_netfilter)
+        self._lay_lan()
+        for place, gateway4, gateway6 in (("outside", HOST4, HOST6), ("lan", LAN_HOST4, LAN_HOST6)):
+            self.places[place].run("ip", "route", "add", "172.30.0.0/16", "via", gateway4)
+            self.places[place].run("ip", "-6", "route", "add", "fd00:30::/32", "via", gateway6)
+        self.host.call(self._build)
+        for name in ("vault", "vault2"):  # with NET_ADMIN a container may make itself a way out
+            self.places[name].run("ip", "route", "add", "default", "via", address("gw:vault"))
+            self.places[name].run("ip", "-6", "route", "add", "default", "via", address("gw:vault", 6))
+        stack.enter_context(self._relays())
+        for name in [*CONTAINERS, "outside", "lan"]:
+            self._serve(stack, name, ("0.0.0.0", "::"), 80)
+        every = [HOST4, HOST6, *(address(f"gw:{n}") for n in NETWORKS), address("gw:red", 6), address("gw:vault", 6)]
+        self._serve(stack, "host", every, SERVICE)
+        self._serve(stack, "host", ("127.0.0.1",), LOOPBACK_SERVICE)
+
+    def _lay_lan(self) -> None:
+        lan = self.places["lan"]
+        self.host.run("ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth0", "netns", lan.netns_path)
+        for place, link, addresses in (
+            (self.host, "eth1", (LAN_HOST4, LAN_HOST6)),
+            (lan, "eth0", (LAN4, LAN6)),
+        ):
+            place.run("ip", "addr", "add", f"{addresses[0]}/24", "dev", link)
+            place.run("ip", "addr", "add", f"{addresses[1]}/64", "dev", link, "nodad")
+            place.run("ip", "link", "set", link, "up")
+        lan.run("ip", "route", "add", "default", "via", LAN_HOST4)
+        lan.run("ip", "-6", "route", "add", "default", "via", LAN_HOST6)
+        self.host.outside.run("ip", "route", "add", "10.9.0.0/24", "via", HOST4)
+        self.host.outside.run("ip", "-6", "route", "add", "fd09::/64", "via", HOST6)
+
+    def _build(self) -> None:
+        rules = table()
+        kernel = HostKernel(Ruleset(rules.version, load(rules)))
+        try:
+            kernel.ensure_ruleset()
+            networks = {name: _network(name) for name in NETWORKS}
+            self.facts = kernel.facts()
+            self.switches = forwarding(networks.values(), self.facts)
+            bridge = driver("bridge")
+            wanted: list[Desired] = [
+                *self.switches.sysctls,
+                *self.switches.elements,
+                *relay_elements(self._listener().getsockname()[1]),
+            ]
+            for network in networks.values():
+                wanted += bridge.network(network, self.facts)
+            for number, name in enumerate(CONTAINERS):
+                network = networks[CONTAINERS[name][0]]
+                wanted += bridge.endpoint(network, _endpoint(name, number, network), self.facts)
+            kernel.apply(diff(wanted, []), {name: _Sandbox(self.places[name]) for name in CONTAINERS})
+        finally:
+            kernel.close()
+
+    def _listener(self) -> socket.socket:
+        if not hasattr(self, "_relay_listener"):
+            self._relay_listener = self.host.call(_listening)
+        return self._relay_listener
+
+    @contextmanager
+    def _relays(self) -> Iterator[None]:
+        """The relay's two halves, in a loop of a thread that is on the host."""
+        loop = asyncio.new_event_loop()
+        started = threading.Event()
+        table = {
+            (ip, port): (address(name), 80)
+            for name, ports in PUBLISHED.items()
+            if name != "vault"
+            for ip, port in ports
+            if ":" in ip
+        }
+        closing: list[socket.socket] = [self._listener()]
+
+        async def start() -> None:
+            StreamRelay(self._listener(), lambda ip, port: table.get((ip, port)) or table.get(("::", port)))
+            for (ip, port), target in table.items():
+                datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+                datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                datagrams.bind((ip, port))
+                relays.append(DatagramRelay(datagrams, target))
+
+        relays: list[DatagramRelay] = []
+
+        def run() -> None:
+            setns(self.host.fd)
+            asyncio.set_event_loop(loop)
+            loop.run_until_complete(start())
+            started.set()
+            loop.run_forever()
+            for relay in relays:
+                relay.close()
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+
+        thread = threading.Thread(target=run, name="relay")
+        thread.start()
+        try:
+            assert started.wait(5)
+            yield
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            for sock in closing:
+                sock.close()
+
+    def _serve(self, stack: ExitStack, name: str, addresses: tuple[str, ...] | list[str], port: int) -> None:
+        for where in addresses:
+            for proto in PROTOCOLS:
+                stack.enter_context(self.places[name].serve(where, port, proto, tag=name))
+
+
+class _Sandbox:
+    """A namespace that the kernel package may enter."""
+
+    def __init__(self, netns: Netns) -> None:
+        self._netns = netns
+
+    def open(self) -> int:
+        return os.dup(self._netns.fd)
+
+
+def _listening() -> socket.socket:
+    listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    listener.bind(("::", 0))
+    listener.listen()
+    return listener
+
+
+def _network(name: str) -> Network:
+    number, ipv6, internal, options = NETWORKS[name]
+    pools = [IpamConfig(subnet=f"172.30.{number}.0/24", gateway=f"172.30.{number}.1")]
+    if ipv6:
+        pools.append(IpamConfig(subnet=f"fd00:30:{number}::/64", gateway=f"fd00:30:{number}::1"))
+    return Network(
+        id=f"{number:064x}",
+        name=name,
+        created=0,
+        driver="bridge",
+        number=number,
+        ipv6=ipv6,
+        internal=internal,
+        pools=tuple(pools),
+        options=options,
+        bridge=f"br-{name}",
+    )
+
+
+def _endpoint(name: str, number: int, network: Network) -> Endpoint:
+    outward = not network.internal
+    return Endpoint(
+        id=f"{number + 100:064x}",
+        network=network.id,
+        container=name,
+        sandbox=name,
+        number=100 + number,
+        host_name=f"nl{number:012x}",
+        inner_name="eth0",
+        inner_index=2,
+        mac=f"02:42:00:00:00:{number:02x}",
+        ipv4=f"{address(name)}/24",
+        ipv6=f"{address(name, 6)}/64" if network.ipv6 else "",
+        gateway4=address(f"gw:{network.name}"),
+        gateway6=address(f"gw:{network.name}", 6) if network.ipv6 else "",
+        default4=outward,
+        default6=outward and network.ipv6,
+        ports=_ports(name),
+    )
+
+
+def _ports(name: str) -> tuple[PortBinding, ...]:
+    return tuple(
+        PortBinding(proto=proto, container_port=80, host_ip=ip, host_port=port)
+        for ip, port in PUBLISHED.get(name, ())
+        for proto in PROTOCOLS
+    )
