@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from netloom.api.respond import message_reply
 
 _STDIN_HIGH = 1 << 18  # bytes of input that wait for the process before we stop reading from the client
 _OUTPUT_HIGH = 1 << 18  # bytes of output that wait for the client before we stop reading from the process
+_HANGUP_INTERVAL = 1.0  # seconds
 
 
 class Connection(RequestHandler):
@@ -116,7 +118,22 @@ class Hijack(asyncio.Protocol):
         """The client has closed its side; output goes on."""
         self._ended = True
         self._wake.set()
+        self._look_for_hangup()
         return True
+
+    def _look_for_hangup(self) -> None:
+        """See whether the client has closed altogether since: after its end of file no event tells, only a write.
+
+        A unix socket shows it to poll (unix_poll in the kernel's net/unix/af_unix.c), TCP does not.
+        """
+        if self._lost or self._transport.is_closing():
+            return
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), 0)
+        if poll.poll(0):
+            self._transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(_HANGUP_INTERVAL, self._look_for_hangup)
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

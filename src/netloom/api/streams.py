@@ -23,7 +23,7 @@ class Wiring(NamedTuple):
     stdin: bool
     streams: tuple[int, ...]  # STDOUT, STDERR
     tty: bool  # raw, else framed
-    close_stdin: bool  # the client's end of file is the process's
+    close_stdin: bool  # the client's end of file is the process's, else the end of the attachment
     detach_keys: bytes  # empty: none
 
 
@@ -108,7 +108,8 @@ async def _output(client: Hijack, attachment: Attachment, wiring: Wiring) -> Non
 
 
 async def _input(client: Hijack, attachment: Attachment, wiring: Wiring) -> bool:
-    """Carry the client's input; True when the detach keys were pressed. Input that nobody wants is dropped."""
+    """Carry the client's input; True when that ends the attachment: by the detach keys, or where the input ends and the
+    process must not see that. Input that nobody wants is dropped."""
     watch = Watch(wiring.detach_keys) if wiring.detach_keys else None
     while data := await client.read():
         if not wiring.stdin:
@@ -120,9 +121,11 @@ async def _input(client: Hijack, attachment: Attachment, wiring: Wiring) -> bool
             await attachment.write(data)
         if detached:
             return True
-    if wiring.stdin and wiring.close_stdin:
+    if not wiring.stdin:
+        return False
+    if wiring.close_stdin:
         await attachment.close_stdin()
-    return False
+    return not wiring.close_stdin
 
 
 async def _send_logs(client: Hijack, records: AsyncIterator[LogRecord], wanted: list[str], *, tty: bool) -> None:

@@ -87,19 +87,26 @@ async def test_half_close_is_the_programs_end_of_file(api: Client) -> None:
     writer.close()
 
 
-async def test_without_stdin_once_the_program_keeps_its_input(api: Client, backend: FakeBackend) -> None:
+async def test_without_stdin_once_the_end_of_input_ends_only_the_attachment(api: Client, backend: FakeBackend) -> None:
     key = await started(api, "c", "cat", OpenStdin=True)
     (reader, writer), _ = await hijack(api, "/containers/c/attach?stream=1&stdin=1&stdout=1")
     writer.write(b"a")
     assert await read_frame(reader) == (1, b"a")
     writer.write_eof()
-    (other, second), _ = await hijack(api, "/containers/c/attach?stream=1&stdin=1&stdout=1")
-    second.write(b"b")
-    await eventually(lambda: bytes(backend.processes[key].received) == b"ab")
+    assert await ended(reader) == b""
+    writer.close()
     assert not backend.processes[key].stopped
-    for stream in (writer, second):
-        stream.close()
-    del other
+
+
+async def test_a_client_that_goes_after_its_end_of_file_is_noticed(api: Client, backend: FakeBackend) -> None:
+    """The CLI half-closes at once when it has no input to send; a silent program must not keep its connection."""
+    key = await started(api, "c", "sleep")
+    (_, writer), _ = await hijack(api, "/containers/c/attach?stream=1&stdout=1")
+    writer.write_eof()
+    assert (await api("GET", "/_ping")).status == 200
+    assert backend.processes[key].closes == 0
+    writer.close()
+    await eventually(lambda: backend.processes[key].closes == 1)
 
 
 async def test_input_of_a_container_without_stdin_is_dropped(api: Client, backend: FakeBackend) -> None:

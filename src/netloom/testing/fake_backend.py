@@ -27,11 +27,12 @@ HOST_IMAGE = ImageView(id="sha256:" + "ab" * 32, tags=("host:latest",), created=
 
 
 class FakeProcess:
-    """A program and its stdio. `reads` counts the pieces that were read of it, `closes` the connections that ended."""
+    """A program and its stdio. `reads` counts the pieces read of it, `opens` and `closes` the connections to it."""
 
     def __init__(self, command: Sequence[str], tty: bool, ended: Callable[[int], None]) -> None:
         self.tty = tty
         self.reads = 0
+        self.opens = 0
         self.closes = 0
         self.received = bytearray()
         self._command = command
@@ -298,7 +299,8 @@ class FakeBackend:
         container = self.container(ref)
         process = self.processes.get(container.id)
         if process is None:
-            process = self.processes[container.id] = Waiting(lambda: self._process(container))
+            process = self.processes[container.id] = Waiting(lambda: self._process(container), container.config.tty)
+        process.opens += 1
         return process
 
     async def logs(
@@ -432,8 +434,8 @@ class FakeBackend:
 class Waiting(FakeProcess):
     """A program that somebody attached to before its start."""
 
-    def __init__(self, make: Callable[[], FakeProcess]) -> None:
-        super().__init__(("wait",), False, lambda code: None)
+    def __init__(self, make: Callable[[], FakeProcess], tty: bool) -> None:
+        super().__init__(("wait",), tty, lambda code: None)
         self._make = make
         self._real: FakeProcess | None = None
         self._began = asyncio.Event()
