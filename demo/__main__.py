@@ -40,8 +40,10 @@ class Story:
         return self.daemon.docker(*words)
 
     def finding(self, what: str, holds: bool, detail: str = "") -> None:
-        """One line of the closing table: what must hold, and whether it does."""
-        self.findings.append((what, ("yes" if holds else "NO") + (f", {detail}" if detail else "")))
+        """What must hold, and whether it does: told at once, and in the closing table."""
+        seen = ("yes" if holds else "NO") + (f", {detail}" if detail else "")
+        self.findings.append((what, seen))
+        print(f"    {what}: {seen}", flush=True)
         if not holds:
             self.surprises.append(what)
 
