@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 import msgspec
 
@@ -123,12 +124,12 @@ class Attaching:
         )
         try:
             after = self.settled(joined, [*before.values(), endpoint])
-            stands = await self._moved(joined, before, after)
+            stands = await self._moved(joined, before, after, self.names.put([endpoint]))
         except BaseException:
             self.allot.release(endpoint, config, keep_static=False)
+            await self.names.drop([endpoint])
             raise
         core.tables.put_container(joined)
-        await self._names_follow(joined, stands, [stands[network.id]])
         self.announce([stands[network.id]])
 
     async def _leave(self, container: Container, network: Network) -> None:
@@ -142,33 +143,36 @@ class Attaching:
             self.allot.release_static(container, network, config)
             await self._save(container, networks)
             return
-        await self.names.drop([endpoint])
         after = self.settled(left, [e for e in before.values() if e.id != endpoint.id])
-        stands = await self._moved(left, before, after)
+        try:
+            await self._moved(left, before, after, self.names.drop([endpoint]))
+        except BaseException:
+            await self.names.put([endpoint])
+            raise
         self.allot.release(endpoint, config, keep_static=False)
         core.tables.put_container(left)
-        await self._names_follow(left, stands, [])
 
     async def _moved(
-        self, container: Container, before: dict[str, Endpoint], after: dict[str, Endpoint]
+        self, container: Container, before: dict[str, Endpoint], after: dict[str, Endpoint], names: Awaitable[None]
     ) -> dict[str, Endpoint]:
-        """From one set of endpoints to the other; the files inside follow while the worker works."""
+        """From one set of endpoints to the other; files and names follow while the worker works.
+
+        A name may be there a moment before its interface, and go a moment before it.
+        """
         moving = asyncio.ensure_future(self.endpoints.move(before, after, rows=[container_row(container)]))
         await asyncio.sleep(0)  # the worker has it by now
         try:
             self._files.refresh(container, list(before.values()), list(after.values()))
+            await names
+            await self.names.serve(container, after.values(), self._files.upstreams(container))
         finally:
             try:
                 stands = await moving
             except BaseException:
                 self._files.refresh(container, list(after.values()), list(before.values()))
+                await self.names.serve(container, before.values(), self._files.upstreams(container))
                 raise
         return stands
-
-    async def _names_follow(self, container: Container, stands: dict[str, Endpoint], new: list[Endpoint]) -> None:
-        """The data plane, after the container's networks have changed."""
-        upstreams = self._files.upstreams(container)
-        await asyncio.gather(self.names.put(new), self.names.serve(container, stands.values(), upstreams))
 
     def settled(self, container: Container, endpoints: list[Endpoint]) -> dict[str, Endpoint]:
         """Default routes and ports in place, by network id."""
