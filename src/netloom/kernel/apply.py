@@ -101,7 +101,9 @@ class _Run:
         governed = [s for s in steps if isinstance(s.what, Element)]
         if governed:
             elements.apply(self._nft, governed)
-        self._make_links(steps)
+        # A bridge is complete before its first port comes: it would take that port's MTU for its own.
+        self._make_links([s for s in steps if isinstance(s.what, Bridge)])
+        self._make_links([s for s in steps if isinstance(s.what, Veth)])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         for step in steps:
             match step.what:
@@ -131,7 +133,14 @@ class _Run:
         for place, failure in sorted(failures.items()):
             step, what = making[place]
             self._check_there(step, what, failure)
-            self._send_all(self._route, [(step, m) for m in translate.correct(what)])
+        self._send_all(
+            self._route,
+            [
+                (s, m)
+                for i, (s, w) in enumerate(making)
+                for m in (translate.correct if i in failures else translate.configure)(w)
+            ],
+        )
 
     def _check_there(self, step: Step, what: Bridge | Veth, failure: Verdict) -> None:
         """Return when the link is there already; else say in whose way it is."""
@@ -232,7 +241,7 @@ class _Run:
 def _host_messages(step: Step) -> Iterable[Message]:
     match step.what:
         case Bridge() | Veth():
-            return (translate.configure if step.verb == "add" else translate.correct)(step.what)
+            return () if step.verb == "add" else translate.correct(step.what)
         case Neighbour() | Address(sandbox="") | Route(sandbox=""):
             return [(translate.add if step.verb == "add" else translate.replace)(step.what)]
         case _:

@@ -27,7 +27,7 @@ def is_gone(what: Desired, number: int) -> bool:
 def create(what: Bridge | Veth, peer_netns: int) -> Message:
     """The link itself, down. `peer_netns` is the fd of a veth's sandbox."""
     if isinstance(what, Bridge):
-        return link.bridge(what.name, what.index, what.mac, what.mtu)
+        return link.bridge(what.name, what.index, what.mac)
     return link.veth(
         what.name,
         what.index,
@@ -44,7 +44,7 @@ def create(what: Bridge | Veth, peer_netns: int) -> Message:
 def configure(what: Bridge | Veth) -> list[Message]:
     """What a link that was just made still lacks. The host's end of a veth never speaks IPv6 itself."""
     if isinstance(what, Bridge):
-        return [link.change(what.index, alias=what.alias), link.up(what.index)]
+        return [link.change(what.index, mtu=what.mtu, alias=what.alias), link.up(what.index)]
     if what.hairpin:
         return [link.port(what.index, hairpin=True, silent=True), link.up(what.index)]
     return [link.quiet(what.index), link.up(what.index)]

@@ -67,15 +67,17 @@ def mac_text(octets: bytes) -> str:
     return octets.hex(":")
 
 
-def bridge(name: str, index: int, mac: str, mtu: int) -> Message:
-    """A bridge, down. Its MAC is set by hand, or it would change with its ports."""
+def bridge(name: str, index: int, mac: str) -> Message:
+    """A bridge, down. Its MAC is set by hand, or it would change with its ports.
+
+    So would its MTU, unless it is changed to another value afterwards: given here, it does not count as chosen.
+    """
     return Message(
         NEWLINK,
         CREATE | EXCL,
         _INFO.pack(0, 0, index, 0, 0)
         + attr(_NAME, text(name))
         + attr(_ADDRESS, mac_bytes(mac))
-        + attr(_MTU, u32(mtu))
         + attr(_LINKINFO, attr(_INFO_KIND, b"bridge\0")),
     )
 

@@ -26,13 +26,15 @@ def diff(desired: Iterable[Desired], observed: Iterable[Desired]) -> list[Step]:
     Of observed veths only the host's half is compared: MAC and name inside are the container's to change.
     """
     wanted = {what.key: what for what in desired}
+    observed = list(observed)
     found = {what.key: what for what in observed if not _inner_half(what)}
+    inner = {what.index: what for what in observed if isinstance(what, Veth) and what.sandbox}
     replaced = [
         old
         for key, old in found.items()
         if isinstance(old, (Bridge, Veth)) and (new := wanted.get(key)) is not None and _another(new, old)
     ]
-    lost = _places(replaced)
+    lost = _places([*replaced, *(inner[old.index] for old in replaced if old.index in inner)])
     if lost:
         found = {key: old for key, old in found.items() if old in replaced or not _on(old, lost)}
     steps = [Step("del", old) for old in replaced]
@@ -74,7 +76,7 @@ def _places(links: Iterable[Desired]) -> set[_Place]:
     """The interfaces that go with these links, host's and inner ones."""
     places: set[_Place] = set()
     for link in links:
-        if isinstance(link, (Bridge, Veth)):
+        if isinstance(link, (Bridge, Veth)) and link.name:
             places.add(("", link.name))
         if isinstance(link, Veth) and link.sandbox:
             places.add((link.sandbox, link.peer_name))

@@ -54,7 +54,7 @@ def test_what_a_container_did_to_its_own_interface_stays() -> None:
 
 def test_a_link_of_another_index_is_replaced_and_what_lay_on_it_put_back() -> None:
     old = change(OBSERVED, index=55)
-    steps = diff(ENDPOINT, [old, change(INSIDE, index=55), NEIGHBOUR, PUBLISHED])
+    steps = diff(ENDPOINT, [old, change(INSIDE, index=55), NEIGHBOUR, ADDRESS, DEFAULT, PUBLISHED])
     assert steps == [Step("del", old), Step("add", VETH), Step("add", ADDRESS), Step("add", DEFAULT)]
     bridge = change(BRIDGE, index=55)
     assert diff([BRIDGE, GATEWAY], [bridge, change(GATEWAY, index=55)]) == [

@@ -1,0 +1,198 @@
+"""A kernel in memory: implements `engine.ports.Kernel` and `engine.ports.Links`, and prints itself as `ip`-like lines.
+
+It knows what the real one refuses (names and indices that are taken, links that are missing, full bridges), what
+goes with what, and nothing about packets. It passes the suite that the real one passes (`kernel/kernel_test.py`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Desired,
+    Element,
+    HostFacts,
+    Key,
+    Neighbour,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
+from netloom.model.errors import Exhausted, KernelError
+from netloom.plan.steps import line, listing, subject
+
+MOST_PORTS = 1023
+
+
+class Openable(Protocol):
+    """A namespace that may be entered."""
+
+    def open(self) -> int:
+        """Raises ProcessLookupError when it has gone."""
+        ...
+
+
+class FakeKernel:
+    """One host. `fail` makes the next step whose text contains a string fail; `log` has every step applied."""
+
+    def __init__(self, facts: HostFacts | None = None) -> None:
+        self._objects: dict[Key, Desired] = {}
+        self._facts = facts or HostFacts()
+        self._failures: list[tuple[str, int]] = []
+        self.log: list[str] = []
+        self.announced: list[tuple[str, str, tuple[str, ...]]] = []
+
+    def __str__(self) -> str:
+        """Everything that stands, sorted and aligned."""
+        return listing(self._objects.values())
+
+    def fail(self, text: str, number: int = errno.EIO) -> None:
+        """The next step whose line contains the text raises KernelError with this errno."""
+        self._failures.append((text, number))
+
+    def apply(self, steps: Sequence[Step], sandboxes: Mapping[str, Openable]) -> None:
+        """As the real one: a deleted link is fenced, not gone."""
+        back = {s.what.key for s in steps if s.verb == "add"}
+        for step in steps:
+            self._maybe_fail(step)
+            self.log.append(line(step))
+            if step.verb == "del":
+                self._delete(step.what, wholly=step.what.key in back)
+            else:
+                self._open(step, sandboxes)
+                self._put(step)
+
+    def observe(self) -> list[Desired]:
+        """Host's objects; of veths the host's half."""
+        return [
+            _host_half(o) if isinstance(o, Veth) else o
+            for o in self._objects.values()
+            if isinstance(o, Veth) or not getattr(o, "sandbox", "")
+        ]
+
+    def observe_sandbox(self, namespace: Openable, sandbox: str) -> list[Desired]:
+        """Addresses and routes of a sandbox; of veths the inner half."""
+        os.close(namespace.open())
+        inside = [o for o in self._objects.values() if getattr(o, "sandbox", "") == sandbox]
+        return [_inner_half(o) if isinstance(o, Veth) else o for o in inside if not isinstance(o, Sysctl)]
+
+    def facts(self) -> HostFacts:
+        """As given, with our links."""
+        links = tuple(o.name for o in self._objects.values() if isinstance(o, (Bridge, Veth)))
+        return msgspec.structs.replace(self._facts, links=self._facts.links + links)
+
+    def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
+        """Kept in `announced`."""
+        self.announced.append((bridge, mac, tuple(addresses)))
+
+    def new_namespace(self) -> int:
+        """An fd of nothing, the caller's."""
+        return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+
+    async def delete(self, index: int) -> None:
+        """The link goes, and what is on it."""
+        for found in list(self._objects.values()):
+            if isinstance(found, (Bridge, Veth)) and found.index == index:
+                self._delete(found, wholly=True)
+
+    def end_sandbox(self, sandbox: str) -> None:
+        """Its namespace has ended, as when its last process does."""
+        for found in list(self._objects.values()):
+            if isinstance(found, Veth) and found.sandbox == sandbox:
+                self._delete(found, wholly=True)
+        self._objects = {k: o for k, o in self._objects.items() if getattr(o, "sandbox", "") != sandbox}
+
+    def _maybe_fail(self, step: Step) -> None:
+        for failure in self._failures:
+            if failure[0] in line(step):
+                self._failures.remove(failure)
+                raise KernelError(failure[1], subject(step), detail="asked for by a test")
+
+    def _open(self, step: Step, sandboxes: Mapping[str, Openable]) -> None:
+        sandbox = getattr(step.what, "sandbox", "")
+        if not sandbox:
+            return
+        try:
+            os.close(sandboxes[sandbox].open())
+        except (KeyError, ProcessLookupError) as error:
+            raise KernelError(errno.ESRCH, subject(step), detail=f"sandbox {sandbox[:12]} has ended") from error
+
+    def _put(self, step: Step) -> None:
+        what = step.what
+        old = self._objects.get(what.key)
+        if isinstance(what, (Bridge, Veth)):
+            self._check_link(step, what, old)
+        elif isinstance(what, (Address, Route, Neighbour)):
+            self._check_on_link(step, what)
+            if isinstance(what, Route) and not what.sandbox and step.verb == "add" and old not in (None, what):
+                raise KernelError(errno.EEXIST, subject(step))
+        self._objects[what.key] = what
+
+    def _check_link(self, step: Step, what: Bridge | Veth, old: Desired | None) -> None:
+        others = [o for o in self._objects.values() if isinstance(o, (Bridge, Veth)) and o.key != what.key]
+        if isinstance(old, (Bridge, Veth)) and (old.index != what.index or type(old) is not type(what)):
+            raise KernelError(errno.EEXIST, subject(step), detail="a link of that name is there")
+        if taken := next((o for o in others if o.index == what.index), None):
+            detail = f"interface index {what.index} is taken by {taken.name}"
+            raise KernelError(errno.EBUSY, subject(step), detail=detail)
+        if isinstance(what, Veth):
+            ports = [o for o in others if isinstance(o, Veth) and o.master == what.master]
+            if not any(isinstance(o, Bridge) and o.index == what.master_index for o in others):
+                raise KernelError(errno.ENODEV, subject(step), detail=f"no bridge {what.master}")
+            if any(o.sandbox == what.sandbox and o.peer_name == what.peer_name for o in ports):
+                raise KernelError(errno.EEXIST, subject(step), detail=f"{what.peer_name} is there inside")
+            if len(ports) >= MOST_PORTS:
+                raise Exhausted(f"{subject(step)}: bridge {what.master} has {MOST_PORTS} ports")
+
+    def _check_on_link(self, step: Step, what: Address | Route | Neighbour) -> None:
+        sandbox = getattr(what, "sandbox", "")
+        for link in self._objects.values():
+            if not sandbox and isinstance(link, (Bridge, Veth)) and link.index == what.index:
+                return
+            if isinstance(link, Veth) and (link.sandbox, link.peer_index) == (sandbox, what.index):
+                return
+        raise KernelError(errno.ENODEV, subject(step), detail=f"no link with index {what.index}")
+
+    def _delete(self, what: Desired, *, wholly: bool) -> None:
+        found = self._objects.get(what.key)
+        if isinstance(found, (Bridge, Veth)) and not wholly:
+            self._objects[what.key] = _fenced(found)
+            return
+        self._objects.pop(what.key, None)
+        if isinstance(found, (Bridge, Veth)):
+            self._objects = {k: o for k, o in self._objects.items() if not _lies_on(o, found)}
+
+
+def _fenced(what: Bridge | Veth) -> Desired:
+    if isinstance(what, Veth):
+        return msgspec.structs.replace(what, master="", master_index=0, up=False)
+    return msgspec.structs.replace(what, up=False)
+
+
+def _lies_on(what: Desired, link: Bridge | Veth) -> bool:
+    match what:
+        case Address() | Route() if what.sandbox:
+            return isinstance(link, Veth) and (what.sandbox, what.index) == (link.sandbox, link.peer_index)
+        case Address() | Route() | Neighbour():
+            return what.index == link.index
+        case Sysctl():
+            name = link.peer_name if isinstance(link, Veth) and what.sandbox else link.name
+            return f"/{name}/" in what.path and what.sandbox in ("", getattr(link, "sandbox", ""))
+        case Element() | Bridge() | Veth():
+            return False
+
+
+def _host_half(what: Veth) -> Veth:
+    return msgspec.structs.replace(what, sandbox="", peer_name="", peer_mac="", peer_ipv6=False)
+
+
+def _inner_half(what: Veth) -> Veth:
+    return msgspec.structs.replace(what, name="", mac="", master="", master_index=0, hairpin=False, up=True)
