@@ -32,6 +32,7 @@ class Networks:
         if request.ingress:
             raise Forbidden("Ingress network can only be global scope network")
         request = self._configured(request)
+        self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
         if self._core.driver(request.driver).singleton and not request.config_only:
             raise Forbidden(f'only one instance of "{request.driver}" network is allowed')
         return await self.establish(request)
