@@ -1,0 +1,67 @@
+"""The scripts around the project, as far as they need no network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+
+
+def docker(folder: Path, version: str) -> Path:
+    """A program named docker that says it is of this version; its folder."""
+    folder.mkdir(parents=True)
+    program = folder / "docker"
+    program.write_text(f'#!/bin/sh\necho "Docker version {version}, build 0000000"\n')
+    program.chmod(0o755)
+    return folder
+
+
+def docker_cli(path: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": f"{path}:/usr/bin:/bin", "XDG_CACHE_HOME": str(cache), "HOME": str(cache)}
+    script = str(SCRIPTS / "docker-cli")
+    return subprocess.run([script, "--cached"], env=environment, capture_output=True, text=True, check=False)
+
+
+def cached(cache: Path) -> Path:
+    return cache / "netloom" / "docker-cli" / "usr" / "bin"
+
+
+@pytest.mark.parametrize("version", ["24.0.7", "28.5.2+dfsg4", "100.0.0"])
+def test_a_recent_docker_on_path_is_taken(version: str, tmp_path: Path) -> None:
+    found = docker(tmp_path / "bin", version)
+    docker(cached(tmp_path), "28.0.0")
+    done = docker_cli(found, tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, str(found))
+
+
+def test_an_old_one_gives_way_to_the_cache(tmp_path: Path) -> None:
+    found = docker(tmp_path / "bin", "20.10.24+dfsg1")
+    assert docker_cli(found, tmp_path).returncode == 1
+    docker(cached(tmp_path), "28.0.0")
+    assert docker_cli(found, tmp_path).stdout.strip() == str(cached(tmp_path))
+
+
+def test_without_any_the_remedy_is_named(tmp_path: Path) -> None:
+    found = docker(tmp_path / "bin", "1.13.1")
+    done = docker_cli(found, tmp_path)
+    assert done.returncode == 1
+    assert "run scripts/setup" in done.stderr
+
+
+def test_the_footprint_shows_a_process_that_was_left() -> None:
+    mark = uuid4().hex
+    environment = {**os.environ, "NETLOOM_RUN": mark}
+    with subprocess.Popen(["sleep", "100"], env=environment, start_new_session=True) as left:
+        try:
+            shown = subprocess.run([SCRIPTS / "footprint", mark], capture_output=True, text=True, check=True).stdout
+        finally:
+            left.kill()
+    assert f"process {left.pid} sleep 100" in shown
+    assert "link lo\n" in shown
+    again = subprocess.run([SCRIPTS / "footprint", mark], capture_output=True, text=True, check=True).stdout
+    assert "process" not in again
