@@ -76,16 +76,21 @@ class Ending:
         attaching = self._attaching
         before = attaching.endpoints.current(container.id)
         endpoints = list(before.values())
-        await attaching.names.drop(endpoints)
-        await attaching.names.close(container)
-        await attaching.publishing.withdraw(container.id)
-        core.at("withdrawn")
-        await core.runtime.delete(container.id)
-        core.at("deleted")
-        if before:
-            await attaching.endpoints.move(before, {})
+        errors: list[Exception] = []
+        for step in (
+            attaching.names.drop(endpoints),
+            attaching.names.close(container),
+            attaching.publishing.withdraw(container.id),
+            self._processes_gone(container),
+            attaching.endpoints.move(before, {}),
+        ):
+            try:
+                await step
+            except Exception as error:  # what can still go, goes; the next start-up finds the rest
+                errors.append(error)
         for endpoint in endpoints:
             network = core.tables.networks[endpoint.network]
+            core.tables.drop_endpoint(endpoint)
             attaching.allot.release(endpoint, container.networks.get(network.name), keep_static=True)
             core.publish(
                 "network", "disconnect", network.id, container=container.id, name=network.name, type=network.driver
@@ -93,3 +98,11 @@ class Ending:
         namespace = core.sandboxes.pop(container.sandbox, None)
         if namespace is not None:
             namespace.close()
+        if errors:
+            group = ExceptionGroup(f"container {container.name} could not be taken down whole", errors)
+            asyncio.get_running_loop().call_exception_handler({"message": str(group), "exception": group})
+
+    async def _processes_gone(self, container: Container) -> None:
+        self._core.at("withdrawn")
+        await self._core.runtime.delete(container.id)
+        self._core.at("deleted")

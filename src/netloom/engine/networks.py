@@ -32,7 +32,6 @@ class Networks:
         if request.ingress:
             raise Forbidden("Ingress network can only be global scope network")
         request = self._configured(request)
-        self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
         if self._core.driver(request.driver).singleton and not request.config_only:
             raise Forbidden(f'only one instance of "{request.driver}" network is allowed')
         return await self.establish(request)
@@ -40,10 +39,11 @@ class Networks:
     async def establish(self, request: NetworkRequest) -> Network:
         """The same without the checks that keep users off the predefined networks."""
         core = self._core
+        core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
         key = core.new_id()
         network = self._described(key, request)
         try:
-            core.driver(network.driver).check(network, self._others(network))
+            core.driver(network.driver).check(network, self._others(network), core.facts)
             if not network.name.strip():
                 raise InvalidArgument("invalid name: name is empty")
             if core.tables.network_named(network.name) is not None:
