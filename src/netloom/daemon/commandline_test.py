@@ -14,7 +14,7 @@ EVERYTHING = [
     *("--socket", "/s", "--state-dir", "/st", "--run-dir", "/r", "--group", "adm", "--tcp", "[::1]:2376"),
     *("--tlscacert", "/ca", "--tlscert", "/cert", "--tlskey", "/key", "--bip", "172.30.0.1/16", "--bip6", "fd00::1/64"),
     *("--fixed-cidr", "172.30.1.0/24", "--fixed-cidr-v6", "fd00::/80", "--default-gateway", "172.30.0.9"),
-    *("--mtu", "1400", "--ip", "192.0.2.1", "--icc=false", "--ipv6", "--ip-masq=false", "--ip-forward=false"),
+    *("--mtu", "1400", "--ip", "192.0.2.1", "--icc=true", "--ipv6", "--ip-masq=false", "--ip-forward=false"),
     *("--default-address-pool", "base=10.0.0.0/8,size=24", "--default-address-pool", "base=fd01::/48,size=64"),
     *("--default-network-opt", "bridge=com.docker.network.driver.mtu=1300", "--default-network-opt", "bridge=a=b=c"),
     *("--dns", "192.0.2.53", "--dns", "2001:db8::53", "--dns-opt", "ndots:2", "--dns-search", "corp.test"),
@@ -42,7 +42,7 @@ def test_every_flag_is_read() -> None:
     assert config.dns == ("192.0.2.53", "2001:db8::53")
     defaults = Config()
     same = [name for name in Config.__struct_fields__ if getattr(config, name) == getattr(defaults, name)]
-    assert same == ["passed_over"]
+    assert same == ["icc", "passed_over"]  # --icc=false comes later
 
 
 def test_the_engine_gets_what_was_asked() -> None:
@@ -50,7 +50,7 @@ def test_the_engine_gets_what_was_asked() -> None:
     assert settings.default_pools == (("10.0.0.0/8", 24), ("fd01::/48", 64))
     assert settings.host_ip == "192.0.2.1"
     assert settings.fixed_cidr_v6 == "fd00::/80"
-    assert not settings.icc
+    assert not settings.ip_masq
 
 
 def test_what_validate_prints_is_the_same_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,10 +65,10 @@ def test_what_validate_prints_is_the_same_configuration(tmp_path: Path, capsys: 
 
 def test_flags_before_toml_before_daemon_json(tmp_path: Path) -> None:
     docker, own = tmp_path / "daemon.json", tmp_path / "daemon.toml"
-    docker.write_text(json.dumps({"mtu": 1300, "dns": ["192.0.2.1"], "icc": False}))
+    docker.write_text(json.dumps({"mtu": 1300, "dns": ["192.0.2.1"], "ip-masq": False}))
     own.write_text(f'mtu = 1400\nip = "192.0.2.7"\ndaemon-json = "{docker}"\n')
     config = command(["--config", str(own), "--ip", "192.0.2.8"])
-    assert (config.ip, config.mtu, config.dns, config.icc) == ("192.0.2.8", 1400, ("192.0.2.1",), False)
+    assert (config.ip, config.mtu, config.dns, config.ip_masq) == ("192.0.2.8", 1400, ("192.0.2.1",), False)
 
 
 def test_a_flag_that_quarrels_with_daemon_json_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,6 +95,7 @@ def test_a_flag_that_quarrels_with_daemon_json_is_refused(tmp_path: Path, capsys
         ("--fixed-cidr-v6=10.0.0.0/8", "is not an IPv6 subnet"),
         ("--ip=host", '--ip: "host" is not an IP address'),
         ("--icc=maybe", "is neither true nor false"),
+        ("--icc=false", "--icc=false is not supported yet"),
         ("--dns=1.1.1", "--dns:"),
         ("--dns-search=-x-", "is not a valid domain"),
         ("--default-address-pool=base=10.0.0.0/8", "base=10.10.0.0/16,size=24"),
