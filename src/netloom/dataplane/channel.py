@@ -60,6 +60,16 @@ class Channel:
             self._idle = self._idle or asyncio.Event()
             await self._idle.wait()
 
+    def pause(self) -> None:
+        """Take in nothing until `resume`; what was taken in already may still be reported."""
+        if self.open:
+            self._loop.remove_reader(self._sock)
+
+    def resume(self) -> None:
+        """The end of `pause`."""
+        if self.open:
+            self._loop.add_reader(self._sock, self._readable)
+
     def close(self) -> None:
         """Drop the connection. Twice is once."""
         if not self.open:

@@ -9,6 +9,7 @@ import socket
 import struct
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -39,8 +40,24 @@ def listen(path: Path) -> socket.socket:
     return sock
 
 
+class Succession(Protocol):
+    """What happens when a successor asks for everything."""
+
+    def begin(self, channel: Channel) -> None:
+        """Stop serving and send it all."""
+        ...
+
+    def taken(self) -> None:
+        """The successor serves."""
+        ...
+
+    def aborted(self) -> None:
+        """It has gone before it served: serve on."""
+        ...
+
+
 class Control:
-    """Accepts on `listener`; `surrender` is called with the channel of a successor that asks for everything."""
+    """Accepts on `listener`, which stays the caller's."""
 
     def __init__(
         self,
@@ -49,17 +66,31 @@ class Control:
         incarnation: str,
         *,
         stop: Callable[[], None],
-        surrender: Callable[[Channel], None],
+        succession: Succession,
     ) -> None:
         self._plane = plane
         self._listener = listener
         self._incarnation = incarnation
         self._stop = stop
-        self._surrender = surrender
+        self._succession = succession
+        self._successor: _Session | None = None
         self._daemon: _Session | None = None
         self._sessions: set[_Session] = set()
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(listener, self._accept)
+        self.resume()
+
+    def pause(self) -> None:
+        """Take in no connection, and no request but a successor's, until `resume`."""
+        self._loop.remove_reader(self._listener)
+        for session in self._sessions:
+            if session is not self._successor:
+                session.channel.pause()
+
+    def resume(self) -> None:
+        """The end of `pause`."""
+        self._loop.add_reader(self._listener, self._accept)
+        for session in self._sessions:
+            session.channel.resume()
 
     def close(self) -> None:
         """Accept nobody any more and drop who is there. The listener stays open."""
@@ -84,26 +115,39 @@ class Control:
     def hello(self, session: _Session, hello: p.Hello) -> None:
         """Who it is that has connected."""
         if hello.version != p.VERSION:
-            session.refuse(0, InvalidArgument(f"the data plane speaks version {p.VERSION}, not {hello.version}"))
-            self.forget(session)
-            session.channel.close()
-        elif hello.role == "successor":
-            self.forget(session)
-            self._surrender(session.channel)
+            self.dismiss(session, InvalidArgument(f"the data plane speaks version {p.VERSION}, not {hello.version}"))
+        elif hello.role == "successor" and self._successor is None:
+            self._successor = session
+            self._succession.begin(session.channel)
+        elif hello.role != "daemon":
+            self.dismiss(session, InvalidArgument(f"nobody is let in as {hello.role!r} now"))
         elif self._daemon is not None and not self._daemon.channel.peer_gone():
-            session.refuse(0, Failed("another daemon is connected to this data plane"))
-            self.forget(session)
-            session.channel.close()
+            self.dismiss(session, Failed("another daemon is connected to this data plane"))
         else:
             self._daemon = session
             session.ready = True
             session.channel.send(p.encode(p.Done(0)))
+
+    def dismiss(self, session: _Session, why: NetloomError) -> None:
+        """Tell it why, and close."""
+        session.refuse(0, why)
+        self.forget(session)
+        session.channel.close()
 
     def forget(self, session: _Session) -> None:
         """The session has ended, or is somebody else's from now on."""
         self._sessions.discard(session)
         if self._daemon is session:
             self._daemon = None
+        if self._successor is session:
+            self._successor = None
+            self._succession.aborted()
+
+    def taken(self, session: _Session) -> None:
+        """The successor has everything."""
+        if self._successor is session:
+            self._successor = None
+            self._succession.taken()
 
     def obey(self, session: _Session, request: p.Request, fds: list[int]) -> None:
         """Carry out one request and answer it."""
@@ -175,6 +219,8 @@ class _Session:
             message = p.decode_to_plane(frame)
             if isinstance(message, p.Hello):
                 self._owner.hello(self, message)
+            elif isinstance(message, p.Taken):
+                self._owner.taken(self)
             elif not self.ready or len(fds) != (1 if isinstance(message, p.OpenSandbox) else 0):
                 self._broken("a request that breaks the protocol")
             else:

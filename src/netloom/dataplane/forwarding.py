@@ -67,6 +67,11 @@ class Forwarder:
         self._running.add(run)
         run.start()
 
+    @property
+    def busy(self) -> bool:
+        """Is a question under way?"""
+        return bool(self._running)
+
     def close(self) -> None:
         """Abandon what is running."""
         for run in list(self._running):

@@ -19,8 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netloom.dataplane.control import Control, listen
+from netloom.dataplane.handover import Giver, Inheritance
 from netloom.dataplane.limits import raise_descriptor_limit
 from netloom.dataplane.plane import Plane
+from netloom.dns.exchange import DEADLINE
+from netloom.model.errors import Failed
 
 SOCKET = "dataplane.sock"
 LOCK = "dataplane.lock"
@@ -32,32 +35,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run until told to stop (request, SIGTERM); 1 when another data plane has this run directory."""
     parser = argparse.ArgumentParser(prog="netloom dataplane")
     parser.add_argument("--run-dir", type=Path, default=Path("/run/netloom"))
-    parser.add_argument("--ready-fd", type=int, default=-1, help="gets one byte once the socket is there")
+    parser.add_argument("--ready-fd", type=int, default=-1, help="gets one byte once the process serves")
+    parser.add_argument("--takeover", action="store_true", help="take everything over from the process that runs")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options.run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
-    lock = os.open(options.run_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        _log.error("another data plane serves %s", options.run_dir)
-        return 1
     _log.info("ready for %d descriptors", raise_descriptor_limit())
-    asyncio.run(_serve(options.run_dir, options.ready_fd))
+    try:
+        asyncio.run(_serve(options.run_dir, options.ready_fd, takeover=options.takeover))
+    except (Failed, OSError) as error:
+        _log.error("%s", error)
+        return 1
     return 0
 
 
-async def _serve(run_dir: Path, ready_fd: int) -> None:
+async def _serve(run_dir: Path, ready_fd: int, *, takeover: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    plane = Plane()
     path = run_dir / SOCKET
-    listener = listen(path)
-    control = Control(
-        plane, listener, secrets.token_hex(8), stop=stopped.set, surrender=lambda channel: channel.close()
-    )
+    inheritance = Inheritance()
+    if takeover:
+        await inheritance.take(path)
+    lock = inheritance.lock if takeover else _lock(run_dir)
+    plane = inheritance.plane or Plane()
+    listener = inheritance.listener or listen(path)
+    incarnation = inheritance.incarnation or secrets.token_hex(8)
+    giver = Giver(plane, listener, lock, incarnation, stopped.set)
+    control = Control(plane, listener, incarnation, stop=stopped.set, succession=giver)
+    giver.control = control
     if ready_fd >= 0:
         os.write(ready_fd, b"\n")
         os.close(ready_fd)
@@ -66,6 +73,23 @@ async def _serve(run_dir: Path, ready_fd: int) -> None:
     await stopped.wait()
     await asyncio.sleep(0)  # the answer to the request that stopped us is on its way
     control.close()
-    path.unlink(missing_ok=True)
+    if giver.given:
+        _log.info("handed over")
+        deadline = loop.time() + DEADLINE
+        while plane.busy and loop.time() < deadline:
+            await asyncio.sleep(0.05)
+    else:
+        path.unlink(missing_ok=True)
     listener.close()
     plane.close()
+
+
+def _lock(run_dir: Path) -> int:
+    """Keeps a second process out of the run directory for as long as the fd, or a copy of it, is open."""
+    lock = os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise Failed(f"another data plane serves {run_dir}") from None
+    return lock

@@ -69,19 +69,24 @@ class Plane:
         sockets = ResolverSockets(udp, tcp, self._responder(resolver), forwarder)
         self.sandboxes[sandbox] = Sandbox(resolver, sockets)
 
+    def adopt_process(self, sandbox: str, pid: int, pidfd: int) -> None:
+        """The sandbox ends with the process of this pidfd, which becomes ours."""
+        known = self._known(sandbox)
+        self._unbind(known)
+        known.pid, known.pidfd = pid, pidfd
+        asyncio.get_running_loop().add_reader(pidfd, self._ended, sandbox)
+
     def bind_sandbox(self, sandbox: str, pid: int) -> None:
         """The sandbox ends with this process; one that has ended already ends it now."""
         known = self._known(sandbox)
         if known.pid == pid:
             return
-        self._unbind(known)
         try:
-            known.pidfd = os.pidfd_open(pid)
+            pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
             self._ended(sandbox)
             return
-        known.pid = pid
-        asyncio.get_running_loop().add_reader(known.pidfd, self._ended, sandbox)
+        self.adopt_process(sandbox, pid, pidfd)
 
     def set_resolver(self, sandbox: str, resolver: Resolver) -> None:
         """Replace what the sandbox's resolver knows."""
@@ -134,6 +139,25 @@ class Plane:
             relays=self.relays.rows,
             relay_port=self.relays.port,
         )
+
+    def pause(self) -> None:
+        """Take in no query until `resume`, and see no sandbox end."""
+        for known in self.sandboxes.values():
+            known.sockets.pause()
+            if known.pidfd >= 0:
+                asyncio.get_running_loop().remove_reader(known.pidfd)
+
+    def resume(self) -> None:
+        """The end of `pause`."""
+        for sandbox, known in list(self.sandboxes.items()):
+            known.sockets.resume()
+            if known.pidfd >= 0:
+                asyncio.get_running_loop().add_reader(known.pidfd, self._ended, sandbox)
+
+    @property
+    def busy(self) -> bool:
+        """Is a client waiting for an answer?"""
+        return any(known.sockets.busy for known in self.sandboxes.values())
 
     def close(self) -> None:
         """Close everything."""

@@ -114,6 +114,40 @@ class StateIs(_Message, frozen=True, array_like=True, tag=True):
     state: DataPlaneState
 
 
+class HandRelays(_Message, frozen=True, array_like=True, tag=True):
+    """To a successor, first of all: with the relay's listener, if there is one."""
+
+    relays: tuple[Relay, ...]
+
+
+class HandSandbox(_Message, frozen=True, array_like=True, tag=True):
+    """With both sockets and, where the process is known, its pidfd."""
+
+    sandbox: str
+    pid: int
+    resolver: Resolver
+
+
+class HandNames(_Message, frozen=True, array_like=True, tag=True):
+    entries: tuple[NameEntry, ...]
+
+
+class HandPort(_Message, frozen=True, array_like=True, tag=True):
+    """With its socket, if it has one."""
+
+    port: HeldPort
+
+
+class HandControl(_Message, frozen=True, array_like=True, tag=True):
+    """Last of all: with the control listener and the lock."""
+
+    incarnation: str
+
+
+class Taken(_Message, frozen=True, array_like=True, tag=True):
+    """From the successor: it serves; the predecessor may go."""
+
+
 Request: TypeAlias = (
     OpenSandbox
     | BindSandbox
@@ -128,7 +162,9 @@ Request: TypeAlias = (
     | Stop
 )
 Reply: TypeAlias = Done | Refused | StateIs
+Handed: TypeAlias = HandRelays | HandSandbox | HandNames | HandPort | HandControl
 
 encode = msgspec.msgpack.Encoder().encode
-decode_to_plane = msgspec.msgpack.Decoder(Hello | Request).decode
+decode_to_plane = msgspec.msgpack.Decoder(Hello | Taken | Request).decode
 decode_to_daemon = msgspec.msgpack.Decoder(Welcome | Reply).decode
+decode_to_successor = msgspec.msgpack.Decoder(Welcome | Refused | Handed).decode

@@ -30,8 +30,25 @@ class ResolverSockets:
         self._loop = asyncio.get_running_loop()
         self._connections: set[_Connection] = set()
         self._accepting = False
-        self._loop.add_reader(udp, self._datagrams)
+        self._paused = True
+        self.resume()
+
+    def pause(self) -> None:
+        """Take in no query and no connection until `resume`; what is under way goes on."""
+        self._paused = True
+        self._loop.remove_reader(self.udp)
+        self._stop_accepting()
+
+    def resume(self) -> None:
+        """The end of `pause`."""
+        self._paused = False
+        self._loop.add_reader(self.udp, self._datagrams)
         self._accept_more()
+
+    @property
+    def busy(self) -> bool:
+        """Is a client waiting for an answer, or connected?"""
+        return self.forwarder.busy or bool(self._connections)
 
     def close(self) -> None:
         """Close the sockets and every connection; the namespace is not held any longer."""
@@ -79,7 +96,9 @@ class ResolverSockets:
         return send
 
     def _accept_more(self) -> None:
-        if not self._accepting and self.tcp.fileno() >= 0 and len(self._connections) < MAX_CONNECTIONS:
+        if self._accepting or self._paused or self.tcp.fileno() < 0:
+            return
+        if len(self._connections) < MAX_CONNECTIONS:
             self._accepting = True
             self._loop.add_reader(self.tcp, self._accept)
 

@@ -1,0 +1,149 @@
+"""An upgrade: every socket goes to a successor (SCM_RIGHTS), and no query is lost.
+
+The predecessor stops taking in queries, which wait in the sockets; hands over; finishes what is under way; ends. If
+the successor fails before it serves, the predecessor serves on. The relay's running connections stay with the old
+relay, which ends with the last of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from netloom.dataplane import protocol as p
+from netloom.dataplane.channel import Channel
+from netloom.dataplane.control import Control
+from netloom.dataplane.plane import Plane
+from netloom.model.errors import Failed
+from netloom.model.names import Relay
+
+_NAMES = 500  # entries in one frame
+_TIMEOUT = 20.0  # seconds for the whole hand-over
+
+
+class Giver:
+    """The predecessor's side. `control` is set right after both have been made; `left` is called at the end."""
+
+    control: Control
+
+    def __init__(
+        self, plane: Plane, listener: socket.socket, lock: int, incarnation: str, left: Callable[[], None]
+    ) -> None:
+        self._plane = plane
+        self._listener = listener
+        self._lock = lock
+        self._incarnation = incarnation
+        self._left = left
+        self.given = False
+
+    def begin(self, channel: Channel) -> None:
+        """Stop serving and send everything."""
+        plane = self._plane
+        self.control.pause()
+        plane.pause()
+        relay = plane.relays.surrender()
+        _send(channel, p.HandRelays(plane.relays.rows), [relay.fileno()] if relay else [])
+        entries = tuple(plane.zones.entries.values())
+        for start in range(0, len(entries), _NAMES):
+            _send(channel, p.HandNames(entries[start : start + _NAMES]), [])
+        for sandbox, known in plane.sandboxes.items():
+            fds = [known.sockets.udp.fileno(), known.sockets.tcp.fileno()]
+            if known.pidfd >= 0:
+                fds.append(known.pidfd)
+            _send(channel, p.HandSandbox(sandbox, known.pid, known.resolver), fds)
+        for port, sock in plane.holding.held():
+            _send(channel, p.HandPort(port), [sock.fileno()] if sock else [])
+        _send(channel, p.HandControl(self._incarnation), [self._listener.fileno(), self._lock])
+
+    def taken(self) -> None:
+        """The successor serves; nothing of ours is ours any more."""
+        self.given = True
+        self._left()
+
+    def aborted(self) -> None:
+        """Serve on."""
+        if not self.given:
+            self._plane.resume()
+            self.control.resume()
+
+
+class Inheritance:
+    """The successor's side: what it was given."""
+
+    def __init__(self) -> None:
+        self.plane: Plane | None = None
+        self.listener: socket.socket | None = None
+        self.lock = -1
+        self.incarnation = ""
+        self._relays: tuple[Relay, ...] = ()
+
+    async def take(self, path: Path) -> None:
+        """Ask the process at the control socket for everything, and take it. Raises Failed or OSError."""
+        loop = asyncio.get_running_loop()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        await loop.sock_connect(sock, str(path))
+        complete: asyncio.Future[None] = loop.create_future()
+
+        def received(frame: bytes, fds: list[int]) -> None:
+            if complete.done():
+                return
+            try:
+                if self._given(frame, fds):
+                    complete.set_result(None)
+            except (Failed, OSError, msgspec.MsgspecError) as error:
+                complete.set_exception(Failed(f"the hand-over failed: {error}"))
+
+        def lost() -> None:
+            if not complete.done():
+                complete.set_exception(Failed("the data plane ended while it handed over"))
+
+        channel = Channel(sock, received, lost)
+        channel.send(p.encode(p.Hello(p.VERSION, "successor")))
+        async with asyncio.timeout(_TIMEOUT):
+            await complete
+        channel.send(p.encode(p.Taken()))
+        await channel.flushed()
+        channel.close()
+
+    def _given(self, frame: bytes, fds: list[int]) -> bool:
+        """Take one message in; True for the last one."""
+        match p.decode_to_successor(frame):
+            case p.Welcome():
+                return False
+            case p.Refused(_, _, sentence):
+                raise Failed(sentence)
+            case p.HandRelays(relays):
+                self.plane = Plane(listener=socket.socket(fileno=fds[0]) if fds else None)
+                self._relays = relays
+            case p.HandNames(entries):
+                for entry in entries:
+                    self._plane.put_names(entry)
+            case p.HandSandbox(sandbox, pid, resolver):
+                udp, tcp = socket.socket(fileno=fds[0]), socket.socket(fileno=fds[1])
+                self._plane.adopt_sandbox(sandbox, udp, tcp, resolver)
+                if len(fds) > 2:
+                    self._plane.adopt_process(sandbox, pid, fds[2])
+            case p.HandPort(port):
+                self._plane.holding.adopt(port, socket.socket(fileno=fds[0]) if fds else None)
+            case p.HandControl(incarnation):
+                self.incarnation = incarnation
+                self.listener, self.lock = socket.socket(fileno=fds[0]), fds[1]
+                os.set_inheritable(self.lock, False)
+                self._plane.relays.adopt(self._relays)
+                return True
+        return False
+
+    @property
+    def _plane(self) -> Plane:
+        if self.plane is None:
+            raise Failed("the data plane hands over in a wrong order")
+        return self.plane
+
+
+def _send(channel: Channel, message: p.Handed, fds: list[int]) -> None:
+    channel.send(p.encode(message), fds)
