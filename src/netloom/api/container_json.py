@@ -47,6 +47,8 @@ def container_json(
     sizes: bool = False,
 ) -> dict[str, Any]:
     """`endpoints` by network id, `paths` as the engine knows them, `links` as inspect shows them."""
+    if not container.state.started and not container.state.error:
+        paths = {key: paths[key] for key in _GRAPH if key in paths}  # the files come with the first start
     command = (*(container.config.entrypoint or ()), *(container.config.cmd or ()))
     shown: dict[str, Any] = {
         "Id": container.id,
@@ -199,7 +201,7 @@ def host_config_json(host: HostConfig, links: Iterable[str] | None) -> dict[str,
         "DeviceCgroupRules": rest("DeviceCgroupRules"),
         "DeviceRequests": rest("DeviceRequests"),
         "MemoryReservation": 0,
-        "MemorySwap": 0,
+        "MemorySwap": 2 * host.memory,  # as much swap again, Docker's default
         "MemorySwappiness": None,
         "OomKillDisable": False,
         "PidsLimit": host.pids_limit,
@@ -229,7 +231,7 @@ def network_settings_json(
     return {
         "Bridge": "",
         "SandboxID": container.sandbox if running else "",
-        "SandboxKey": paths.get("SandboxKey", "") if running else "",
+        "SandboxKey": paths.get("SandboxKey", f"/proc/{container.state.pid}/ns/net") if running else "",
         "Ports": ports_json(container, endpoints.values()),
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
@@ -285,7 +287,7 @@ def _settings_of(
     if endpoint is not None:
         return endpoint_json(config, endpoint.network, endpoint, endpoint.dns_names)
     if not container.state.started:
-        return endpoint_json(config, "", None, None)
+        return endpoint_json(config, "", None, None) | {"MacAddress": config.mac}
     return endpoint_json(config, network.id if network else "", None, _names(container, name, config))
 
 

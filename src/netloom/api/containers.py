@@ -108,7 +108,13 @@ async def restart(call: Call) -> Reply:
 
 async def kill(call: Call) -> Reply:
     """POST /containers/{id}/kill."""
-    await call.backend.kill(call.ref, call.query("signal"))
+    prefix = f"cannot kill container: {call.ref}: "
+    try:
+        await call.backend.kill(call.ref, call.query("signal"))
+    except NetloomError as error:
+        if not error.message.startswith(prefix):
+            error.args = (prefix + error.message,)
+        raise
     return empty_reply(204)
 
 
@@ -128,6 +134,8 @@ async def wait(call: Call) -> Reply | web.StreamResponse:
                 result = _exit_json(*await ended)
             except NetloomError as error:
                 result = _exit_json(-1, error.message)
+            if condition in ("removed", "next-exit"):
+                result.pop("Error", None)  # a start that failed has told its own client; the CLI would say it twice
             await stream.write(_encode(result))
         return stream.response
     finally:
@@ -173,7 +181,7 @@ def terminal_size(call: Call) -> tuple[int, int]:
 
 
 def _exit_json(code: int, error: str) -> dict[str, Any]:
-    return {"StatusCode": code, "Error": {"Message": error}} if error else {"StatusCode": code}
+    return {"Error": {"Message": error}, "StatusCode": code} if error else {"StatusCode": code}
 
 
 def _encode(value: Any) -> bytes:

@@ -144,6 +144,20 @@ async def test_capabilities_are_shown_in_full(api: Client) -> None:
     assert (host["CapAdd"], host["CapDrop"]) == (["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "ALL"], ["CAP_MKNOD"])
 
 
+async def test_a_mac_that_was_asked_for_is_shown_before_the_start(api: Client) -> None:
+    networking = {"EndpointsConfig": {"bridge": {"MacAddress": "02:00:00:00:00:77"}}}
+    await api("POST", "/containers/create?name=c", {"Image": "host", "NetworkingConfig": networking})
+    shown = (await api("GET", "/containers/c/json")).json
+    assert shown["NetworkSettings"]["Networks"]["bridge"]["MacAddress"] == "02:00:00:00:00:77"
+    assert shown["NetworkSettings"]["MacAddress"] == "02:00:00:00:00:77"
+    assert (shown["LogPath"], shown["NetworkSettings"]["SandboxKey"]) == ("", "")
+
+
+async def test_kill_names_the_container_as_it_was_called(api: Client) -> None:
+    answer = await api("POST", "/containers/nope/kill")
+    assert (answer.status, answer.message) == (404, "cannot kill container: nope: No such container: nope")
+
+
 async def test_life(api: Client) -> None:
     await started(api, "c")
     assert (await api("POST", "/containers/c/start")).status == 304

@@ -14,7 +14,7 @@ from netloom.api.routing import Route
 from netloom.api.shapes import EXEC_CREATE, EXEC_START
 from netloom.api.streams import Wiring, carry, take_over
 from netloom.model.container import Exec
-from netloom.model.errors import Conflict, Failed, InvalidArgument
+from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound
 from netloom.model.streams import STDERR, STDOUT, Attachment
 
 
@@ -42,11 +42,13 @@ async def start(call: Call) -> Reply | Taken:
         attachment = await call.backend.start_exec(found.id, tty=config.tty, size=size or config.console_size)
         await attachment.close()
         return empty_reply()
-    failure: Failed | None = None
+    failure: NetloomError | None = None
     running: Attachment | None = None
     try:
         running = await call.backend.start_exec(found.id, tty=config.tty, size=size or config.console_size)
-    except Failed as error:
+    except (NotFound, Conflict):
+        raise
+    except NetloomError as error:
         failure = error
     client = await take_over(call, running, tty=tty)
     try:
