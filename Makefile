@@ -25,8 +25,8 @@ check: setup ## format, lint and strict types
 bench: setup ## latency, throughput and memory beside Docker and the kernel's own bound
 	@scripts/with python -m bench
 
-soak: setup ## what takes minutes: the seeded slices of the tests, at full length
-	@NETLOOM_SOAK=1 scripts/test -m soak --timeout=3600
+soak: setup ## what takes minutes: random operations and properties at full length
+	@NETLOOM_SOAK=1 scripts/test -m "soak or hypothesis" --timeout=3600
 
 clean: ## what the targets above made in this folder; the docker CLI's cache stays
 	@echo "clean: .venv, caches, build folders"

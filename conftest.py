@@ -1,0 +1,44 @@
+"""What all tests share: how long a randomised test runs, and from which seed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+
+SLICE = 30.0  # seconds of each soak test in `make test`
+SOAK = float(os.environ.get("NETLOOM_SOAK_SECONDS", "600"))
+SOAKING = bool(os.environ.get("NETLOOM_SOAK"))
+
+# In `make test` a property is tried with the same examples each time: a failure is the change's own.
+settings.register_profile("fast", derandomize=True, deadline=None)
+settings.register_profile("deep", max_examples=5000, deadline=None)
+settings.load_profile("deep" if SOAKING else "fast")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for its share of time is a soak test."""
+    for item in items:
+        if "time_left" in getattr(item, "fixturenames", ()):
+            item.add_marker("soak")
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of randomised tests: fixed in `make test`, of the clock in `make soak`; NETLOOM_SEED sets it.
+
+    A failing test shows it among its captured output.
+    """
+    chosen = int(os.environ.get("NETLOOM_SEED") or (time.time_ns() if SOAKING else 20))
+    print(f"NETLOOM_SEED={chosen}")
+    return chosen
+
+
+@pytest.fixture
+def time_left() -> Callable[[], bool]:
+    """True until the share of time of a test marked `soak` is used up: a slice, or all of it under `make soak`."""
+    end = time.monotonic() + (SOAK if SOAKING else SLICE)
+    return lambda: time.monotonic() < end
