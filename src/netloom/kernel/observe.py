@@ -42,13 +42,20 @@ def links(socket: NetlinkSocket) -> list[link.Link]:
     return [link.parse(body) for body in socket.dump(link.dump())]
 
 
+def is_ours(one: link.Link) -> bool:
+    """Does it carry our mark?"""
+    if one.kind == "veth":
+        return _VETH.fullmatch(one.name) is not None
+    return one.kind == "bridge" and one.alias.startswith(ALIAS)
+
+
 def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
     """Everything of ours in the host's namespace, in which the calling thread is."""
     everything = links(socket)
     names = {one.ifindex: one.name for one in everything}
-    bridges = [one for one in everything if one.kind == "bridge" and one.alias.startswith(ALIAS)]
+    bridges = [one for one in everything if one.kind == "bridge" and is_ours(one)]
     found: list[Desired] = [_bridge(one) for one in bridges]
-    found += [_host_half(one, names) for one in everything if one.kind == "veth" and _VETH.fullmatch(one.name)]
+    found += [_host_half(one, names) for one in everything if one.kind == "veth" and is_ours(one)]
     ours = {one.ifindex: one.name for one in bridges}
     found += [Address(ours[a.ifindex], a.ifindex, a.address) for a in _addresses(socket) if a.ifindex in ours]
     found += _neighbours(socket, ours)
@@ -80,7 +87,7 @@ def facts(socket: NetlinkSocket) -> HostFacts:
     """Routes, addresses, uplinks and settings of the host's namespace, in which the calling thread is."""
     everything = {one.ifindex: one for one in links(socket)}
     routes = [r for r in _routes(socket) if r.ifindex in everything]
-    ours = {i for i, one in everything.items() if one.alias.startswith(ALIAS)}
+    ours = {i for i, one in everything.items() if is_ours(one)}
     defaults = sorted((r for r in routes if r.destination in ("default", "default6")), key=lambda r: r.metric)
     uplinks = tuple(dict.fromkeys(everything[r.ifindex].name for r in defaults if r.ifindex not in ours))
     first = next((everything[r.ifindex] for r in defaults if r.destination == "default"), None)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from netloom.kernel import kernel_test as samples
+from netloom.kernel.kernel_test import RealWorld
+from netloom.kernel.links import Deleter
+from netloom.kernel.monitor import Changes, Monitor
+from netloom.model.desired import Step
+from netloom.plan.diff import absent, diff
+
+
+@pytest.fixture
+def world() -> Iterator[RealWorld]:
+    made = RealWorld()
+    yield made
+    made.close()
+
+
+def listen(world: RealWorld, scene: Callable[[], None], *, until: Callable[[Changes], bool]) -> list[Changes]:
+    """What the monitor tells while the scene is played, up to the change that ends it."""
+
+    async def run() -> list[Changes]:
+        told: list[Changes] = []
+        over = asyncio.Event()
+
+        def changed(changes: Changes) -> None:
+            told.append(changes)
+            if until(changes):
+                over.set()
+
+        monitor = Monitor(changed, world.kernel.port_ids)
+        try:
+            scene()
+            await asyncio.wait_for(over.wait(), 10)
+        finally:
+            monitor.close()
+            monitor.close()
+        return told
+
+    return world.on(lambda: asyncio.run(run()))
+
+
+def by_hand(world: RealWorld, *command: str) -> Callable[[], None]:
+    def scene() -> None:
+        world.host.run(*command)
+
+    return scene
+
+
+def named(*names: str) -> Callable[[Changes], bool]:
+    return lambda changes: set(names) <= changes.links
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("ip link set br-1 down", "br-1"),
+        ("ip link set nl000000000002 nomaster", "nl000000000002"),
+        ("ip link del nl000000000002", "nl000000000002"),
+        ("ip addr del 172.18.0.1/16 dev br-1", "br-1"),
+        ("ip link set nl000000000002 mtu 1280", "nl000000000002"),
+    ],
+)
+def test_a_change_by_hand_names_the_link(world: RealWorld, command: str, name: str) -> None:
+    world.apply(diff([*samples.NETWORK, *samples.endpoint()], []))
+    told = listen(world, by_hand(world, *command.split()), until=named(name))
+    assert not any(changes.lost for changes in told)
+
+
+def test_our_own_work_is_not_told(world: RealWorld) -> None:
+    """The change by hand at the end proves that all before it was heard."""
+    everything = [*samples.NETWORK, *samples.endpoint()]
+
+    def scene() -> None:
+        world.kernel.apply(diff(everything, []), {samples.BOX: world.box})
+        world.kernel.apply([Step("del", samples.endpoint()[0])], {})
+
+    def then() -> None:
+        scene()
+        world.host.run("ip", "link", "add", "theirs", "type", "bridge")
+
+    told = listen(world, then, until=lambda changes: changes.facts)
+    assert told == [Changes(facts=True)]
+
+
+def test_the_ruleset_flushed(world: RealWorld) -> None:
+    told = listen(world, by_hand(world, "nft", "flush", "ruleset"), until=lambda changes: changes.ruleset)
+    assert told == [Changes(ruleset=True)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["ip addr add 10.1.1.1/24 dev lo", "ip route add 10.2.0.0/16 dev lo", "ip link set lo down"],
+)
+def test_what_is_not_ours_changes_the_facts(world: RealWorld, command: str) -> None:
+    told = listen(world, by_hand(world, *command.split()), until=lambda changes: changes.facts)
+    assert told == [Changes(facts=True)]
+
+
+def test_a_link_that_we_deleted_is_told_by_name(world: RealWorld) -> None:
+    world.apply(diff([*samples.NETWORK, *samples.endpoint()], []))
+    world.apply(absent(samples.endpoint()))
+
+    async def run() -> Changes:
+        told: asyncio.Future[Changes] = asyncio.get_running_loop().create_future()
+        monitor = Monitor(told.set_result, world.kernel.port_ids)
+        deleter = Deleter()
+        try:
+            await deleter.delete(1000002)
+            return await asyncio.wait_for(told, 10)
+        finally:
+            await deleter.close()
+            monitor.close()
+
+    assert world.on(lambda: asyncio.run(run())) == Changes(links=frozenset({"nl000000000002"}))
