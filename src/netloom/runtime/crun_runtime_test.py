@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from netloom.model.container import HostConfig
-from netloom.model.errors import Failed, InvalidArgument, Unsupported
+from netloom.model.errors import Failed, InvalidArgument, Unavailable, Unsupported
 from netloom.model.launch import Launch
+from netloom.runtime import syscalls
 from netloom.runtime.conftest import Rig, until
+from netloom.runtime.devices import host_devices
 from netloom.runtime.processes import start_time
+from netloom.runtime.root import mount_overlay
 
 ID = "f" * 64
 
@@ -242,3 +245,64 @@ async def test_the_spec_that_ran_is_the_one_that_was_asked_for(rig: Rig) -> None
     assert spec["process"]["user"] == {"uid": 65534, "gid": 65534, "additionalGids": [65534]}
     assert "HOME=/nonexistent" in spec["process"]["env"]
     assert spec["linux"]["cgroupsPath"] == f"/netloom-{rig.instance}/{key}"
+
+
+async def test_a_privileged_container_has_the_hosts_devices(rig: Rig) -> None:
+    text, code = await rig.output(
+        "sh", "-c", "cd /dev; find . -type c -o -type b", host_config=HostConfig(privileged=True)
+    )
+    assert code == 0
+    inside = {line.removeprefix("./") for line in text.decode().split() if not line.startswith("./pts")}
+    outside = {device["path"].removeprefix("/dev/") for device in host_devices()}
+    assert outside
+    assert outside <= inside | {"console", "ptmx"}
+    plain, _ = await rig.output("sh", "-c", "cd /dev; find . -type c -o -type b")
+    assert len(plain.split()) < 10
+
+
+async def test_a_crun_of_another_version_is_told_to_start(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.runtime._crun, "version", "0.0")
+    assert await rig.output("sh", "-c", "echo ran; exit 2") == (b"ran\n", 2)
+
+
+async def test_starting_twice_or_after_the_end_fails(rig: Rig) -> None:
+    key = await rig.run("true")
+    await rig.ended(key)
+    with pytest.raises(Failed, match="failed to start task for container"):
+        await rig.runtime.start(key)
+
+
+async def test_a_state_folder_on_an_overlay_is_named_with_the_remedy(tmp_path: Path, rig: Rig) -> None:
+    """In a container, say: its own root is an overlay, on which no second one can write."""
+    for folder in ("u", "w", "m"):
+        (tmp_path / folder).mkdir()
+    launch = rig.launch("true")
+
+    def below_an_overlay() -> None:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        try:
+            mount_overlay(str(tmp_path / "m"), ["/"], str(tmp_path / "u"), str(tmp_path / "w"))
+            top = tmp_path / "m/state"
+            for folder in ("upper", "work", "root"):
+                (top / folder).mkdir(parents=True)
+            mount_overlay(str(top / "root"), launch.lower, str(top / "upper"), str(top / "work"))
+        finally:
+            rig.runtime._wrapper.home()
+
+    with pytest.raises(Unavailable, match="is on an overlay itself: choose a --state-dir"):
+        await rig.runtime._wrapper.run(below_an_overlay)
+
+
+async def test_a_domain_name_and_a_read_only_root(rig: Rig) -> None:
+    text, _ = await rig.output(
+        "sh",
+        "-c",
+        "cat /proc/sys/kernel/domainname; touch /usr/x 2>&1 | grep -c Read-only",
+        domainname="corp.test",
+        host_config=HostConfig(readonly_rootfs=True),
+    )
+    assert text == b"corp.test\n1\n"
+
+
+async def test_the_working_folder_is_made_when_it_lacks(rig: Rig) -> None:
+    assert await rig.output("pwd", working_dir="/new/folder") == (b"/new/folder\n", 0)

@@ -20,6 +20,7 @@ from netloom.runtime import syscalls
 from netloom.runtime.cgroups import Cgroups
 from netloom.runtime.conmon import Conmon, Pipes, Stdio
 from netloom.runtime.crun import Crun
+from netloom.runtime.devices import ALLOW_ALL, host_devices
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process, kill_and_wait, wait_until, with_argument
 from netloom.runtime.root import host_mounts, identity_in, mount_overlay
@@ -101,6 +102,8 @@ class Launcher:
         }
         linux = dict(launch.spec["linux"])
         require_controllers(linux["resources"], self._wrapper.layout.controllers)
+        if ALLOW_ALL in linux["resources"].get("devices", ()):
+            linux["devices"] = host_devices()
         if self._wrapper.layout.version == 2:  # with v1 crun shows the container its own folders only
             linux["namespaces"] = [*linux["namespaces"], {"type": "cgroup"}]
         linux["cgroupsPath"] = paths.cgroup(launch.id)
