@@ -114,6 +114,11 @@ def test_every_package_has_its_place() -> None:
     assert packages <= set(LAYERS), f"no place in the order: {sorted(packages - set(LAYERS))}"
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    folders = {path.parent for path in SOURCE.rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").exists()], "the wheel would lack them"
+
+
 @pytest.mark.parametrize("package", LAYERS)
 def test_a_package_imports_only_what_stands_before_it(package: str) -> None:
     faults = [fault for path in files(package) for fault in report(path, misplaced(package, parsed(path)))]
