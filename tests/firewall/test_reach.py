@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+import json
 
 import pytest
 from world import (
@@ -21,15 +20,9 @@ from world import (
     address,
 )
 
-from netloom.testing.hosts import Proto
+from netloom.testing.hosts import Proto, eventually
 
 pytestmark = pytest.mark.root
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["brnf0", "brnf1"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    with ExitStack() as stack:
-        yield World(stack, request.param)
 
 
 def both(name: str) -> tuple[str, str]:
@@ -179,3 +172,16 @@ def test_reach(world: World, who: str, to: str, port: int, sees: str | None, pro
 @pytest.mark.parametrize(("who", "to", "answers"), [(w, to[f], yes) for w, to, yes in PINGS for f in (0, 1)], ids=label)
 def test_ping(world: World, who: str, to: str, answers: bool) -> None:
     assert world.places[who].ping(to, timeout=2 if answers else 0.2) is answers
+
+
+@pytest.mark.parametrize("proto", PROTOCOLS)
+@pytest.mark.parametrize(("port", "sees"), [(8080, RED_GW[0]), (9080, PLAIN_GW), (8083, None)], ids=label)
+def test_link_local_clients_and_addresses(world: World, port: int, sees: str | None, proto: Proto) -> None:
+    for place, link in ((world.host, "eth0"), (world.host.outside, "wan")):
+        eventually(lambda p=place, d=link: not p.run("ip", "-6", "addr", "show", "dev", d, "tentative"))  # type: ignore[misc]
+    shown = world.host.run("ip", "-j", "-6", "addr", "show", "dev", "eth0", "scope", "link")
+    link_local = next(a["local"] for link in json.loads(shown) for a in link.get("addr_info", ()) if "local" in a)
+    if sees is None:
+        assert not world.host.outside.reaches(f"{link_local}%wan", port, proto, timeout=0.15)
+    else:
+        assert world.host.outside.ask(f"{link_local}%wan", port, proto).address == sees

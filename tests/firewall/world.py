@@ -22,7 +22,7 @@ from netloom.firewall.render import load
 from netloom.firewall.rules import table
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.namespace import setns
-from netloom.model.desired import Desired
+from netloom.model.desired import Desired, Element
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.network import IpamConfig, Network
 from netloom.plan.diff import diff
@@ -33,7 +33,6 @@ HOST4, HOST6 = "198.51.100.2", "2001:db8:ff::2"
 LAN4, LAN_HOST4 = "10.9.0.2", "10.9.0.1"  # a second neighbour of the host, of no concern to netloom
 LAN6, LAN_HOST6 = "fd09::2", "fd09::1"
 SERVICE = 7000  # of the host itself, on each of its addresses
-LOOPBACK_SERVICE = 7001
 PROTOCOLS: tuple[Proto, ...] = ("tcp", "udp")
 
 NETWORKS = {  # name: number, IPv6, internal, options
@@ -95,7 +94,6 @@ class World:
             self._serve(stack, name, ("0.0.0.0", "::"), 80)
         every = [HOST4, HOST6, *(address(f"gw:{n}") for n in NETWORKS), address("gw:red", 6), address("gw:vault", 6)]
         self._serve(stack, "host", every, SERVICE)
-        self._serve(stack, "host", ("127.0.0.1",), LOOPBACK_SERVICE)
 
     def _lay_lan(self) -> None:
         lan = self.places["lan"]
@@ -124,16 +122,22 @@ class World:
             wanted: list[Desired] = [
                 *self.switches.sysctls,
                 *self.switches.elements,
-                *relay_elements(self._listener().getsockname()[1]),
+                *relay_elements(self.relay_port),
             ]
             for network in networks.values():
                 wanted += bridge.network(network, self.facts)
             for number, name in enumerate(CONTAINERS):
                 network = networks[CONTAINERS[name][0]]
                 wanted += bridge.endpoint(network, _endpoint(name, number, network), self.facts)
+            self.elements = [o for o in wanted if isinstance(o, Element)]
             kernel.apply(diff(wanted, []), {name: _Sandbox(self.places[name]) for name in CONTAINERS})
         finally:
             kernel.close()
+
+    @property
+    def relay_port(self) -> int:
+        """Where the relay listens."""
+        return int(self._listener().getsockname()[1])
 
     def _listener(self) -> socket.socket:
         if not hasattr(self, "_relay_listener"):

@@ -171,7 +171,12 @@ def within() -> tuple[Rule, ...]:
 
 def internal() -> tuple[Rule, ...]:
     """No way out of an internal network and none into it, answers and published ports included."""
-    return (Rule("iifname @internal drop"), Rule("oifname @internal drop"))
+    return (Rule("iifname @internal drop"), *into_internal())
+
+
+def into_internal() -> tuple[Rule, ...]:
+    """The second half alone, for what comes from outside."""
+    return (Rule("oifname @internal drop"),)
 
 
 def answers() -> tuple[Rule, ...]:
@@ -209,7 +214,7 @@ def table() -> Table:
             chain("towards_container", towards_container()),
             chain("within", within()),
             chain("from_container", internal(), answers(), published(), isolation()),
-            chain("to_container", internal(), answers(), published(), unpublished()),
+            chain("to_container", into_internal(), answers(), published(), unpublished()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
             chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),

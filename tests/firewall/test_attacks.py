@@ -1,0 +1,122 @@
+"""What a container or a neighbour of the host may try, and what must come of it: nothing."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from world import HOST4, HOST6, OUTSIDE4, World, address
+
+from netloom.testing.hosts import Netns
+
+pytestmark = pytest.mark.root
+
+
+@contextmanager
+def loopback_by_wire(place: Netns, gateway: str) -> Iterator[None]:
+    """Inside, 127.0.0.1 is somebody else's: packets to it leave by the wire."""
+    place.sysctl("net/ipv4/conf/all/route_localnet", "1")
+    place.run("ip", "route", "del", "local", "127.0.0.1", "dev", "lo", "table", "local")
+    place.run("ip", "route", "del", "local", "127.0.0.0/8", "dev", "lo", "table", "local")
+    place.run("ip", "route", "add", "127.0.0.1", "via", gateway)
+    try:
+        yield
+    finally:
+        place.run("ip", "route", "del", "127.0.0.1", "via", gateway)
+        place.run("ip", "addr", "del", "127.0.0.1/8", "dev", "lo")
+        place.run("ip", "addr", "add", "127.0.0.1/8", "dev", "lo")
+
+
+def test_a_container_does_not_reach_the_hosts_loopback(world: World) -> None:
+    peer = world.places["peer"]
+    with world.host.call(_receiver, socket.IPPROTO_UDP, "127.0.0.1") as listener:
+        with loopback_by_wire(peer, address("gw:red")):
+            peer.call(_send, "127.0.0.1", 7100, b"from a container", address("peer"))
+        world.host.call(_send, "127.0.0.1", 7100, b"from the host")
+        assert listener.recv(2048) == b"from the host"
+
+
+@pytest.mark.parametrize(("attacker", "gateway"), [("peer", address("gw:red")), ("outside", HOST4)])
+@pytest.mark.parametrize("port", [8080, 8082])
+def test_ports_on_loopback_are_the_hosts_alone(world: World, attacker: str, gateway: str, port: int) -> None:
+    world.host.sysctl("net/ipv4/conf/eth0/route_localnet", "1")  # as other programs do
+    place = world.places[attacker]
+    source = address("peer") if attacker == "peer" else OUTSIDE4
+    with world.places["web"].call(_receiver, 0, address("web")) as listener:
+        with loopback_by_wire(place, gateway):
+            place.call(_send, "127.0.0.1", port, b"stranger", source)
+        world.host.call(_send, "127.0.0.1", port, b"the host")
+        assert listener.recv(2048)[-8:] == b"the host"
+
+
+def test_a_container_cannot_speak_as_the_hosts_loopback(world: World) -> None:
+    gateway = address("gw:red")
+    with world.host.call(_receiver, socket.IPPROTO_UDP, gateway) as listener:
+        world.places["peer"].call(_send_as, "127.0.0.1", gateway, b"forged")
+        world.places["peer"].call(_send_as, address("peer"), gateway, b"honest")
+        assert _payload(listener) == b"honest"
+
+
+@pytest.mark.parametrize("protocol", [132, 136, 253])
+@pytest.mark.parametrize("family", [4, 6])
+def test_networks_are_isolated_on_every_protocol(world: World, protocol: int, family: int) -> None:
+    blue = address("blue", family)
+    with world.places["blue"].call(_receiver, protocol, blue) as listener:
+        world.places["web"].call(_send_raw, protocol, blue, b"from red")
+        world.places["outside"].call(_send_raw, protocol, blue, b"from outside")
+        world.host.call(_send_raw, protocol, blue, b"from the host")
+        assert listener.recv(2048)[-13:] == b"from the host"
+    with world.places["peer"].call(_receiver, protocol, address("peer", family)) as listener:
+        world.places["web"].call(_send_raw, protocol, address("peer", family), b"a neighbour")
+        assert listener.recv(2048)[-11:] == b"a neighbour"
+
+
+@pytest.mark.parametrize(
+    ("who", "to"),
+    [("outside", HOST6), ("blue", HOST6), ("vault", address("gw:vault", 6)), ("host", HOST6), ("host", "::1")],
+)
+def test_the_relays_own_port_is_closed(world: World, who: str, to: str) -> None:
+    assert not world.places[who].reaches(to, world.relay_port, timeout=0.2)
+
+
+def _receiver(protocol: int, ip: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    if protocol == socket.IPPROTO_UDP:
+        listener = socket.socket(family, socket.SOCK_DGRAM)
+        listener.bind((ip, 7100))
+    elif not protocol:  # every UDP datagram, beside the program that it is for
+        listener = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP)
+    else:
+        listener = socket.socket(family, socket.SOCK_RAW, protocol)
+    listener.settimeout(2)
+    return listener
+
+
+def _payload(listener: socket.socket) -> bytes:
+    return listener.recv(2048)
+
+
+def _send(to: str, port: int, data: bytes, source: str = "") -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        if source:
+            sender.bind((source, 0))
+        sender.sendto(data, (to, port))
+
+
+def _send_raw(protocol: int, to: str, data: bytes) -> None:
+    family = socket.AF_INET6 if ":" in to else socket.AF_INET
+    with socket.socket(family, socket.SOCK_RAW, protocol) as sender:
+        # Room for the header of a transport protocol that conntrack knows, then what is looked at.
+        sender.sendto(struct.pack("!HHII", 1000, 1000, 0, 0) + data, (to, 0))
+
+
+def _send_as(source: str, to: str, data: bytes) -> None:
+    udp = struct.pack("!HHHH", 7101, 7100, 8 + len(data), 0) + data
+    header = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(to)
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
+        sender.sendto(header + udp, (to, 0))
