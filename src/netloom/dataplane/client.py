@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import HEADER, Channel
@@ -27,6 +26,7 @@ from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Reso
 LOG = "dataplane.log"
 COMMAND = (sys.executable, "-m", "netloom.dataplane")
 _GREETING = 5.0  # seconds for a running process to greet
+_ANSWER = 15.0  # seconds for an answer, the process's return included
 _START = 20.0  # seconds for a fresh process to be ready
 _TAKEN = 3.0  # seconds to wait for an earlier daemon's connection to end
 _PAUSE = 0.5  # seconds between attempts to bring the process back
@@ -34,10 +34,22 @@ _PAUSE = 0.5  # seconds between attempts to bring the process back
 _log = logging.getLogger(__name__)
 
 
-class _Pending(NamedTuple):
-    frame: bytes
-    fds: tuple[int, ...]
-    reply: asyncio.Future[p.Reply]
+class _Pending:
+    """A request under way, and the connection by which it was sent last."""
+
+    __slots__ = ("channel", "fds", "frame", "reply")
+
+    def __init__(self, frame: bytes, fds: tuple[int, ...], reply: asyncio.Future[p.Reply]) -> None:
+        self.frame = frame
+        self.fds = fds
+        self.reply = reply
+        self.channel: Channel | None = None
+
+    def send(self, channel: Channel) -> None:
+        """Send it, once for each connection."""
+        if self.channel is not channel and not self.reply.done():
+            self.channel = channel
+            channel.send(self.frame, self.fds)
 
 
 class DataPlaneClient:
@@ -61,14 +73,17 @@ class DataPlaneClient:
         self._seq = 0
         self._pending: dict[int, _Pending] = {}
         self._recovery: asyncio.Task[None] | None = None
-        self._incarnation = ""
+        self._incarnation = ""  # of the process
+        self._told = ""  # the incarnation that knows everything
         self._closed = False
+        self._stopping = False
         self.pid = 0  # of the process
         self.fresh = False  # was the process started by the last connection?
 
     async def start(self) -> None:
         """Connect to the process that runs, or start one. Raises Unavailable."""
         await self._connect()
+        self._told = self._incarnation
 
     async def close(self) -> None:
         """Let go of the process, which goes on. Twice is once."""
@@ -79,8 +94,13 @@ class DataPlaneClient:
         self._drop()
         self._fail_all(errors.Unavailable("the data plane's client is closed"))
 
+    async def replace(self) -> None:
+        """Put a fresh process in the place of the one that runs; it takes everything over, no query is lost."""
+        await self._spawn("--takeover")
+
     async def stop(self) -> None:
         """End the process and everything that it holds, then `close`."""
+        self._stopping = True
         await self._ask(p.Stop(self._next()))
         await self.close()
 
@@ -129,9 +149,12 @@ class DataPlaneClient:
         reply: asyncio.Future[p.Reply] = asyncio.get_running_loop().create_future()
         pending = self._pending[request.seq] = _Pending(p.encode(request), fds, reply)
         if self._channel is not None:
-            self._channel.send(pending.frame, pending.fds)
+            pending.send(self._channel)
         try:
-            answer = await reply
+            async with asyncio.timeout(_ANSWER):
+                answer = await reply
+        except TimeoutError:
+            raise errors.Unavailable(f"the data plane does not answer: see {self._run_dir / LOG}") from None
         finally:
             self._pending.pop(request.seq, None)
         if isinstance(answer, p.Refused):
@@ -148,37 +171,33 @@ class DataPlaneClient:
 
     def _lost(self) -> None:
         self._channel = None
-        if not self._closed and self._recovery is None:
-            _log.warning("the data plane (process %d) has gone", self.pid)
-            self._recovery = asyncio.get_running_loop().create_task(self._recover())
-            self._recovery.add_done_callback(self._recovered)
+        if self._closed or self._stopping:
+            self._fail_all(errors.Unavailable("the data plane has ended"))
+            return
+        _log.warning("the data plane (process %d) has gone", self.pid)
+        if self._recovery is not None:
+            self._recovery.cancel()  # it was telling a process that has died meanwhile
+        self._recovery = asyncio.get_running_loop().create_task(self._recover())
 
     async def _recover(self) -> None:
-        """Bring it back and tell it everything, however often that takes."""
-        while not self._closed:
-            known, unanswered = self._incarnation, list(self._pending.values())
+        """Bring it back, tell it everything, and send again what was under way."""
+        while True:
             try:
                 await self._connect()
-                if self._incarnation != known and self._on_restart is not None:
-                    await self._on_restart()
+                break
             except (OSError, errors.NetloomError) as error:
                 _log.error("the data plane does not come back: %s", error)
-                self._drop()
-                self._incarnation = known
                 await asyncio.sleep(_PAUSE)
-                continue
-            if self._channel is not None:
-                for pending in unanswered:
-                    if not pending.reply.done():
-                        self._channel.send(pending.frame, pending.fds)
-                return
-
-    def _recovered(self, task: asyncio.Task[None]) -> None:
+        if self._incarnation != self._told and self._on_restart is not None:
+            try:
+                await self._on_restart()
+            except Exception:  # what it did tell stands; names matter more than the part that failed
+                _log.exception("not all that the data plane held was restored")
+        self._told = self._incarnation
         self._recovery = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("what the data plane held was not restored", exc_info=error)
-        if self._channel is None and not self._closed:
-            self._lost()
+        for pending in list(self._pending.values()):
+            if self._channel is not None:
+                pending.send(self._channel)
 
     async def _connect(self) -> None:
         deadline = time.monotonic() + _TAKEN
@@ -190,6 +209,11 @@ class DataPlaneClient:
                 await self._spawn()
                 sock, welcome = await self._greet()
                 self.fresh = True
+            if welcome.version != p.VERSION:
+                sock.close()
+                _log.info("the data plane speaks version %d, we %d: it is replaced", welcome.version, p.VERSION)
+                await self._spawn("--takeover")
+                sock, welcome = await self._greet()
             refused = await self._introduce(sock)
             if refused is None:
                 break
@@ -225,12 +249,12 @@ class DataPlaneClient:
             return f"the data plane does not answer: {error}"
         return reply.sentence if isinstance(reply, p.Refused) else None
 
-    async def _spawn(self) -> None:
+    async def _spawn(self, *options: str) -> None:
         """Start the process, in a session of its own, and wait until it is ready. One that runs already is success."""
         self._run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         ready, theirs = os.pipe()
         try:
-            _launch([*self._command, "--run-dir", str(self._run_dir)], self._run_dir / LOG, theirs)
+            _launch([*self._command, "--run-dir", str(self._run_dir), *options], self._run_dir / LOG, theirs)
             os.close(theirs)
             theirs = -1
             os.set_blocking(ready, False)

@@ -114,8 +114,9 @@ class Control:
 
     def hello(self, session: _Session, hello: p.Hello) -> None:
         """Who it is that has connected."""
-        if hello.version != p.VERSION:
-            self.dismiss(session, InvalidArgument(f"the data plane speaks version {p.VERSION}, not {hello.version}"))
+        ours = p.HANDOVER if hello.role == "successor" else p.VERSION
+        if hello.version != ours:
+            self.dismiss(session, InvalidArgument(f"the data plane speaks version {ours}, not {hello.version}"))
         elif hello.role == "successor" and self._successor is None:
             self._successor = session
             self._succession.begin(session.channel)

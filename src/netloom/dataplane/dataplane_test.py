@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -15,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from netloom.dataplane.client import DataPlaneClient
+from netloom.dataplane.holding import Holding
 from netloom.dns import message as m
 from netloom.dns.rdata.a import A
-from netloom.model.errors import Failed
+from netloom.kernel import namespace
+from netloom.model.errors import Failed, NotFound
 from netloom.model.names import HeldPort, NameEntry, Relay, Resolver, Upstream
 from netloom.testing.hosts import Host, Netns, eventually
 
@@ -433,3 +436,76 @@ def _exchange(data: bytes) -> bytes:
         stream.flush()
         client.shutdown(socket.SHUT_WR)
         return stream.read()
+
+
+async def test_a_data_plane_that_dies_while_it_is_told_is_told_again(host: Host, tmp_path: Path) -> None:
+    told = 0
+
+    async def tell() -> None:
+        nonlocal told
+        told += 1
+        if told < 3:
+            os.kill(client.pid, signal.SIGKILL)
+        await client.put_names(entry("e1", "web"))
+
+    async with plane(host, tmp_path, on_restart=tell) as client:
+        os.kill(client.pid, signal.SIGKILL)
+        await client.put_names(entry("e2", "db"))
+        assert {e.endpoint for e in (await client.state()).entries} == {"e1", "e2"}
+        assert told == 3
+
+
+async def test_a_failure_to_tell_everything_stops_nothing(host: Host, tmp_path: Path) -> None:
+    async def tell() -> None:
+        await client.set_resolver("s9", RED)
+
+    async with plane(host, tmp_path, on_restart=tell) as client:
+        with pytest.raises(NotFound):
+            await tell()
+        os.kill(client.pid, signal.SIGKILL)
+        await client.put_names(entry("e1", "web"))
+        assert [e.endpoint for e in (await client.state()).entries] == ["e1"]
+
+
+async def test_a_port_behind_time_wait_is_held_in_the_end(host: Host) -> None:
+    """In this process: the kernel's minute is not waited for, the socket in the way is closed by hand."""
+    home = namespace.open_own()
+    namespace.setns(host.fd)
+    try:
+        holding = Holding()
+        with socket.create_server(("127.0.0.1", 8080)) as server:
+            client = socket.create_connection(("127.0.0.1", 8080))
+            accepted, _ = server.accept()
+        port = HeldPort("e1", "tcp", "0.0.0.0", 8080)
+        holding.hold([port])  # an established connection whose listener has gone
+        assert [sock for _, sock in holding.held()] == [None]
+        for sock in (client, accepted):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()
+        holding.retry()
+        assert [sock is not None for _, sock in holding.held()] == [True]
+        holding.close()
+        with pytest.raises(Failed, match="another program"):
+            _hold_twice()
+    finally:
+        namespace.setns(home)
+        os.close(home)
+
+
+def _hold_twice() -> None:
+    """A socket that is bound and does not listen is in no table of the kernel's; still it has the port."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 8081))
+        Holding().hold([HeldPort("e1", "tcp", "127.0.0.1", 8081)])
+
+
+async def test_only_64_ports_of_an_owner_are_held_and_all_are_checked(host: Host, tmp_path: Path) -> None:
+    async with plane(host, tmp_path) as client:
+        await client.hold([HeldPort("e1", "tcp", "0.0.0.0", port) for port in range(20000, 20100)])
+        with pytest.raises(OSError, match="in use"), host.serve("0.0.0.0", 20063):
+            pass
+        with host.serve("0.0.0.0", 20064):
+            pass
+        with host.serve("0.0.0.0", 21099), pytest.raises(Failed, match=r":21099/tcp: address already in use"):
+            await client.hold([HeldPort("e2", "tcp", "0.0.0.0", port) for port in range(21000, 21100)])
+        assert {port.owner for port in (await client.state()).held} == {"e1"}

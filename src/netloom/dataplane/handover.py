@@ -103,7 +103,7 @@ class Inheritance:
                 complete.set_exception(Failed("the data plane ended while it handed over"))
 
         channel = Channel(sock, received, lost)
-        channel.send(p.encode(p.Hello(p.VERSION, "successor")))
+        channel.send(p.encode(p.Hello(p.HANDOVER, "successor")))
         async with asyncio.timeout(_TIMEOUT):
             await complete
         channel.send(p.encode(p.Taken()))

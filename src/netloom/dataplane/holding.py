@@ -109,9 +109,12 @@ class Holding:
 
     def _try_later(self) -> None:
         if self._timer is None and any(held.pending for held in self._held.values()):
-            self._timer = asyncio.get_running_loop().call_later(_AGAIN, self._again)
+            self._timer = asyncio.get_running_loop().call_later(_AGAIN, self.retry)
 
-    def _again(self) -> None:
+    def retry(self) -> None:
+        """Try to hold what could not be held so far."""
+        if self._timer:
+            self._timer.cancel()
         self._timer = None
         for held in self._held.values():
             if held.pending:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 
 VERSION = 1
+HANDOVER = 1  # the same for what a successor is given
 
 
 class _Message(Struct, frozen=True, array_like=True, tag=True):
@@ -29,7 +30,10 @@ class Welcome(_Message, frozen=True, array_like=True, tag=True):
 
 
 class Hello(_Message, frozen=True, array_like=True, tag=True):
-    """`role`: `daemon`, of which there is one at a time, or `successor`, which takes everything over."""
+    """`role`: `daemon`, of which there is one at a time, or `successor`, which takes everything over.
+
+    `version` is VERSION from a daemon, HANDOVER from a successor.
+    """
 
     version: int
     role: str

@@ -1,0 +1,160 @@
+"""The process is replaced while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from netloom.dataplane import protocol as p
+from netloom.dataplane.channel import HEADER
+from netloom.dataplane.dataplane_test import (
+    _REDIRECT,
+    RED,
+    _gone,
+    attached,
+    box,
+    entry,
+    host,
+    plane,
+    short,
+)
+from netloom.dataplane.main import SOCKET
+from netloom.model.names import HeldPort, Relay
+from netloom.testing.hosts import Host, Netns, eventually
+
+__all__ = ["box", "host"]  # fixtures
+pytestmark = pytest.mark.root
+
+
+async def test_nothing_is_lost(host: Host, box: Netns, tmp_path: Path) -> None:
+    async def told() -> None:
+        raise AssertionError("the successor knows everything: nobody need tell it")
+
+    async with plane(host, tmp_path, on_restart=told) as client:
+        process = box.popen("sleep", "1000")
+        await client.open_sandbox("s1", box.fd, process.pid, RED)
+        await client.put_names(entry("e1", "web"))
+        await client.hold([HeldPort("e1", "tcp", "0.0.0.0", 8080), HeldPort("e1", "udp", "::", 8080)])
+        before = await client.state()
+        (tmp_path / "queries").write_text("web A\n")
+        load = box.popen(
+            *("dnsperf", "-s", "127.0.0.11", "-d", str(tmp_path / "queries"), "-l", "3", "-Q", "3000"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        pids = {client.pid}
+        while load.poll() is None:
+            old = client.pid
+            await client.replace()
+            assert await client.state() == before
+            assert client.pid != old
+            pids.add(client.pid)
+            await asyncio.to_thread(eventually, lambda old=old: _gone(old))  # type: ignore[misc]
+        assert load.stdout is not None
+        said = load.stdout.read()
+        assert "Queries lost:         0" in said, said
+        assert len(pids) > 2
+        with pytest.raises(OSError, match="in use"), host.serve("0.0.0.0", 8080):
+            pass
+        process.kill()
+        process.wait()
+        while (await client.state()).sandboxes:
+            await asyncio.sleep(0.01)
+
+
+async def test_relayed_connections_go_on_and_new_ones_are_served(host: Host, box: Netns, tmp_path: Path) -> None:
+    attached(host, box)
+    async with plane(host, tmp_path) as client:
+        host.run("nft", "-f", "-", stdin=_REDIRECT.replace("PORT", str((await client.state()).relay_port)))
+        await client.hold([HeldPort("e1", "udp", "::1", 8080)])
+        await client.relay([Relay("e1", proto, "::1", 8080, "10.1.0.2", 80) for proto in ("tcp", "udp")])
+        with box.call(socket.create_server, ("10.1.0.2", 80)) as server:
+            server.settimeout(10)
+            with host.call(socket.create_connection, ("::1", 8080), 10) as one:
+                far, _ = await asyncio.to_thread(server.accept)
+                with far:
+                    await client.replace()
+                    await client.state()
+                    one.sendall(b"still here")
+                    assert await asyncio.to_thread(far.recv, 100) == b"still here"
+            with host.call(socket.create_connection, ("::1", 8080), 10) as two:
+                far, _ = await asyncio.to_thread(server.accept)
+                with far:
+                    far.sendall(b"new")
+                    assert await asyncio.to_thread(two.recv, 100) == b"new"
+        with box.serve("10.1.0.2", 80, "udp", "box"):
+            await asyncio.to_thread(eventually, lambda: host.reaches("::1", 8080, "udp"))
+
+
+async def test_predecessor_serves_on_when_the_successor_dies(host: Host, box: Netns, tmp_path: Path) -> None:
+    async with plane(host, tmp_path) as client:
+        await client.open_sandbox("s1", box.fd, 0, RED)
+        await client.put_names(entry("e1", "web"))
+        with socket.socket(socket.AF_UNIX) as successor:
+            successor.settimeout(5)
+            successor.connect(str(tmp_path / SOCKET))
+            hello = p.encode(p.Hello(p.HANDOVER, "successor"))
+            successor.sendall(HEADER.pack(len(hello), 0) + hello)
+            await asyncio.to_thread(successor.recv, 1000)
+        assert await short(box, "web") == ["172.18.0.2"]
+        assert await short(box, "+tcp", "web") == ["172.18.0.2"]
+        assert (await client.state()).sandboxes == ("s1",)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\0\0\0\5\0hello",
+        b"\xff\xff\xff\xff\0",
+        b"\0\0\0\1\xff\xc0",
+        struct.pack("!IB", 0, 1),
+        HEADER.pack(len(p.encode(p.GetState(1))), 0) + p.encode(p.GetState(1)),  # before the hello
+    ],
+)
+async def test_garbage_on_the_control_socket_drops_only_its_sender(host: Host, tmp_path: Path, raw: bytes) -> None:
+    async with plane(host, tmp_path) as client:
+        with socket.socket(socket.AF_UNIX) as other:
+            other.settimeout(5)
+            other.connect(str(tmp_path / SOCKET))
+            other.sendall(raw)
+            while await asyncio.to_thread(other.recv, 1000):
+                pass
+        assert (await client.state()).sandboxes == ()
+
+
+async def test_other_users_are_not_let_in(host: Host, tmp_path: Path) -> None:
+    async with plane(host, tmp_path):
+        assert (tmp_path / SOCKET).stat().st_mode & 0o777 == 0o600
+
+
+async def test_one_daemon_at_a_time(host: Host, tmp_path: Path) -> None:
+    async with plane(host, tmp_path) as first:
+        with socket.socket(socket.AF_UNIX) as second:
+            second.settimeout(5)
+            second.connect(str(tmp_path / SOCKET))
+            hello = p.encode(p.Hello(p.VERSION, "daemon"))
+            second.sendall(HEADER.pack(len(hello), 0) + hello)
+            said = b""
+            while more := await asyncio.to_thread(second.recv, 1000):
+                said += more
+            assert b"another daemon is connected" in said
+        await first.state()
+
+
+async def test_end_by_signal_leaves_nothing(host: Host, box: Netns, tmp_path: Path) -> None:
+    async with plane(host, tmp_path) as client:
+        await client.open_sandbox("s1", box.fd, 0, RED)
+        pid = client.pid
+        await client.close()
+        os.kill(pid, signal.SIGTERM)
+        await asyncio.to_thread(eventually, lambda: _gone(pid))
+        assert not (tmp_path / SOCKET).exists()
+        assert "Traceback" not in (tmp_path / "dataplane.log").read_text()
