@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 GENERAL = 1
-USAGE = 125  # the command line or the daemon, not the program in the container
+NOT_RUN = 125  # the command line or the daemon was at fault: the program in the container never ran
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 

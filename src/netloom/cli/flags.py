@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from netloom.cli.errors import GENERAL, USAGE, CliError
+from netloom.cli.errors import GENERAL, NOT_RUN, CliError
 
 Kind: TypeAlias = Literal["bool", "string", "int", "list", "csv", "map", "bytes"]
 
@@ -84,7 +84,7 @@ class Usage(NamedTuple):
         """The line that help and errors show."""
         return f"Usage:  netloom {self.name} [OPTIONS] {self.words}".rstrip()
 
-    def refuse(self, text: str, code: int = USAGE) -> CliError:
+    def refuse(self, text: str, code: int = NOT_RUN) -> CliError:
         """The error for a command line that does not fit."""
         return CliError(f"{text}\n\n{self.line}\n\nRun 'netloom {self.name} --help' for more information", code)
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from netloom import __version__
-from netloom.cli.errors import USAGE, CliError
+from netloom.cli.errors import NOT_RUN, CliError
 
 DEFAULT_HOST = "unix:///run/netloom/netloom.sock"
 
@@ -95,7 +95,7 @@ def _dispatch(argv: list[str]) -> int:
 def _command(host: str, name: str, entry: Entry | None, argv: list[str]) -> int:
     if entry is None:
         if name.startswith("-"):
-            raise CliError(f"unknown flag: {name}\n\nRun 'netloom --help' for more information", USAGE)
+            raise CliError(f"unknown flag: {name}\n\nRun 'netloom --help' for more information", NOT_RUN)
         group = name.rpartition(" ")[0]
         usage = f"\n\nUsage:  netloom {group} COMMAND" if group else ""
         raise CliError(
@@ -118,7 +118,7 @@ def _global(argv: list[str]) -> tuple[str, list[str]]:
             host, argv = value, argv[1:]
         elif name in ("-H", "--host"):
             if len(argv) < 2:
-                raise CliError(f"flag needs an argument: {name}", USAGE)
+                raise CliError(f"flag needs an argument: {name}", NOT_RUN)
             host, argv = argv[1], argv[2:]
         elif name.startswith("-H"):
             host, argv = argv[0][2:], argv[1:]

@@ -1,0 +1,123 @@
+"""Carries bytes between this process and a hijacked connection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from netloom.cli.detach import DetachKeys
+from netloom.cli.frames import STDERR, Frames
+
+_PIECE = 1 << 16
+_STDIN, _STDOUT, _STDERR_FD = 0, 1, 2
+
+
+class Carrier:
+    """One session. `run` returns True when the detach keys ended it, False when the other side did."""
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        early: bytes,
+        *,
+        tty: bool,
+        stdin: bool,
+        keys: bytes,
+        on_signal: Callable[[int], None],
+        signals: frozenset[int],
+    ) -> None:
+        self._socket = connection
+        self._early = early
+        self._tty = tty
+        self._stdin = stdin
+        self._keys = DetachKeys(keys)
+        self._on_signal = on_signal
+        self._signals = signals
+        self._frames = Frames()
+
+    def run(self) -> bool:
+        """Until the output ends."""
+        with _caught(self._signals) as caught:
+            self._output(self._early)
+            return self._loop(caught)
+
+    def _loop(self, caught: int) -> bool:
+        watched = [self._socket.fileno(), caught] + ([_STDIN] if self._stdin else [])
+        while True:
+            ready, _, _ = select.select(watched, [], [])
+            if caught in ready:
+                for number in os.read(caught, 64):
+                    self._on_signal(number)
+            if self._socket.fileno() in ready:
+                data = self._received()
+                if not data:
+                    return False
+                self._output(data)
+            if _STDIN in ready:
+                going, detached = self._input()
+                if detached:
+                    return True
+                if not going:
+                    watched.remove(_STDIN)
+
+    def _received(self) -> bytes:
+        try:
+            return self._socket.recv(_PIECE)
+        except ConnectionResetError:
+            return b""
+
+    def _input(self) -> tuple[bool, bool]:
+        """(is there more to come, were the detach keys typed)"""
+        data = os.read(_STDIN, _PIECE)
+        detached = False
+        if self._tty and data:
+            data, detached = self._keys.feed(data)
+            if not data:
+                return True, detached
+        # the program may have ended meanwhile: its output says so, not its input
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, OSError):
+            if data:
+                self._socket.sendall(data)
+            else:
+                self._socket.shutdown(socket.SHUT_WR)
+        return bool(data), detached
+
+    def _output(self, data: bytes) -> None:
+        if self._tty:
+            _write_all(_STDOUT, data)
+            return
+        for stream, piece in self._frames.feed(data):
+            _write_all(_STDERR_FD if stream == STDERR else _STDOUT, piece)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+class _caught:
+    """While it lasts, signals of this process are numbers in a pipe."""
+
+    def __init__(self, signals: frozenset[int]) -> None:
+        self._signals = signals
+
+    def __enter__(self) -> int:
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._before: dict[int, Any] = {number: signal.signal(number, self._note) for number in self._signals}
+        return self._read
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self._read)
+        os.close(self._write)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write, bytes([number]))

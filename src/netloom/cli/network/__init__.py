@@ -1,0 +1,1 @@
+"""`netloom network …`, one file for each verb."""
