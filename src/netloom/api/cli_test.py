@@ -12,7 +12,8 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import pytest
 import uvloop
 
 from netloom.api.server import ApiServer
+from netloom.daemon.tls import mutual
+from netloom.daemon.tls_test import signed
 from netloom.testing.fake_backend import FakeBackend
 
 DOCKER = shutil.which("docker") or ""
@@ -29,10 +32,10 @@ pytestmark = pytest.mark.skipif(not DOCKER, reason="the docker CLI is not instal
 class Docker:
     """Runs the CLI; `backend` is what it talks to, in another thread: look, do not touch."""
 
-    def __init__(self, socket: Path, home: Path) -> None:
+    def __init__(self, home: Path) -> None:
         self.backend: FakeBackend
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.environment = {"DOCKER_HOST": f"unix://{socket}", "HOME": str(home), "PATH": os.environ["PATH"]}
+        self.environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
 
     def run(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
@@ -55,16 +58,16 @@ class Docker:
         return process
 
 
-@pytest.fixture
-def docker(tmp_path: Path) -> Iterator[Docker]:
-    docker = Docker(tmp_path / "api.sock", tmp_path)
+@contextmanager
+def serving(directory: Path, listen: Callable[[ApiServer, Docker], Coroutine[Any, Any, None]]) -> Iterator[Docker]:
+    docker = Docker(directory)
     ready = threading.Event()
     control: list[Any] = []
 
     async def serve() -> None:
         docker.backend = FakeBackend(time.time_ns)
         server = ApiServer(docker.backend)
-        await server.listen_unix(tmp_path / "api.sock")
+        await listen(server, docker)
         stop = asyncio.Event()
         control.extend((asyncio.get_running_loop(), stop))
         ready.set()
@@ -82,6 +85,33 @@ def docker(tmp_path: Path) -> Iterator[Docker]:
     loop.call_soon_threadsafe(stop.set)
     thread.join(15)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Iterator[Docker]:
+    async def listen(server: ApiServer, docker: Docker) -> None:
+        await server.listen_unix(tmp_path / "api.sock")
+        docker.environment["DOCKER_HOST"] = f"unix://{tmp_path}/api.sock"
+
+    with serving(tmp_path, listen) as docker:
+        yield docker
+
+
+@pytest.fixture
+def docker_by_tls(tmp_path: Path) -> Iterator[Docker]:
+    for name in ("server", "client"):
+        signed(tmp_path, "ca", name)
+    for ours, theirs in (("client.pem", "cert.pem"), ("client.key", "key.pem")):
+        (tmp_path / theirs).write_bytes((tmp_path / ours).read_bytes())
+
+    async def listen(server: ApiServer, docker: Docker) -> None:
+        context = mutual(str(tmp_path / "ca.pem"), str(tmp_path / "server.pem"), str(tmp_path / "server.key"))
+        port = await server.listen_tcp("127.0.0.1", 0, context)
+        docker.environment |= {"DOCKER_HOST": f"tcp://127.0.0.1:{port}", "DOCKER_TLS_VERIFY": "1"}
+        docker.environment["DOCKER_CERT_PATH"] = str(tmp_path)
+
+    with serving(tmp_path, listen) as docker:
+        yield docker
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -196,3 +226,23 @@ def test_version_info_images(docker: Docker) -> None:
     assert docker("info", "-f", "{{.FirewallBackend.Driver}} {{.ServerVersion}}").startswith("nftables ")
     assert docker("images", "--format", "{{.Repository}}:{{.Tag}}").strip() == "host:latest"
     assert docker("image", "inspect", "-f", "{{.Os}}", "host").strip() == "linux"
+
+
+def test_streams_over_mutual_tls(docker_by_tls: Docker) -> None:
+    """The CLI ends its side first and reads on, which TLS must bear in both directions."""
+    docker = docker_by_tls
+    assert docker("run", "--rm", "host", "echo", "hello") == "hello\n"
+    data = bytes(range(256)) * 8192
+    assert docker.run("run", "--rm", "-i", "host", "cat", stdin=data).stdout == data
+    docker("run", "-d", "--name", "c", "host", "sleep")
+    assert docker("exec", "-i", "c", "cat", stdin=b"piped") == "piped"
+    assert docker.run("exec", "c", "exit", "5").returncode == 5
+
+
+def test_tls_needs_a_certificate(docker_by_tls: Docker) -> None:
+    docker = docker_by_tls
+    for missing in ("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"):
+        environment = {key: value for key, value in docker.environment.items() if key != missing}
+        done = subprocess.run([DOCKER, "version"], capture_output=True, env=environment, timeout=60, check=False)
+        assert done.returncode != 0
+    assert docker("version", "-f", "{{.Server.APIVersion}}").strip() == "1.51"

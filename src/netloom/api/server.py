@@ -23,6 +23,7 @@ from netloom.api.call import Call
 from netloom.api.connection import Connection
 from netloom.api.respond import Reply, Taken, error_reply
 from netloom.api.routing import Routes
+from netloom.api.tls_relay import TlsEnd
 from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,12 @@ class ApiServer:
         if tls.verify_mode != ssl.CERT_REQUIRED:
             raise ValueError("the API listens on TCP only with mutual TLS: verify_mode must be CERT_REQUIRED")
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._server(), host, port, ssl=tls, backlog=_BACKLOG)
+        http = self._server()
+
+        async def accept(plain: socket.socket) -> None:
+            await loop.connect_accepted_socket(http, plain)
+
+        server = await loop.create_server(lambda: TlsEnd(tls, accept), host, port, backlog=_BACKLOG)
         self._listeners.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         return bound
