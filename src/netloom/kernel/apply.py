@@ -104,13 +104,13 @@ class _Run:
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
         self._make_links([s for s in steps if isinstance(s.what, Bridge)])
         self._make_links([s for s in steps if isinstance(s.what, Veth)])
+        for step in steps:
+            if step.verb == "set" and isinstance(step.what, Bridge):
+                _write_ipv6(step, step.what.name, step.what.ipv6)
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         for step in steps:
-            match step.what:
-                case Sysctl(sandbox=""):
-                    _write(step, step.what.path, step.what.value)
-                case Bridge(name=name, ipv6=ipv6):
-                    _write_ipv6(step, name, ipv6)
+            if isinstance(step.what, Sysctl) and not step.what.sandbox:
+                _write(step, step.what.path, step.what.value)
         self._enter_each(steps)
 
     def delete(self, steps: list[Step]) -> None:
@@ -133,6 +133,9 @@ class _Run:
         for place, failure in sorted(failures.items()):
             step, what = making[place]
             self._check_there(step, what, failure)
+        for step, what in making:
+            if isinstance(what, Bridge):
+                _write_ipv6(step, what.name, what.ipv6)
         self._send_all(
             self._route,
             [
@@ -182,6 +185,8 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
+            if failure.errno == errno.ENOBUFS and isinstance(step.what, Neighbour):
+                continue  # the machine's one table is full (gc_thresh3); an entry spares an ARP request, no more
             if failure.errno == errno.EEXIST and isinstance(step.what, Route) and self._has_route(socket, step.what):
                 continue
             raise _refusal(step, failure)
