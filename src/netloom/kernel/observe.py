@@ -152,7 +152,7 @@ def _inner_half(one: link.Link, key: str, ipv6: bool) -> Veth:
 def _addresses(socket: NetlinkSocket) -> list[address.InterfaceAddress]:
     """Those that somebody gave: not the link-local ones, which the kernel makes."""
     found = (address.parse(body) for body in socket.dump(address.dump()))
-    return [a for a in found if a is not None and a.scope < _LINK_SCOPE]
+    return [a for a in found if a is not None and a.scope != _LINK_SCOPE]
 
 
 def _routes(socket: NetlinkSocket) -> list[route.RouteEntry]:

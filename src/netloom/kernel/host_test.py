@@ -1,0 +1,144 @@
+"""Facts, ports, announcements and the ruleset of a real host."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from netloom.kernel import ports
+from netloom.kernel.host import HostKernel
+from netloom.kernel.kernel_test import NETWORK, RULES, RealWorld, endpoint
+from netloom.model.desired import HostRoute
+from netloom.model.errors import KernelError
+from netloom.netlink.sock_diag import Listener
+from netloom.plan.diff import diff
+from netloom.testing.hosts import Host, Netns
+
+
+@pytest.fixture
+def world() -> Iterator[RealWorld]:
+    made = RealWorld()
+    yield made
+    made.close()
+
+
+def test_facts_of_a_host_with_an_uplink() -> None:
+    with Host(uplink=True) as host:
+        host.run("ip", "link", "set", "eth0", "mtu", "1400")
+        host.run("ip", "route", "add", "10.7.0.0/16", "via", "198.51.100.1")
+        host.run("ip", "route", "add", "blackhole", "10.8.0.0/16")
+        kernel = host.call(HostKernel)
+        try:
+            facts = host.call(kernel.facts)
+        finally:
+            kernel.close()
+    assert (facts.default_mtu, facts.uplinks) == (1400, ("eth0",))
+    assert HostRoute("10.7.0.0/16", "eth0") in facts.routes
+    assert HostRoute("198.51.100.0/24", "eth0") in facts.routes
+    assert not any("default" in r.destination or r.destination.startswith("10.8.") for r in facts.routes)
+    assert {"198.51.100.2", "2001:db8:ff::2", "127.0.0.1"} <= set(facts.addresses)
+    assert {"lo", "eth0"} == set(facts.links)
+    assert ("net/ipv4/conf/eth0/forwarding", "0") in facts.sysctls
+
+
+def test_facts_leave_our_own_networks_out(world: RealWorld) -> None:
+    world.apply(diff([*NETWORK, *endpoint()], []))
+    facts = world.on(world.kernel.facts)
+    assert (facts.default_mtu, facts.uplinks, facts.routes) == (1500, (), ())
+    assert "172.18.0.1" not in facts.addresses
+    assert "br-1" in facts.links
+
+
+def test_listening_sockets() -> None:
+    with Netns() as host:
+        kernel = host.call(HostKernel)
+        try:
+            assert host.call(kernel.listeners) == []
+            with (
+                host.serve("0.0.0.0", 80),
+                host.serve("::1", 81),
+                host.serve("127.0.0.1", 53, "udp"),
+                host.call(dual_stack, 82),
+                host.call(connected_udp),
+            ):  # fmt: skip
+                found = host.call(kernel.listeners)
+        finally:
+            kernel.close()
+    assert sorted(found) == [
+        Listener("tcp", "0.0.0.0", 80, False),
+        Listener("tcp", "::", 82, False),
+        Listener("tcp", "::1", 81, True),
+        Listener("udp", "127.0.0.1", 53, False),
+    ]
+    assert ports.in_the_way(found, "tcp", "10.0.0.1", 80) is not None
+    assert ports.in_the_way(found, "tcp", "0.0.0.0", 80) is not None
+    assert ports.in_the_way(found, "tcp", "::", 80) is None
+    assert ports.in_the_way(found, "tcp", "10.0.0.1", 82) is not None
+    assert ports.in_the_way(found, "tcp", "127.0.0.1", 81) is None
+    assert ports.in_the_way(found, "tcp", "::", 81) is not None
+    assert ports.in_the_way(found, "udp", "10.0.0.1", 53) is None
+    assert ports.in_the_way(found, "udp", "0.0.0.0", 53) is not None
+    assert ports.in_the_way(found, "udp", "127.0.0.1", 80) is None
+
+
+def dual_stack(port: int) -> socket.socket:
+    return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+
+
+def connected_udp() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.connect(("127.0.0.1", 9))
+    return made
+
+
+def neighbour_of(world: RealWorld, address: str) -> str:
+    return world.inner.run("ip", "neigh", "show", address)
+
+
+def test_an_announcement_changes_the_neighbours_tables(world: RealWorld) -> None:
+    world.apply(diff([*NETWORK, *endpoint()], []))
+    for address in ("172.18.0.77", "fd00::77"):
+        if ":" in address:
+            world.inner.sysctl("net/ipv6/conf/eth0/disable_ipv6", "0")
+        world.inner.run("ip", "neigh", "add", address, "lladdr", "02:00:00:00:00:01", "dev", "eth0", "nud", "stale")
+        world.on(lambda a=address: world.kernel.announce("br-1", "02:42:ac:12:00:77", [a]))  # type: ignore[misc]
+        assert "02:42:ac:12:00:77" in neighbour_of(world, address), address
+
+
+def test_an_announcement_on_a_bridge_that_has_gone_is_nobodys_failure(world: RealWorld) -> None:
+    world.on(lambda: world.kernel.announce("br-none", "02:42:ac:12:00:77", ["172.18.0.77"]))
+
+
+def test_the_ruleset_is_loaded_when_absent_or_of_another_version_only(world: RealWorld) -> None:
+    assert not world.on(world.kernel.ensure_ruleset)
+    world.apply(diff(NETWORK, []))
+    assert not world.on(world.kernel.ensure_ruleset)
+    assert diff(NETWORK, world.observe()) == []
+    world.host.run("nft", "flush", "ruleset")
+    steps = diff(NETWORK, world.observe())
+    assert {s.verb for s in steps} == {"add"}
+    world.apply(steps)
+    assert diff(NETWORK, world.observe()) == []
+    world.host.run("nft", "delete", "set", "inet", "netloom", RULES.version)
+    assert world.on(world.kernel.ensure_ruleset)
+
+
+def test_a_ruleset_that_nft_refuses(world: RealWorld) -> None:
+    kernel = world.on(lambda: HostKernel(RULES._replace(version="version_2", text="table inet netloom { nonsense }")))
+    try:
+        with pytest.raises(KernelError, match=r"(?s)load the nftables ruleset.*nonsense"):
+            world.on(kernel.ensure_ruleset)
+    finally:
+        kernel.close()
+
+
+def test_what_is_not_ours_is_not_observed(world: RealWorld) -> None:
+    world.host.run("ip", "-batch", "-", stdin="link add br-2 type bridge\nlink add vethx type veth peer name nlx\n")
+    world.host.run("nft", "-f", "-", stdin="table inet other { set bridges { type ifname; elements = { a }; }; }")
+    world.host.run("nft", "-f", "-", stdin="""table inet netloom {
+        set ranges { type ipv4_addr; flags interval; elements = { 10.0.0.0/8 }; }
+        chain c { tcp dport { 1, 2 } accept; }
+    }""")  # fmt: skip
+    assert world.observe() == []
