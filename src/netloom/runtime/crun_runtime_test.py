@@ -234,6 +234,8 @@ async def test_two_daemons_do_not_meet(tmp_path: Path, rig: Rig, instance: str) 
         assert [s.pid > 0 for s in await rig.runtime.survivors()] == [True]
         assert not rig.exits[launches[0].id].done()
     finally:
+        for name in os.listdir(f"{other.run_dir}/bundles"):
+            await other.runtime.delete(name)
         other.runtime.close()
         os.close(other.netns)
 

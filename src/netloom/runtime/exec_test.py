@@ -10,7 +10,7 @@ import pytest
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NotFound
 from netloom.model.streams import STDERR, STDOUT
-from netloom.runtime.attach_test import drain, read_until
+from netloom.runtime.attach_test import WAIT_FOR_SIZE, drain, read_until
 from netloom.runtime.conftest import Rig, until
 
 
@@ -56,7 +56,7 @@ async def test_it_ends_with_its_container(rig: Rig) -> None:
 async def test_terminal_has_its_size_from_the_first_look(rig: Rig) -> None:
     key = await rig.run("sleep", "100")
     config = ExecConfig(
-        cmd=("sh", "-c", "stty size; read x; stty size; echo got $x"),
+        cmd=("sh", "-c", f"stty size; {WAIT_FOR_SIZE}; read x; echo got $x"),
         tty=True,
         attach_stdin=True,
         console_size=(33, 99),
@@ -64,8 +64,9 @@ async def test_terminal_has_its_size_from_the_first_look(rig: Rig) -> None:
     _, attachment = await rig.runtime.exec(key, "a" * 64, config, ())
     await read_until(attachment, b"33 99\r\n")
     await rig.runtime.exec_resize("a" * 64, 44, 88)
+    await read_until(attachment, b"resized\r\n")
     await attachment.write(b"it\r")
-    assert b"44 88\r\ngot it\r\n" in (await drain(attachment))[STDOUT]
+    assert b"got it\r\n" in (await drain(attachment))[STDOUT]
     assert await rig.runtime.exec_wait("a" * 64) == 0
 
 
