@@ -7,6 +7,7 @@ keys the last one counts; unknown keys pass. What comes out holds only known key
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -199,15 +200,21 @@ def zero(shape: Shape) -> Any:
             return None
 
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _decoder = msgspec.json.Decoder()
 
 
 def decode(body: bytes, shape: Object) -> dict[str, Any]:
-    """The body as that shape; InvalidArgument with Go's sentence when it is not. An empty body is not for here."""
+    """The body as that shape; InvalidArgument with Go's sentence when it is not. An empty body is not for here.
+
+    A NUL, which Go lets pass, is refused: no name, path or argument of the kernel can hold it.
+    """
     try:
         value = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _explain(body, shape, error)
+    if b"u0000" in body and _NUL.search(body):
+        raise InvalidArgument("invalid JSON: text holds a NUL character")
     return _take(value, shape)
 
 

@@ -111,10 +111,23 @@ def test_keys_null_and_duplicates_as_in_go() -> None:
     assert decode(b'{"Cmd":"sleep"}', CONTAINER_CREATE) == {"Cmd": ["sleep"]}
 
 
-@pytest.mark.parametrize("body", [b'{"Name":"\\ud800"}', b'{"Name":"\xff"}', b"[" * 3000 + b"]" * 3000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Name":"\\u0000"}',
+        b'{"Name":"\\\\\\u0000"}',
+        b'{"Name":"\\ud800"}',
+        b'{"Name":"\xff"}',
+        b"[" * 3000 + b"]" * 3000,
+    ],
+)
 def test_what_go_lets_pass_and_we_do_not(body: bytes) -> None:
     with pytest.raises(InvalidArgument, match=r"^invalid JSON: "):
         decode(body, NETWORK_CREATE)
+
+
+def test_text_that_only_looks_like_a_nul_passes() -> None:
+    assert decode(rb'{"Name":"a\\u0000"}', NETWORK_CREATE) == {"Name": "a\\u0000"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from netloom.api.call import Call
@@ -49,6 +50,8 @@ async def create_network(call: Call) -> Reply:
     request = network_request(await call.body(NETWORK_CREATE))
     if not request.name.strip():
         raise InvalidArgument("invalid name: name is empty")
+    if any(unicodedata.category(char) == "Cc" for char in request.name):
+        raise InvalidArgument("invalid name: name holds a control character")  # it could forge a line of a log or list
     network = await call.backend.create_network(request)
     return json_reply({"Id": network.id, "Warning": ""}, 201)
 

@@ -146,6 +146,17 @@ async def test_create_without_name(api: Client, body: object) -> None:
     assert (answer.status, answer.message) == (400, "invalid name: name is empty")
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\x7f", "a\u0085"])
+async def test_names_that_forge_lines_are_refused(api: Client, name: str) -> None:
+    answer = await api("POST", "/networks/create", {"Name": name})
+    assert (answer.status, answer.message) == (400, "invalid name: name holds a control character")
+
+
+@pytest.mark.parametrize("name", ["Ünï", "a b", "-lead", ".dot", "container:x", "x" * 300])
+async def test_names_that_docker_takes(api: Client, name: str) -> None:
+    await make(api, name)
+
+
 async def test_connect_disconnect_delete(api: Client, backend: FakeBackend) -> None:
     await make(api, "n")
     key = await running(api, "c", "bridge")
