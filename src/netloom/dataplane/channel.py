@@ -7,12 +7,13 @@ travel with the frame's first byte (SCM_RIGHTS, unix(7)).
 from __future__ import annotations
 
 import array
-import asyncio
 import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+
+from netloom.dataplane.loop import EventLoop
 
 HEADER = struct.Struct("!IB")
 MAX_FRAME = 64 << 20
@@ -29,22 +30,25 @@ class Channel:
     """
 
     def __init__(
-        self, sock: socket.socket, received: Callable[[bytes, list[int]], None], lost: Callable[[], None]
+        self,
+        loop: EventLoop,
+        sock: socket.socket,
+        received: Callable[[bytes, list[int]], None],
+        lost: Callable[[], None],
     ) -> None:
         sock.setblocking(False)
         self._sock = sock
         self._received = received
         self._lost = lost
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._in = bytearray()
         self._fds: deque[int] = deque()
         self._out: deque[tuple[memoryview, Sequence[int]]] = deque()
-        self._idle: asyncio.Event | None = None
         self.open = True
         self._loop.add_reader(sock, self._readable)
 
     def send(self, frame: bytes, fds: Sequence[int] = ()) -> None:
-        """Queue a frame, which usually leaves at once. The descriptors stay the caller's, open until `flushed`.
+        """Queue a frame, which usually leaves at once. The descriptors stay the caller's, open until it has left.
 
         Silent when the connection has gone.
         """
@@ -54,11 +58,10 @@ class Channel:
         if len(self._out) == 1:
             self._flush()
 
-    async def flushed(self) -> None:
-        """Wait until everything queued has left, or the connection has gone."""
-        if self._out and self.open:
-            self._idle = self._idle or asyncio.Event()
-            await self._idle.wait()
+    @property
+    def flushed(self) -> bool:
+        """Has everything queued left, or the connection gone?"""
+        return not self._out
 
     def pause(self) -> None:
         """Take in nothing until `resume`; what was taken in already may still be reported."""
@@ -81,8 +84,6 @@ class Channel:
         while self._fds:
             os.close(self._fds.popleft())
         self._out.clear()
-        if self._idle:
-            self._idle.set()
 
     def peer_gone(self) -> bool:
         """Has the other end closed already, though we have not read so far?"""
@@ -115,9 +116,6 @@ class Channel:
             self._loop.call_soon(self._fail)  # not from inside the caller's `send`
             return
         self._loop.remove_writer(self._sock)
-        if self._idle:
-            self._idle.set()
-            self._idle = None
 
     def _readable(self) -> None:
         try:

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import HEADER, Channel
-from netloom.dataplane.main import SOCKET
 from netloom.model import errors
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 
@@ -223,14 +222,14 @@ class DataPlaneClient:
             await asyncio.sleep(0.05)
         self._incarnation = welcome.incarnation
         self.pid = welcome.pid
-        self._channel = Channel(sock, self._received, self._lost)
+        self._channel = Channel(asyncio.get_running_loop(), sock, self._received, self._lost)
 
     async def _greet(self) -> tuple[socket.socket, p.Welcome]:
         loop = asyncio.get_running_loop()
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             async with asyncio.timeout(_GREETING):
-                await loop.sock_connect(sock, str(self._run_dir / SOCKET))
+                await loop.sock_connect(sock, str(self._run_dir / p.SOCKET))
                 welcome = p.decode_to_daemon(await _frame(sock))
         except BaseException:
             sock.close()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +14,7 @@ import msgspec
 
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import Channel
+from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.plane import Plane
 from netloom.model.errors import Failed, InvalidArgument, NetloomError
 
@@ -61,6 +61,7 @@ class Control:
 
     def __init__(
         self,
+        loop: EventLoop,
         plane: Plane,
         listener: socket.socket,
         incarnation: str,
@@ -76,25 +77,25 @@ class Control:
         self._successor: _Session | None = None
         self._daemon: _Session | None = None
         self._sessions: set[_Session] = set()
-        self._loop = asyncio.get_running_loop()
+        self.loop = loop
         self.resume()
 
     def pause(self) -> None:
         """Take in no connection, and no request but a successor's, until `resume`."""
-        self._loop.remove_reader(self._listener)
+        self.loop.remove_reader(self._listener)
         for session in self._sessions:
             if session is not self._successor:
                 session.channel.pause()
 
     def resume(self) -> None:
         """The end of `pause`."""
-        self._loop.add_reader(self._listener, self._accept)
+        self.loop.add_reader(self._listener, self._accept)
         for session in self._sessions:
             session.channel.resume()
 
     def close(self) -> None:
         """Accept nobody any more and drop who is there. The listener stays open."""
-        self._loop.remove_reader(self._listener)
+        self.loop.remove_reader(self._listener)
         for session in list(self._sessions):
             session.channel.close()
 
@@ -174,8 +175,8 @@ class Control:
                 case p.GetState(seq):
                     session.channel.send(p.encode(p.StateIs(seq, plane.state())))
                     return
-                case p.RelayPorts():
-                    session.later(self._relay(session, request))
+                case p.RelayPorts(seq, relays):
+                    plane.relay(relays, lambda error: session.answer(seq, error))
                     return
                 case p.Stop():
                     self._stop()
@@ -187,14 +188,6 @@ class Control:
         else:
             session.channel.send(p.encode(p.Done(request.seq)))
 
-    async def _relay(self, session: _Session, request: p.RelayPorts) -> None:
-        try:
-            await self._plane.relay(request.relays)
-        except NetloomError as error:
-            session.refuse(request.seq, error)
-        else:
-            session.channel.send(p.encode(p.Done(request.seq)))
-
 
 class _Session:
     """One connection."""
@@ -202,18 +195,18 @@ class _Session:
     def __init__(self, owner: Control, sock: socket.socket) -> None:
         self._owner = owner
         self.ready = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.channel = Channel(sock, self._received, lambda: owner.forget(self))
+        self.channel = Channel(owner.loop, sock, self._received, lambda: owner.forget(self))
 
     def refuse(self, seq: int, error: NetloomError) -> None:
         """Answer with an error."""
         self.channel.send(p.encode(p.Refused(seq, type(error).__name__, error.sentence, error.remedy)))
 
-    def later(self, work: Coroutine[None, None, None]) -> None:
-        """Go on with other requests meanwhile."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def answer(self, seq: int, error: NetloomError | None) -> None:
+        """Done, or why not."""
+        if error is None:
+            self.channel.send(p.encode(p.Done(seq)))
+        else:
+            self.refuse(seq, error)
 
     def _received(self, frame: bytes, fds: list[int]) -> None:
         try:

@@ -472,7 +472,7 @@ async def test_a_port_behind_time_wait_is_held_in_the_end(host: Host) -> None:
     home = namespace.open_own()
     namespace.setns(host.fd)
     try:
-        holding = Holding()
+        holding = Holding(asyncio.get_running_loop())
         with socket.create_server(("127.0.0.1", 8080)) as server:
             client = socket.create_connection(("127.0.0.1", 8080))
             accepted, _ = server.accept()
@@ -496,7 +496,7 @@ def _hold_twice() -> None:
     """A socket that is bound and does not listen is in no table of the kernel's; still it has the port."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 8081))
-        Holding().hold([HeldPort("e1", "tcp", "127.0.0.1", 8081)])
+        Holding(asyncio.get_running_loop()).hold([HeldPort("e1", "tcp", "127.0.0.1", 8081)])
 
 
 async def test_only_64_ports_of_an_owner_are_held_and_all_are_checked(host: Host, tmp_path: Path) -> None:

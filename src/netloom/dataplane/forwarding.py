@@ -5,13 +5,13 @@ A fresh socket has a source port that the kernel chose at random, and is connect
 
 from __future__ import annotations
 
-import asyncio
-import secrets
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv6Address, ip_address
 
+from netloom.dataplane.loop import EventLoop, Timer
 from netloom.dns.exchange import DEADLINE, Ask, Command, Exchange, Finish, Report, Wake
 from netloom.dns.responder import Forward, failure
 from netloom.model.names import Upstream
@@ -46,9 +46,9 @@ class Health:
 class Forwarder:
     """The outward side of one sandbox's resolver."""
 
-    def __init__(self, opener: Opener, upstreams: tuple[Upstream, ...], *, enabled: bool) -> None:
+    def __init__(self, loop: EventLoop, opener: Opener, upstreams: tuple[Upstream, ...], *, enabled: bool) -> None:
+        self.loop = loop
         self._open = opener
-        self._loop = asyncio.get_running_loop()
         self._health = Health()
         self._running: set[_Run] = set()
         self.configure(upstreams, enabled=enabled)
@@ -62,8 +62,9 @@ class Forwarder:
         if not self._upstreams or len(self._running) >= MAX_RUNNING:
             answer(failure(order))
             return
-        servers = self._health.order(self._upstreams, self._loop.time())
-        run = _Run(self, servers, Exchange(order, len(servers), secrets.randbits(16), tcp=tcp), answer)
+        ident = int.from_bytes(os.urandom(2))
+        servers = self._health.order(self._upstreams, self.loop.time())
+        run = _Run(self, servers, Exchange(order, len(servers), ident, tcp=tcp), answer)
         self._running.add(run)
         run.start()
 
@@ -85,7 +86,7 @@ class Forwarder:
         self._running.discard(run)
 
     def sick(self, upstream: Upstream) -> None:
-        self._health.failed(upstream, self._loop.time())
+        self._health.failed(upstream, self.loop.time())
 
     def well(self, upstream: Upstream) -> None:
         self._health.served(upstream)
@@ -101,9 +102,9 @@ class _Run:
         self._servers = servers
         self._exchange = exchange
         self._answer = answer
-        self._loop = asyncio.get_running_loop()
+        self._loop = owner.loop
         self._sockets: list[socket.socket] = []
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: list[Timer] = []
 
     def start(self) -> None:
         self._timers.append(self._loop.call_later(DEADLINE, self._tell, self._exchange.expired))
@@ -155,7 +156,8 @@ class _Run:
             self._failed(sock, command.attempt)
             return
         if command.tcp:
-            _Stream(sock, command.query, lambda data: self._heard(command.attempt, data), self._lost(sock, command))
+            heard, lost = self._stream_events(sock, command.attempt)
+            _Stream(self._loop, sock, command.query, heard, lost)
         else:
             self._loop.add_reader(sock, self._datagram, sock, command.attempt)
 
@@ -172,8 +174,8 @@ class _Run:
     def _heard(self, attempt: int, data: bytes) -> None:
         self._obey(self._exchange.received(attempt, data))
 
-    def _lost(self, sock: socket.socket, command: Ask) -> Callable[[], None]:
-        return lambda: self._failed(sock, command.attempt)
+    def _stream_events(self, sock: socket.socket, attempt: int) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+        return (lambda data: self._heard(attempt, data)), (lambda: self._failed(sock, attempt))
 
     def _failed(self, sock: socket.socket, attempt: int) -> None:
         self._drop(sock)
@@ -190,14 +192,19 @@ class _Stream:
     """One question and its answer over a TCP connection that is being made (RFC 1035, section 4.2.2)."""
 
     def __init__(
-        self, sock: socket.socket, query: bytes, heard: Callable[[bytes], None], failed: Callable[[], None]
+        self,
+        loop: EventLoop,
+        sock: socket.socket,
+        query: bytes,
+        heard: Callable[[bytes], None],
+        failed: Callable[[], None],
     ) -> None:
         self._sock = sock
         self._out = struct.pack("!H", len(query)) + query
         self._in = bytearray()
         self._heard = heard
         self._failed = failed
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._loop.add_writer(sock, self._writable)
 
     def _writable(self) -> None:

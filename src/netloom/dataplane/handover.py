@@ -7,7 +7,6 @@ relay, which ends with the last of them.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import msgspec
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import Channel
 from netloom.dataplane.control import Control
+from netloom.dataplane.loop import Loop
 from netloom.dataplane.plane import Plane
 from netloom.model.errors import Failed
 from netloom.model.names import Relay
@@ -75,40 +75,42 @@ class Giver:
 class Inheritance:
     """The successor's side: what it was given."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._complete = False
+        self._error: Exception | None = None
         self.plane: Plane | None = None
         self.listener: socket.socket | None = None
         self.lock = -1
         self.incarnation = ""
         self._relays: tuple[Relay, ...] = ()
 
-    async def take(self, path: Path) -> None:
+    def take(self, path: Path) -> None:
         """Ask the process at the control socket for everything, and take it. Raises Failed or OSError."""
-        loop = asyncio.get_running_loop()
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-        await loop.sock_connect(sock, str(path))
-        complete: asyncio.Future[None] = loop.create_future()
-
-        def received(frame: bytes, fds: list[int]) -> None:
-            if complete.done():
-                return
-            try:
-                if self._given(frame, fds):
-                    complete.set_result(None)
-            except (Failed, OSError, msgspec.MsgspecError) as error:
-                complete.set_exception(Failed(f"the hand-over failed: {error}"))
-
-        def lost() -> None:
-            if not complete.done():
-                complete.set_exception(Failed("the data plane ended while it handed over"))
-
-        channel = Channel(sock, received, lost)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        sock.connect(str(path))
+        channel = Channel(self._loop, sock, self._received, self._lost)
         channel.send(p.encode(p.Hello(p.HANDOVER, "successor")))
-        async with asyncio.timeout(_TIMEOUT):
-            await complete
+        deadline = self._loop.time() + _TIMEOUT
+        while not self._complete and self._error is None:
+            if self._loop.time() > deadline:
+                raise Failed("the data plane does not hand over")
+            self._loop.step(_TIMEOUT)
+        if self._error is not None:
+            raise self._error
         channel.send(p.encode(p.Taken()))
-        await channel.flushed()
+        while not channel.flushed:
+            self._loop.step(_TIMEOUT)
         channel.close()
+
+    def _received(self, frame: bytes, fds: list[int]) -> None:
+        try:
+            self._complete = self._complete or self._given(frame, fds)
+        except (Failed, OSError, msgspec.MsgspecError) as error:
+            self._error = Failed(f"the hand-over failed: {error}")
+
+    def _lost(self) -> None:
+        self._error = Failed("the data plane ended while it handed over")
 
     def _given(self, frame: bytes, fds: list[int]) -> bool:
         """Take one message in; True for the last one."""
@@ -118,7 +120,7 @@ class Inheritance:
             case p.Refused(_, _, sentence):
                 raise Failed(sentence)
             case p.HandRelays(relays):
-                self.plane = Plane(listener=socket.socket(fileno=fds[0]) if fds else None)
+                self.plane = Plane(self._loop, listener=socket.socket(fileno=fds[0]) if fds else None)
                 self._relays = relays
             case p.HandNames(entries):
                 for entry in entries:

@@ -25,7 +25,6 @@ from netloom.dataplane.dataplane_test import (
     plane,
     short,
 )
-from netloom.dataplane.main import SOCKET
 from netloom.model.names import HeldPort, Relay
 from netloom.testing.hosts import Host, Netns, eventually
 
@@ -100,7 +99,7 @@ async def test_predecessor_serves_on_when_the_successor_dies(host: Host, box: Ne
         await client.put_names(entry("e1", "web"))
         with socket.socket(socket.AF_UNIX) as successor:
             successor.settimeout(5)
-            successor.connect(str(tmp_path / SOCKET))
+            successor.connect(str(tmp_path / p.SOCKET))
             hello = p.encode(p.Hello(p.HANDOVER, "successor"))
             successor.sendall(HEADER.pack(len(hello), 0) + hello)
             await asyncio.to_thread(successor.recv, 1000)
@@ -123,7 +122,7 @@ async def test_garbage_on_the_control_socket_drops_only_its_sender(host: Host, t
     async with plane(host, tmp_path) as client:
         with socket.socket(socket.AF_UNIX) as other:
             other.settimeout(5)
-            other.connect(str(tmp_path / SOCKET))
+            other.connect(str(tmp_path / p.SOCKET))
             other.sendall(raw)
             while await asyncio.to_thread(other.recv, 1000):
                 pass
@@ -132,14 +131,14 @@ async def test_garbage_on_the_control_socket_drops_only_its_sender(host: Host, t
 
 async def test_other_users_are_not_let_in(host: Host, tmp_path: Path) -> None:
     async with plane(host, tmp_path):
-        assert (tmp_path / SOCKET).stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / p.SOCKET).stat().st_mode & 0o777 == 0o600
 
 
 async def test_one_daemon_at_a_time(host: Host, tmp_path: Path) -> None:
     async with plane(host, tmp_path) as first:
         with socket.socket(socket.AF_UNIX) as second:
             second.settimeout(5)
-            second.connect(str(tmp_path / SOCKET))
+            second.connect(str(tmp_path / p.SOCKET))
             hello = p.encode(p.Hello(p.VERSION, "daemon"))
             second.sendall(HEADER.pack(len(hello), 0) + hello)
             said = b""
@@ -156,5 +155,5 @@ async def test_end_by_signal_leaves_nothing(host: Host, box: Netns, tmp_path: Pa
         await client.close()
         os.kill(pid, signal.SIGTERM)
         await asyncio.to_thread(eventually, lambda: _gone(pid))
-        assert not (tmp_path / SOCKET).exists()
+        assert not (tmp_path / p.SOCKET).exists()
         assert "Traceback" not in (tmp_path / "dataplane.log").read_text()

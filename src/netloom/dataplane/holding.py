@@ -6,7 +6,6 @@ connections in TIME_WAIT stand in our way as well; such a port is free, and is h
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import errno
 import logging
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
+from netloom.dataplane.loop import EventLoop, Timer
 from netloom.model.errors import Failed, NetloomError, Unsupported
 from netloom.model.names import HeldPort
 
@@ -43,9 +43,10 @@ class _Held:
 class Holding:
     """All held ports of the host's namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
         self._held: dict[Key, _Held] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def hold(self, ports: Sequence[HeldPort]) -> None:
         """Hold all or none. Raises Failed with Docker's sentence for the first that cannot be had."""
@@ -109,7 +110,7 @@ class Holding:
 
     def _try_later(self) -> None:
         if self._timer is None and any(held.pending for held in self._held.values()):
-            self._timer = asyncio.get_running_loop().call_later(_AGAIN, self.retry)
+            self._timer = self._loop.call_later(_AGAIN, self.retry)
 
     def retry(self) -> None:
         """Try to hold what could not be held so far."""

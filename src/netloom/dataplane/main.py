@@ -7,12 +7,10 @@ process.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import fcntl
 import gc
 import logging
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,12 +19,14 @@ from pathlib import Path
 from netloom.dataplane.control import Control, listen
 from netloom.dataplane.handover import Giver, Inheritance
 from netloom.dataplane.limits import raise_descriptor_limit
+from netloom.dataplane.loop import Loop
 from netloom.dataplane.plane import Plane
+from netloom.dataplane.protocol import SOCKET
 from netloom.dns.exchange import DEADLINE
 from netloom.model.errors import Failed
 
-SOCKET = "dataplane.sock"
 LOCK = "dataplane.lock"
+_TICK = 0.05  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -42,42 +42,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.run_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
     _log.info("ready for %d descriptors", raise_descriptor_limit())
     try:
-        asyncio.run(_serve(options.run_dir, options.ready_fd, takeover=options.takeover))
+        _serve(options.run_dir, options.ready_fd, takeover=options.takeover)
     except (Failed, OSError) as error:
         _log.error("%s", error)
         return 1
     return 0
 
 
-async def _serve(run_dir: Path, ready_fd: int, *, takeover: bool) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+def _serve(run_dir: Path, ready_fd: int, *, takeover: bool) -> None:
+    loop = Loop()
+    loop.on_signal(signal.SIGTERM, signal.SIGINT, call=loop.stop)
     path = run_dir / SOCKET
-    inheritance = Inheritance()
+    inheritance = Inheritance(loop)
     if takeover:
-        await inheritance.take(path)
+        inheritance.take(path)
     lock = inheritance.lock if takeover else _lock(run_dir)
-    plane = inheritance.plane or Plane()
+    plane = inheritance.plane or Plane(loop)
     listener = inheritance.listener or listen(path)
-    incarnation = inheritance.incarnation or secrets.token_hex(8)
-    giver = Giver(plane, listener, lock, incarnation, stopped.set)
-    control = Control(plane, listener, incarnation, stop=stopped.set, succession=giver)
+    incarnation = inheritance.incarnation or os.urandom(8).hex()
+    giver = Giver(plane, listener, lock, incarnation, loop.stop)
+    control = Control(loop, plane, listener, incarnation, stop=loop.stop, succession=giver)
     giver.control = control
     if ready_fd >= 0:
         os.write(ready_fd, b"\n")
         os.close(ready_fd)
     gc.collect()
     gc.freeze()  # what was imported is not looked at again
-    await stopped.wait()
-    await asyncio.sleep(0)  # the answer to the request that stopped us is on its way
+    loop.run()
     control.close()
     if giver.given:
         _log.info("handed over")
         deadline = loop.time() + DEADLINE
         while plane.busy and loop.time() < deadline:
-            await asyncio.sleep(0.05)
+            loop.step(_TICK)
     else:
         path.unlink(missing_ok=True)
     listener.close()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from netloom.dataplane.forwarding import Forwarder
 from netloom.dataplane.holding import Holding
+from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.relays import Relays
 from netloom.dataplane.resolver import ResolverSockets
 from netloom.dataplane.sandbox_sockets import Home
 from netloom.dns.responder import Responder
 from netloom.dns.zone import Zones
-from netloom.model.errors import Failed, NotFound
+from netloom.model.errors import Failed, NetloomError, NotFound
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver, Upstream
 
 _log = logging.getLogger(__name__)
@@ -34,12 +34,13 @@ class Sandbox:
 
 
 class Plane:
-    """Used from the event loop only. Nothing here waits, but for the relay's start."""
+    """Used from the event loop only. Nothing here waits."""
 
-    def __init__(self, *, listener: socket.socket | None = None) -> None:
+    def __init__(self, loop: EventLoop, *, listener: socket.socket | None = None) -> None:
+        self._loop = loop
         self.zones = Zones()
-        self.holding = Holding()
-        self.relays = Relays(self.holding, listener)
+        self.holding = Holding(loop)
+        self.relays = Relays(loop, self.holding, listener)
         self.sandboxes: dict[str, Sandbox] = {}
         self._home = Home()
         self._responders: dict[Sight, tuple[Responder, int]] = {}  # with the number of sandboxes that share it
@@ -65,8 +66,8 @@ class Plane:
                 return self._home.open_beside(udp, family, kind)
             return self._home.open_here(family, kind)
 
-        forwarder = Forwarder(opener, resolver.upstreams, enabled=resolver.forward)
-        sockets = ResolverSockets(udp, tcp, self._responder(resolver), forwarder)
+        forwarder = Forwarder(self._loop, opener, resolver.upstreams, enabled=resolver.forward)
+        sockets = ResolverSockets(self._loop, udp, tcp, self._responder(resolver), forwarder)
         self.sandboxes[sandbox] = Sandbox(resolver, sockets)
 
     def adopt_process(self, sandbox: str, pid: int, pidfd: int) -> None:
@@ -74,7 +75,7 @@ class Plane:
         known = self._known(sandbox)
         self._unbind(known)
         known.pid, known.pidfd = pid, pidfd
-        asyncio.get_running_loop().add_reader(pidfd, self._ended, sandbox)
+        self._loop.add_reader(pidfd, self._ended, sandbox)
 
     def bind_sandbox(self, sandbox: str, pid: int) -> None:
         """The sandbox ends with this process; one that has ended already ends it now."""
@@ -121,9 +122,9 @@ class Plane:
         """Hold all or none."""
         self.holding.hold(ports)
 
-    async def relay(self, relays: Sequence[Relay]) -> None:
-        """Relay all or none."""
-        await self.relays.put(relays)
+    def relay(self, relays: Sequence[Relay], done: Callable[[NetloomError | None], None]) -> None:
+        """Relay all or none; calls `done` once they are served, or with the reason why not."""
+        self.relays.put(relays, done)
 
     def release(self, owner: str) -> None:
         """Release held and relayed ports of an owner."""
@@ -145,14 +146,14 @@ class Plane:
         for known in self.sandboxes.values():
             known.sockets.pause()
             if known.pidfd >= 0:
-                asyncio.get_running_loop().remove_reader(known.pidfd)
+                self._loop.remove_reader(known.pidfd)
 
     def resume(self) -> None:
         """The end of `pause`."""
         for sandbox, known in list(self.sandboxes.items()):
             known.sockets.resume()
             if known.pidfd >= 0:
-                asyncio.get_running_loop().add_reader(known.pidfd, self._ended, sandbox)
+                self._loop.add_reader(known.pidfd, self._ended, sandbox)
 
     @property
     def busy(self) -> bool:
@@ -179,7 +180,7 @@ class Plane:
 
     def _unbind(self, known: Sandbox) -> None:
         if known.pidfd >= 0:
-            asyncio.get_running_loop().remove_reader(known.pidfd)
+            self._loop.remove_reader(known.pidfd)
             os.close(known.pidfd)
             known.pidfd, known.pid = -1, 0
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 
+SOCKET = "dataplane.sock"  # in the run directory
 VERSION = 1
 HANDOVER = 1  # the same for what a successor is given
 

@@ -13,30 +13,14 @@ import socket
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
 
 from netloom.dataplane.channel import Channel
 from netloom.dataplane.limits import raise_descriptor_limit
 from netloom.dataplane.relay_datagrams import DatagramRelay
+from netloom.dataplane.relay_protocol import Update, Updated
 from netloom.dataplane.relay_streams import StreamRelay
-from netloom.model.names import Relay
 
 _ANY = "::"
-
-
-class Update(Struct, frozen=True, array_like=True):
-    """`tcp` is the whole table; each of `add_udp` comes with one descriptor, in the same order."""
-
-    seq: int
-    tcp: tuple[Relay, ...]
-    add_udp: tuple[Relay, ...] = ()
-    drop_udp: tuple[Relay, ...] = ()
-
-
-class Updated(Struct, frozen=True, array_like=True):
-    """The answer to an Update, once it stands."""
-
-    seq: int
 
 
 class RelayProcess:
@@ -50,7 +34,7 @@ class RelayProcess:
         listener.listen(1024)
         self._listener = listener
         self._relay = StreamRelay(listener, self._lookup)
-        self._channel = Channel(control, self._update, self._ended.set)
+        self._channel = Channel(asyncio.get_running_loop(), control, self._update, self._ended.set)
 
     async def run(self) -> None:
         """Until the data plane has gone and the last connection has ended."""

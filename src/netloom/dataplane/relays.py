@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -13,13 +12,16 @@ import msgspec
 
 from netloom.dataplane.channel import Channel
 from netloom.dataplane.holding import Holding
-from netloom.dataplane.relay import Update, Updated
-from netloom.model.errors import Conflict, Failed, Unavailable, Unsupported
+from netloom.dataplane.loop import EventLoop
+from netloom.dataplane.relay_protocol import Update, Updated
+from netloom.model.errors import Failed, NetloomError, Unsupported
 from netloom.model.names import Relay
 
 DEFAULT_PORT = 60053
 _RESTART = 0.2  # seconds between the end of a relay and the next one
 _ANSWER = 10.0  # seconds for a relay to start and to take an update
+
+Done = Callable[[NetloomError | None], None]
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +29,8 @@ _log = logging.getLogger(__name__)
 class Relays:
     """All relayed ports. The listener is ours, so that its port stays when a relay's process ends."""
 
-    def __init__(self, holding: Holding, listener: socket.socket | None = None) -> None:
+    def __init__(self, loop: EventLoop, holding: Holding, listener: socket.socket | None = None) -> None:
+        self._loop = loop
         self._holding = holding
         self._rows: dict[tuple[str, str, int], Relay] = {}
         self._listener = listener or _listener()
@@ -35,7 +38,8 @@ class Relays:
         self._pidfd = -1
         self._channel: Channel | None = None
         self._seq = 0
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._copies: dict[int, list[socket.socket]] = {}
+        self._waiting: dict[int, Done] = {}
         self._closed = False
 
     @property
@@ -48,52 +52,38 @@ class Relays:
         """What is relayed now."""
         return tuple(self._rows.values())
 
-    async def put(self, relays: Sequence[Relay]) -> None:
-        """Relay these too, all or none; returns when they are served. Same again is success."""
-        fresh = []
-        for row in relays:
-            if row.proto not in ("tcp", "udp") or ":" not in row.ip:
-                raise Unsupported(f"relaying {row.ip} port {row.port}/{row.proto} is not supported")
-            standing = self._rows.get((row.proto, row.ip, row.port))
-            if standing is not None and standing.owner != row.owner:
-                raise Conflict(f"Bind for {row.ip}:{row.port} failed: port is already allocated")
-            if standing != row:
-                fresh.append(row)
-        if not fresh:
-            return
-        if self._listener is None:
-            raise Unsupported("relaying needs IPv6, which this host does not have")
-        sockets = self._open_sockets(fresh)
-        for row in fresh:
-            self._rows[row.proto, row.ip, row.port] = row
+    def put(self, relays: Sequence[Relay], done: Done) -> None:
+        """Relay these too, all or none; same again is success. Calls `done` once, now or later."""
         try:
-            if self._channel is None:
-                self._start()
-            await self._send(tuple(row for row in fresh if row.proto == "udp"), sockets)
-        except Failed:
-            for row in fresh:
-                self._rows.pop((row.proto, row.ip, row.port), None)
-            raise
-        finally:
-            for sock in sockets:
-                sock.close()
+            fresh = self._check(relays)
+            if not fresh:
+                done(None)
+                return
+            udp = tuple(row for row in fresh if row.proto == "udp")
+            sockets = self._open_sockets(udp)
+            try:
+                if self._channel is None:
+                    self._start()
+                for row in fresh:
+                    self._rows[_key(row)] = row
+                self._send(udp, sockets, self._undoing(fresh, done))
+            finally:
+                for sock in sockets:
+                    sock.close()
+        except NetloomError as error:
+            done(error)
 
     def release(self, which: Callable[[Relay], bool]) -> None:
         """Relay no more what is meant; connections that run go on."""
         gone = [row for row in self._rows.values() if which(row)]
         for row in gone:
-            del self._rows[row.proto, row.ip, row.port]
+            del self._rows[_key(row)]
         if gone and self._channel is not None:
-            self._seq += 1
-            self._channel.send(
-                msgspec.msgpack.encode(
-                    Update(self._seq, self._of("tcp"), (), tuple(row for row in gone if row.proto == "udp"))
-                )
-            )
+            self._send((), (), _log_failure, drop_udp=tuple(row for row in gone if row.proto == "udp"))
 
     def adopt(self, rows: Sequence[Relay]) -> None:
         """Take over a predecessor's table; its relay ends with its last connection, ours starts."""
-        self._rows = {(row.proto, row.ip, row.port): row for row in rows}
+        self._rows = {_key(row): row for row in rows}
         if rows:
             self._restart()
 
@@ -141,38 +131,73 @@ class Relays:
         finally:
             theirs.close()
             listener.close()
-        asyncio.get_running_loop().add_reader(self._pidfd, self._ended)
-        self._channel = Channel(ours, self._answered, lambda: None)  # its end is seen by the pidfd
+        self._loop.add_reader(self._pidfd, self._ended)
+        self._channel = Channel(self._loop, ours, self._answered, lambda: None)  # its end is seen by the pidfd
 
-    async def _send(self, add_udp: tuple[Relay, ...], sockets: Sequence[socket.socket]) -> None:
-        if self._channel is None:
-            raise Unavailable("the relay has ended")
+    def _check(self, relays: Sequence[Relay]) -> list[Relay]:
+        """Those that are new. Raises what is wrong with any."""
+        fresh = []
+        for row in relays:
+            if row.proto not in ("tcp", "udp") or ":" not in row.ip:
+                raise Unsupported(f"relaying {row.ip} port {row.port}/{row.proto} is not supported")
+            standing = self._rows.get(_key(row))
+            if standing is not None and standing.owner != row.owner:
+                raise Failed(f"Bind for {row.ip}:{row.port} failed: port is already allocated")
+            if standing != row:
+                fresh.append(row)
+        if fresh and self._listener is None:
+            raise Unsupported("relaying needs IPv6, which this host does not have")
+        return fresh
+
+    def _undoing(self, rows: Sequence[Relay], done: Done) -> Done:
+        """`done`, after the rows have been taken back when it is a failure."""
+
+        def settled(error: NetloomError | None) -> None:
+            if error is not None:
+                for row in rows:
+                    if self._rows.get(_key(row)) == row:
+                        del self._rows[_key(row)]
+            done(error)
+
+        return settled
+
+    def _send(
+        self,
+        add_udp: tuple[Relay, ...],
+        sockets: Sequence[socket.socket],
+        done: Done,
+        *,
+        drop_udp: tuple[Relay, ...] = (),
+    ) -> None:
+        assert self._channel is not None
         self._seq += 1
-        waiting = self._waiting[self._seq] = asyncio.get_running_loop().create_future()
-        update = Update(self._seq, self._of("tcp"), add_udp)
-        self._channel.send(msgspec.msgpack.encode(update), [sock.fileno() for sock in sockets])
-        try:
-            async with asyncio.timeout(_ANSWER):
-                await waiting
-        except TimeoutError as error:
-            raise Failed("the relay does not answer") from error
-        finally:
-            self._waiting.pop(update.seq, None)
+        seq = self._seq
+        self._waiting[seq] = done
+        self._loop.call_later(_ANSWER, self._settle, seq, Failed("the relay does not answer"))
+        update = Update(seq, self._of("tcp"), add_udp, drop_udp)
+        copies = [sock.dup() for sock in sockets]  # the channel may send later, when the caller's are closed
+        self._channel.send(msgspec.msgpack.encode(update), [sock.fileno() for sock in copies])
+        self._copies[seq] = copies
+
+    def _settle(self, seq: int, error: NetloomError | None) -> None:
+        for copy in self._copies.pop(seq, ()):
+            copy.close()
+        done = self._waiting.pop(seq, None)
+        if done is not None:
+            done(error)
 
     def _answered(self, frame: bytes, _: list[int]) -> None:
-        waiting = self._waiting.get(msgspec.msgpack.decode(frame, type=Updated).seq)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
+        self._settle(msgspec.msgpack.decode(frame, type=Updated).seq, None)
 
     def _ended(self) -> None:
         _log.warning("the relay has ended, its connections with it")
         self._drop_process()
         if self._rows and not self._closed:
-            asyncio.get_running_loop().call_later(_RESTART, self._restart)
+            self._loop.call_later(_RESTART, self._restart)
 
     def _drop_process(self) -> None:
         if self._pidfd >= 0:
-            asyncio.get_running_loop().remove_reader(self._pidfd)
+            self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
         if self._channel is not None:
@@ -181,9 +206,8 @@ class Relays:
         if self._pid:
             os.waitpid(self._pid, os.WNOHANG)  # when it goes on with its last connections, init reaps it after us
             self._pid = 0
-        for waiting in self._waiting.values():
-            if not waiting.done():
-                waiting.set_exception(Failed("the relay has ended"))
+        for seq in list(self._waiting):
+            self._settle(seq, Failed("the relay has ended"))
 
     def _restart(self) -> None:
         if self._closed or self._channel is not None or not self._rows:
@@ -194,15 +218,20 @@ class Relays:
             self._start()
         except Failed as error:
             _log.error("the relay does not come back: %s", error)
-            asyncio.get_running_loop().call_later(10 * _RESTART, self._restart)
+            self._loop.call_later(10 * _RESTART, self._restart)
             return
-        assert self._channel is not None
-        self._seq += 1
-        self._channel.send(
-            msgspec.msgpack.encode(Update(self._seq, self._of("tcp"), udp)), [sock.fileno() for sock in sockets]
-        )
+        self._send(udp, sockets, _log_failure)
         for sock in sockets:
             sock.close()
+
+
+def _key(row: Relay) -> tuple[str, str, int]:
+    return (row.proto, row.ip, row.port)
+
+
+def _log_failure(error: NetloomError | None) -> None:
+    if error is not None:
+        _log.error("%s", error)
 
 
 def _listener() -> socket.socket | None:

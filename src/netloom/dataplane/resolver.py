@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 import struct
 from collections.abc import Callable
 
 from netloom.dataplane.forwarding import Forwarder
+from netloom.dataplane.loop import EventLoop
 from netloom.dns.responder import Forward, Responder
 
 _DRAIN = 64  # queries answered before the loop looks at other sockets
@@ -22,12 +22,19 @@ _FULL_PAUSE = 1.0  # seconds without accepting when descriptors have run out
 class ResolverSockets:
     """Owns both sockets. `responder` may be replaced at any time; the next query sees the new one."""
 
-    def __init__(self, udp: socket.socket, tcp: socket.socket, responder: Responder, forwarder: Forwarder) -> None:
+    def __init__(
+        self,
+        loop: EventLoop,
+        udp: socket.socket,
+        tcp: socket.socket,
+        responder: Responder,
+        forwarder: Forwarder,
+    ) -> None:
         self.udp = udp
         self.tcp = tcp
         self.responder = responder
         self.forwarder = forwarder
-        self._loop = asyncio.get_running_loop()
+        self.loop = loop
         self._connections: set[_Connection] = set()
         self._accepting = False
         self._paused = True
@@ -36,13 +43,13 @@ class ResolverSockets:
     def pause(self) -> None:
         """Take in no query and no connection until `resume`; what is under way goes on."""
         self._paused = True
-        self._loop.remove_reader(self.udp)
+        self.loop.remove_reader(self.udp)
         self._stop_accepting()
 
     def resume(self) -> None:
         """The end of `pause`."""
         self._paused = False
-        self._loop.add_reader(self.udp, self._datagrams)
+        self.loop.add_reader(self.udp, self._datagrams)
         self._accept_more()
 
     @property
@@ -53,7 +60,7 @@ class ResolverSockets:
     def close(self) -> None:
         """Close the sockets and every connection; the namespace is not held any longer."""
         self.forwarder.close()
-        self._loop.remove_reader(self.udp)
+        self.loop.remove_reader(self.udp)
         self._stop_accepting()
         for connection in list(self._connections):
             connection.close()
@@ -100,12 +107,12 @@ class ResolverSockets:
             return
         if len(self._connections) < MAX_CONNECTIONS:
             self._accepting = True
-            self._loop.add_reader(self.tcp, self._accept)
+            self.loop.add_reader(self.tcp, self._accept)
 
     def _stop_accepting(self) -> None:
         if self._accepting:
             self._accepting = False
-            self._loop.remove_reader(self.tcp)
+            self.loop.remove_reader(self.tcp)
 
     def _accept(self) -> None:
         try:
@@ -113,7 +120,7 @@ class ResolverSockets:
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 self._stop_accepting()
-                self._loop.call_later(_FULL_PAUSE, self._accept_more)
+                self.loop.call_later(_FULL_PAUSE, self._accept_more)
             return
         self._connections.add(_Connection(self, sock))
         if len(self._connections) >= MAX_CONNECTIONS:
@@ -127,7 +134,7 @@ class _Connection:
         sock.setblocking(False)
         self._owner = owner
         self._sock = sock
-        self._loop = asyncio.get_running_loop()
+        self._loop = owner.loop
         self._in = bytearray()
         self._out = bytearray()
         self._waiting = 0  # answers from outside
