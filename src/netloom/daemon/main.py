@@ -42,6 +42,7 @@ from netloom.ipam.space import AddressSpace
 from netloom.kernel import namespace
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.links import Deleter
+from netloom.kernel.monitor import Changes, Monitor
 from netloom.model.errors import NetloomError
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
@@ -137,6 +138,12 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         stack.push_async_callback(engine.close)
         await dataplane.start()
         await engine.recover()
+
+        def changed(changes: Changes) -> None:
+            engine.watching.changed(changes.links, facts=changes.facts, ruleset=changes.ruleset, lost=changes.lost)
+
+        monitor = Monitor(changed, kernel.port_ids)
+        stack.callback(monitor.close)
         yield engine
 
 

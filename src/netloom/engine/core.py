@@ -59,6 +59,7 @@ class Core:
         self.tables = tables
         self.lanes = Lanes()
         self.facts = HostFacts()
+        self.moving: dict[str, Endpoint] = {}  # endpoints that come or go just now, by id
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
         self._number = 0
 

@@ -34,6 +34,15 @@ class Endpoints:
         planned and the tables tell `before`. Returns when removed interfaces are unlisted. `rows` are committed
         with the statuses, and only then.
         """
+        touched = [e for key, e in {**before, **after}.items() if before.get(key) != after.get(key)]
+        self._core.moving.update((e.id, e) for e in touched)
+        try:
+            return await self._move(before, after, rows)
+        finally:
+            for endpoint in touched:
+                self._core.moving.pop(endpoint.id, None)
+
+    async def _move(self, before: Set, after: Set, rows: Sequence[Row]) -> dict[str, Endpoint]:
         core = self._core
         added = [e for key, e in after.items() if key not in before]
         changed = [e for key, e in after.items() if key in before and before[key] != e]

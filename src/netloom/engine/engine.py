@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 
 from netloom.engine.attaching import Attaching
@@ -19,13 +20,18 @@ from netloom.engine.starting import Starting
 from netloom.engine.streams import Waiting
 from netloom.engine.top import top
 from netloom.engine.waits import Waits
+from netloom.engine.watching import Watching
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
+from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict
 from netloom.model.event import Event
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
+from netloom.plan.steps import line
+
+log = logging.getLogger("netloom.engine")
 
 
 class Engine:
@@ -44,6 +50,7 @@ class Engine:
         self._containers = Containers(core, self._attaching, starting, self._ending, self._waits)
         self._execs = Execs(core)
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
+        self.watching = Watching(core, self.reconciler, self._forwarding, self._repaired)
 
     async def recover(self) -> None:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
@@ -55,7 +62,11 @@ class Engine:
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
+        await self.watching.close()
         await self._ending.drain()
+
+    def _repaired(self, steps: list[Step]) -> None:
+        log.warning("put back what somebody had changed", extra={"steps": "; ".join(map(line, steps))})
 
     def networks(self) -> list[Network]:
         """See Backend."""

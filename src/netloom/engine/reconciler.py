@@ -8,10 +8,12 @@ from __future__ import annotations
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.ports import Kernel, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.firewall.elements import relay_elements
-from netloom.model.desired import Bridge, Desired, Element, Step, Veth
+from netloom.model.desired import Bridge, Desired, Element, Key, Step, Veth
 from netloom.model.endpoint import Endpoint
+from netloom.model.network import Status
 from netloom.plan.diff import diff
 
 
@@ -36,35 +38,46 @@ class Reconciler:
         ]
 
     def desired(self) -> list[Desired]:
-        """Everything that should stand."""
+        """Everything that should stand, without what comes or goes just now."""
         core = self._core
         wanted: list[Desired] = []
         for network in core.tables.networks.values():
-            if not network.config_only:
+            if network.status is Status.READY and not network.config_only:
                 wanted += core.network_desired(network)
         for endpoint in self.living():
-            wanted += core.endpoint_desired(endpoint)
+            if endpoint.id not in core.moving:
+                wanted += core.endpoint_desired(endpoint)
         return [*wanted, *self._forwarding.stands(), *self._relay]
 
     async def kernel(self) -> list[Step]:
         """Make the kernel agree; the steps that were needed."""
         core = self._core
         await self._find_relay()
-        wanted = self.desired()
-        sandboxes = dict(core.sandboxes)
-        inside = {e.container: core.tables.containers[e.container].sandbox for e in self.living()}
         found = await core.worker.call(lambda kernel, _: kernel.observe())
-        for sandbox in inside.values():
-            namespace = sandboxes[sandbox]
-            found += await core.worker.call(
-                lambda kernel, _, n=namespace, s=sandbox: kernel.observe_sandbox(n, s)  # type: ignore[misc]
-            )
-        steps = diff(wanted, found)
-        await core.worker.run(steps=steps, sandboxes=sandboxes)
+        for sandbox, namespace in self._inhabited():
+            found += await core.worker.call(lambda kernel, _, n=namespace, s=sandbox: _look_inside(kernel, n, s))  # type: ignore[misc]
+        # Nothing is awaited from here to the plan: what is under way is on neither side.
+        others = self._under_way()
+        steps = diff(self.desired(), [what for what in found if what.key not in others])
+        if steps:
+            await core.worker.run(steps=steps, sandboxes=dict(core.sandboxes))
         for step in steps:
             if step.verb == "del" and isinstance(step.what, (Bridge, Veth)):
                 await core.links.delete(step.what.index)
         return steps
+
+    def _inhabited(self) -> list[tuple[str, Namespace]]:
+        """Sandboxes with endpoints, and their namespaces."""
+        core = self._core
+        keys = dict.fromkeys(core.tables.containers[e.container].sandbox for e in self.living())
+        return [(key, core.sandboxes[key]) for key in keys]
+
+    def _under_way(self) -> set[Key]:
+        """Keys of objects that somebody adds or deletes just now."""
+        core = self._core
+        busy = [n for n in core.tables.networks.values() if n.status is not Status.READY and not n.config_only]
+        keys = {o.key for network in busy for o in core.network_desired(network)}
+        return keys | {o.key for endpoint in core.moving.values() for o in core.endpoint_desired(endpoint)}
 
     async def data_plane(self) -> None:
         """Make the data plane agree: also after it was started anew."""
@@ -107,3 +120,11 @@ class Reconciler:
         holder = next((e for e in endpoints if e.ports), None)
         if holder is not None:
             await self._attaching.publishing.hold_again(container, holder)
+
+
+def _look_inside(kernel: Kernel, namespace: Namespace, sandbox: str) -> list[Desired]:
+    """What a sandbox holds; nothing when it has just ended."""
+    try:
+        return kernel.observe_sandbox(namespace, sandbox)
+    except ProcessLookupError:
+        return []

@@ -127,11 +127,12 @@ class Monitor:
         before = dict(self._known)
         names = {name for index, reply in self._last.items() if (name := self._compare(index, reply))}
         names |= {self._name(index, before) for index in self._readdressed}
-        ours = {index for index, one in (before | self._known).items() if observe.is_ours(one)}
+        gone = {i: link.parse(r.body) for i, r in self._last.items() if r.type == link.DELLINK and i not in before}
+        ours = {index for index, one in (gone | before | self._known).items() if observe.is_ours(one)}
         foreign = (self._last.keys() | self._readdressed | self._touched) - ours
         moved = any(before.get(i) != self._known.get(i) or i in self._readdressed | self._touched for i in foreign)
         changes = Changes(
-            links=frozenset(names - {""}) & frozenset(self._name(i, before) for i in ours),
+            links=frozenset(names - {""}) & frozenset(self._name(i, gone | before) for i in ours),
             facts=moved,
             ruleset=self._ruleset,
             lost=self._lost,
@@ -142,10 +143,15 @@ class Monitor:
             self._changed(changes)
 
     def _compare(self, index: int, reply: Reply) -> str:
-        """The name under which the link was known, when it is not what it was; a new one is not told."""
+        """The name under which the link was known, when it is not what it was; a new one is not told.
+
+        One that came and went within the burst is: whoever made it knows whether it should be gone.
+        """
         before = self._known.pop(index, None)
         if reply.type == link.NEWLINK:
             self._known[index] = link.parse(reply.body)
+        elif before is None:
+            return link.parse(reply.body).name
         return before.name if before is not None and before != self._known.get(index) else ""
 
     def _name(self, index: int, before: dict[int, link.Link]) -> str:
