@@ -308,3 +308,24 @@ async def test_a_domain_name_and_a_read_only_root(rig: Rig) -> None:
 
 async def test_the_working_folder_is_made_when_it_lacks(rig: Rig) -> None:
     assert await rig.output("pwd", working_dir="/new/folder") == (b"/new/folder\n", 0)
+
+
+async def test_resolv_conf_may_be_a_link_into_run(rig: Rig, tmp_path: Path) -> None:
+    """As systemd-resolved has it; /run is empty in a container, so the link's target is made there."""
+    own = tmp_path / "resolv.conf"
+    own.write_text("nameserver 127.0.0.11\n")
+    launch = rig.launch("sh", "-c", "cat /etc/resolv.conf; readlink /etc/resolv.conf")
+    scratch = Path(rig.runtime.paths.upper(launch.id), "etc")
+    scratch.mkdir(parents=True)
+    (scratch / "resolv.conf").symlink_to("../run/systemd/resolve/stub-resolv.conf")
+    launch.spec["mounts"].append(
+        {"destination": "/etc/resolv.conf", "type": "bind", "source": str(own), "options": ["rbind", "rprivate"]}
+    )
+    key = await rig.create(launch)
+    client = await rig.runtime.attach(key)
+    await rig.runtime.start(key)
+    text = b""
+    while piece := await client.read():
+        text += piece[1]
+    assert text == b"nameserver 127.0.0.11\n../run/systemd/resolve/stub-resolv.conf\n"
+    await client.close()
