@@ -96,3 +96,10 @@ def test_an_end_from_outside_is_seen_without_a_command(daemon: Daemon, host: Hos
     assert daemon.inspect("fs-end")["State"]["ExitCode"] == 137
     assert not daemon.network("bridge")["Containers"]
     daemon.docker("rm", "fs-end")
+
+
+def test_the_exit_code_of_an_exec_is_never_lost(daemon: Daemon) -> None:
+    daemon.docker("run", "-d", "--name", "fs-code", "host", "sleep", "600")
+    codes = [daemon.docker_run("exec", "fs-code", "sh", "-c", "exit 7").returncode for _ in range(20)]
+    assert codes == [7] * 20
+    daemon.docker("rm", "-f", "fs-code")

@@ -6,6 +6,7 @@ import asyncio
 
 from netloom.containers.spec import environment
 from netloom.engine.core import Core
+from netloom.engine.streams import Accounted
 from netloom.model.container import Exec, ExecConfig
 from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound
 from netloom.model.streams import Attachment
@@ -64,12 +65,12 @@ class Execs:
             execution.exit_code = getattr(error, "exit_code", 126)
             self._died(execution)
             raise
-        if size is not None:
-            await self._core.runtime.exec_resize(key, *size)
         task = asyncio.get_running_loop().create_task(self._await(execution))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return attachment
+        if size is not None:
+            await self._core.runtime.exec_resize(key, *size)
+        return Accounted(attachment, task)
 
     async def resize(self, key: str, height: int, width: int) -> None:
         """Resize its terminal."""

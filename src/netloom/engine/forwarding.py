@@ -12,6 +12,7 @@ from netloom.engine.tables import Row
 from netloom.firewall.forwarding import Forwarding as Switches
 from netloom.firewall.forwarding import forwarding
 from netloom.model.desired import Desired, Sysctl
+from netloom.model.errors import Forbidden
 from netloom.model.network import Network, Status
 from netloom.plan.diff import diff
 
@@ -34,8 +35,21 @@ class Forwarding:
         """For the networks that stand or are about to."""
         return forwarding(self._networks(), self._core.facts, self._recorded)
 
+    def refuse(self, network: Network) -> None:
+        """Raises Forbidden for a network that needs what the daemon may not switch on (`--ip-forward=false`)."""
+        if self._core.settings.ip_forward:
+            return
+        off = [s.path for s in forwarding([*self._networks(), network], self._core.facts).undo]
+        if off:
+            raise Forbidden(
+                f"network {network.name} needs forwarding, which is off and not ours to switch on (--ip-forward=false)",
+                remedy=f"switch on {', '.join(off)}, or create the network as internal",
+            )
+
     async def follow(self) -> None:
         """Switch what the present set of networks needs."""
+        if not self._core.settings.ip_forward:
+            return
         switches = self.wanted()
         standing: tuple[Desired, ...] = (*switches.elements, *switches.sysctls)
         if standing == self._standing:

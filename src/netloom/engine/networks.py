@@ -44,6 +44,7 @@ class Networks:
         network = self._described(key, request)
         try:
             core.driver(network.driver).check(network, self._others(network), core.facts)
+            self._forwarding.refuse(network)
             if not network.name.strip():
                 raise InvalidArgument("invalid name: name is empty")
             if core.tables.network_named(network.name) is not None:

@@ -55,6 +55,34 @@ class PendingAttachment:
             self._real.set_result(None)
 
 
+class Accounted:
+    """An attachment whose end of output is told only when the exit code is known: clients ask for it right then."""
+
+    def __init__(self, inner: Attachment, ended: asyncio.Task[None]) -> None:
+        self._inner = inner
+        self._ended = ended
+        self.tty = inner.tty
+
+    async def read(self) -> tuple[int, bytes] | None:
+        """See Attachment."""
+        piece = await self._inner.read()
+        if piece is None:
+            await asyncio.wait([self._ended])
+        return piece
+
+    async def write(self, data: bytes) -> None:
+        """See Attachment."""
+        await self._inner.write(data)
+
+    async def close_stdin(self) -> None:
+        """See Attachment."""
+        await self._inner.close_stdin()
+
+    async def close(self) -> None:
+        """See Attachment."""
+        await self._inner.close()
+
+
 class Waiting:
     """Attachments that wait, by container."""
 

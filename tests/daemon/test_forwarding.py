@@ -1,0 +1,38 @@
+"""`--ip-forward=false`: nothing is switched on, and what would need it is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netloom.testing.daemons import Daemon
+from netloom.testing.hosts import OUTSIDE4, Host
+
+
+def test_what_needs_forwarding_is_refused_where_it_is_off(tmp_path: Path) -> None:
+    with Host(uplink=True) as host:
+        refused = Daemon(host, tmp_path, "--ip-forward=false")
+        with pytest.raises(AssertionError, match=r"network bridge needs forwarding.*net/ipv4/conf/eth0/forwarding"):
+            refused.start()
+        assert host.sysctl("net/ipv4/conf/eth0/forwarding") == "0"
+        host.sysctl("net/ipv4/conf/eth0/forwarding", "1")
+        with Daemon(host, tmp_path, "--ip-forward=false") as daemon:
+            assert "1 received" in daemon.docker("run", "--rm", "host", "ping", "-c1", "-W2", OUTSIDE4)
+            assert host.sysctl("net/ipv6/conf/all/forwarding") == "0"
+            done = daemon.docker_run("network", "create", "--ipv6", "six")
+            assert done.returncode == 1
+            assert "needs forwarding" in done.stderr
+        refused._end_data_plane()
+
+
+def test_what_was_switched_on_is_switched_off_with_the_last_network(tmp_path: Path) -> None:
+    with Host(uplink=True) as host, Daemon(host, tmp_path) as daemon:
+        assert host.sysctl("net/ipv6/conf/all/forwarding") == "0"
+        daemon.docker("network", "create", "--ipv6", "six")
+        assert host.sysctl("net/ipv6/conf/all/forwarding") == "1"
+        daemon.kill()
+        daemon.start()
+        daemon.docker("network", "rm", "six")
+        assert host.sysctl("net/ipv6/conf/all/forwarding") == "0"
+        assert host.sysctl("net/ipv4/conf/eth0/forwarding") == "1"
