@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import msgspec
 import uvloop
 
 from netloom.api.server import GROUP, ApiServer
@@ -96,7 +97,9 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         claim = HostClaim()
         stack.callback(claim.release)
         store = SqliteStore(Path(config.state_dir))
-        settings = config.settings(instance=_instance(store), name=os.uname().nodename)
+        settings = msgspec.structs.replace(
+            config.settings(instance=_instance(store), name=os.uname().nodename), cpus=os.cpu_count() or 0
+        )
         kernel = HostKernel(_ruleset())
         stack.callback(kernel.close)
         kernel.ensure_ruleset()

@@ -43,7 +43,7 @@ class Containers:
         name = request.name.removeprefix("/") or f"netloom_{key[:8]}"
         check_name(name)
         image = core.images.resolve(request.config.image)
-        request, warnings = check_request(request)
+        request, warnings = check_request(request, cpus=core.settings.cpus)
         check_ports(request.config, request.host_config)
         mode = self._mode(request.host_config.network_mode)
         networks = self._networks(mode, request)

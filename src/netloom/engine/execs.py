@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from netloom.containers.spec import environment
 from netloom.engine.core import Core
 from netloom.engine.streams import Accounted
@@ -54,6 +56,8 @@ class Execs:
             raise Conflict(f"container {container.id} is not running")
         execution.started = execution.running = True
         config = execution.config
+        if size is not None:  # there from the program's first look
+            config = msgspec.structs.replace(config, console_size=size)
         command = " ".join(config.cmd)
         self._core.publish_container(f"exec_start: {command}", container, execID=key)
         image = self._core.images.resolve(container.config.image)
@@ -68,8 +72,6 @@ class Execs:
         task = asyncio.get_running_loop().create_task(self._await(execution))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        if size is not None:
-            await self._core.runtime.exec_resize(key, *size)
         return Accounted(attachment, task)
 
     async def resize(self, key: str, height: int, width: int) -> None:

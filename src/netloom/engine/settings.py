@@ -12,6 +12,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     run_dir: str
     instance: str  # 8 hex digits, kept in the state directory
     name: str = ""  # the host's name
+    cpus: int = 0  # how many the host has; 0: not known
     bip: str = ""  # 172.17.0.1/16
     bip6: str = ""
     fixed_cidr: str = ""

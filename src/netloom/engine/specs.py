@@ -21,5 +21,11 @@ def launch(container: Container, image: Image, files: Mapping[str, str], netns: 
     )
     config = container.config
     return Launch(
-        id=container.id, spec=spec, netns=netns, lower=tuple(image.lower), tty=config.tty, stdin=config.open_stdin
+        id=container.id,
+        spec=spec,
+        netns=netns,
+        lower=tuple(image.lower),
+        tty=config.tty,
+        stdin=config.open_stdin,
+        stdin_once=config.stdin_once,
     )
