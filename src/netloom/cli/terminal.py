@@ -11,13 +11,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def raw(fd: int) -> Iterator[None]:
-    """Every key goes through as it is; on the way out the terminal is as it was."""
+    """Every key goes through as it is, also what was typed before; on the way out the terminal is as it was."""
     before = termios.tcgetattr(fd)
-    tty.setraw(fd)
+    tty.setraw(fd, termios.TCSANOW)
     try:
         yield
     finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        termios.tcsetattr(fd, termios.TCSANOW, before)
 
 
 def size(fd: int) -> tuple[int, int] | None:
