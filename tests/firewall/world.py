@@ -26,7 +26,7 @@ from netloom.model.desired import Desired, Element
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.network import IpamConfig, Network
 from netloom.plan.diff import diff
-from netloom.testing.hosts import Host, Netns, Proto
+from netloom.testing.hosts import Host, Netns, Proto, eventually
 
 OUTSIDE4, OUTSIDE6 = "198.51.100.1", "2001:db8:ff::1"
 HOST4, HOST6 = "198.51.100.2", "2001:db8:ff::2"
@@ -89,6 +89,8 @@ class World:
         for name in ("vault", "vault2"):  # with NET_ADMIN a container may make itself a way out
             self.places[name].run("ip", "route", "add", "default", "via", address("gw:vault"))
             self.places[name].run("ip", "-6", "route", "add", "default", "via", address("gw:vault", 6))
+        for name in CONTAINERS:  # a bridge drops until the kernel has noticed its first port
+            eventually(lambda name=name: self.host.ping(address(name)), what=name)  # type: ignore[misc]
         stack.enter_context(self._relays())
         for name in [*CONTAINERS, "outside", "lan"]:
             self._serve(stack, name, ("0.0.0.0", "::"), 80)

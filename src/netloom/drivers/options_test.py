@@ -1,0 +1,210 @@
+"""Options of networks and endpoints: Docker 28.5's sentences, and what netloom refuses besides."""
+
+from __future__ import annotations
+
+import pytest
+
+from netloom.drivers.bridge_options import KNOWN, BridgeOptions
+from netloom.drivers.endpoint_options import endpoint_faults, endpoint_options
+from netloom.drivers.options import enabled
+from netloom.drivers.registry import BUILT_IN, driver
+from netloom.model.errors import Failed, InvalidArgument, NetloomError, NotFound, Unsupported
+from netloom.model.network import NetworkRequest
+
+P = "com.docker.network."
+
+
+def bool_fault(key: str, value: str) -> str:
+    return f'failed to parse {key} value: {value} (strconv.ParseBool: parsing "{value}": invalid syntax)'
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind", "sentence"),
+    [
+        ("driver.mtu", "big", InvalidArgument, 'value: big (strconv.Atoi: parsing "big": invalid syntax)'),
+        ("driver.mtu", "", InvalidArgument, 'value:  (strconv.Atoi: parsing "": invalid syntax)'),
+        ("driver.mtu", "1_400", InvalidArgument, 'value: 1_400 (strconv.Atoi: parsing "1_400": invalid syntax)'),
+        (
+            "driver.mtu",
+            "9" * 20,
+            InvalidArgument,
+            f'value: {"9" * 20} (strconv.Atoi: parsing "{"9" * 20}": value out of range)',
+        ),
+        ("driver.mtu", "-1", InvalidArgument, "invalid MTU number: -1"),
+        ("driver.mtu", "10", Failed, "invalid argument"),
+        ("driver.mtu", "65536", Failed, "invalid argument"),
+        ("bridge.enable_icc", "perhaps", InvalidArgument, bool_fault(f"{P}bridge.enable_icc", "perhaps")),
+        ("bridge.enable_ip_masquerade", "", InvalidArgument, bool_fault(f"{P}bridge.enable_ip_masquerade", "")),
+        ("bridge.inhibit_ipv4", "yes", InvalidArgument, bool_fault(f"{P}bridge.inhibit_ipv4", "yes")),
+        ("bridge.gateway_mode_ipv4", "odd", InvalidArgument, "value: odd (unknown gateway mode odd)"),
+        ("bridge.gateway_mode_ipv6", "", InvalidArgument, "value:  (unknown gateway mode )"),
+        (
+            "bridge.gateway_mode_ipv4",
+            "isolated",
+            Failed,
+            "gateway mode 'isolated' can only be used for an internal network",
+        ),
+        ("bridge.host_binding_ipv4", "x", InvalidArgument, "value: x (nil ip)"),
+        ("host_ipv4", "x", InvalidArgument, "value: x (nil ip)"),
+        ("bridge.name", "a" * 16, Failed, "numerical result out of range"),
+        ("bridge.name", "a b", Failed, "invalid argument"),
+        ("bridge.name", "a/b", Failed, "invalid argument"),
+        ("bridge.name", ".", Failed, "invalid argument"),
+        ("advertise_addr_nmsgs", "4", Failed, f"{P}advertise_addr_nmsgs must be in the range 0 to 3"),
+        ("advertise_addr_nmsgs", "x", Failed, f'value for option {P}advertise_addr_nmsgs "x" must be an integer'),
+        ("advertise_addr_ms", "50", Failed, f"{P}advertise_addr_ms must be in the range 100 to 2000"),
+        (
+            "advertise_addr_ms",
+            "100ms",
+            Failed,
+            f'value for option {P}advertise_addr_ms "100ms" must be integer milliseconds',
+        ),
+        # not Docker's: it takes these and does something else, or nothing
+        ("bridge.nosuch", "1", InvalidArgument, f"unknown option {P}bridge.nosuch for network driver bridge"),
+        ("container_iface_prefix", "waytoolongprefix1", InvalidArgument, f"invalid {P}container_iface_prefix value"),
+        ("container_iface_prefix", "a/b", InvalidArgument, f"invalid {P}container_iface_prefix value"),
+        # with a later issue
+        ("bridge.enable_icc", "false", Unsupported, "enable_icc=false"),
+        ("bridge.gateway_mode_ipv6", "routed", Unsupported, "gateway mode routed"),
+        ("bridge.trusted_host_interfaces", "up0", Unsupported, "trusted_host_interfaces"),
+        ("host_ipv4", "1.2.3.4", Unsupported, "host_ipv4"),
+        ("host_ipv6", "fd00::1", Unsupported, "host_ipv6"),
+    ],
+)
+def test_refused(key: str, value: str, kind: type[NetloomError], sentence: str) -> None:
+    with pytest.raises(NetloomError) as error:
+        BridgeOptions.parse({P + key: value})
+    assert type(error.value) is kind
+    assert sentence in error.value.sentence
+
+
+def test_what_makes_no_sense_is_told_before_what_comes_later() -> None:
+    with pytest.raises(InvalidArgument):
+        BridgeOptions.parse({f"{P}bridge.enable_icc": "false", f"{P}driver.mtu": "big"})
+    with pytest.raises(InvalidArgument, match="unknown option mtu"):
+        BridgeOptions.parse({f"{P}bridge.enable_icc": "false", "mtu": "1400"})
+
+
+def test_an_unknown_option_is_told_the_known_ones() -> None:
+    with pytest.raises(InvalidArgument) as error:
+        BridgeOptions.parse({"com.example.unknown": "1"})
+    assert all(key in error.value.remedy for key in KNOWN)
+
+
+def test_ipv6_needs_room() -> None:
+    BridgeOptions.parse({f"{P}driver.mtu": "1279"})
+    with pytest.raises(Failed, match="1280"):
+        BridgeOptions.parse({f"{P}driver.mtu": "1279"}, ipv6=True)
+
+
+def test_accepted() -> None:
+    parsed = BridgeOptions.parse(
+        {
+            f"{P}driver.mtu": "1400",
+            f"{P}bridge.name": "mine",
+            f"{P}bridge.enable_icc": "T",
+            f"{P}bridge.enable_ip_masquerade": "False",
+            f"{P}bridge.host_binding_ipv4": "::1",
+            f"{P}bridge.gateway_mode_ipv4": "nat",
+            f"{P}container_iface_prefix": "net",
+            f"{P}advertise_addr_nmsgs": "0",
+            f"{P}advertise_addr_ms": "100",
+            f"{P}enable_ipv6": "true",
+        }
+    )
+    assert parsed == BridgeOptions(
+        mtu=1400,
+        name="mine",
+        iface_prefix="net",
+        masquerade=False,
+        host_binding="::1",
+        advertise_count=0,
+        advertise_interval=100,
+    )
+    assert BridgeOptions.parse({}) == BridgeOptions()
+
+
+@pytest.mark.parametrize(
+    ("request_", "families"),
+    [
+        (NetworkRequest(), (True, False)),
+        (NetworkRequest(ipv4=False, ipv6=True), (False, True)),
+        (NetworkRequest(options={f"{P}enable_ipv6": "1", f"{P}enable_ipv4": "0"}), (False, True)),
+        (NetworkRequest(ipv6=False, options={f"{P}enable_ipv6": "1"}), (True, False)),
+    ],
+)
+def test_families_by_option(request_: NetworkRequest, families: tuple[bool, bool]) -> None:
+    assert enabled(request_) == families
+
+
+def test_families_that_are_no_truth() -> None:
+    with pytest.raises(InvalidArgument) as error:
+        enabled(NetworkRequest(options={f"{P}enable_ipv6": "x"}))
+    assert error.value.sentence == f'driver-opt "{P}enable_ipv6" is not a valid bool'
+
+
+def test_registry() -> None:
+    assert [d.name for d in BUILT_IN] == ["bridge", "host", "null"]
+    assert driver("").name == "bridge"
+    for name in ("overlay", "macvlan", "ipvlan"):
+        with pytest.raises(Unsupported, match=name):
+            driver(name)
+    with pytest.raises(NotFound) as error:
+        driver("nosuch")
+    assert error.value.sentence == 'plugin "nosuch" not found'
+
+
+@pytest.mark.parametrize("name", ["host", "null"])
+def test_drivers_without_options(name: str) -> None:
+    assert driver(name).singleton
+    assert driver(name).options(NetworkRequest(), "", 1500) == ({}, 1500, "")
+    with pytest.raises(InvalidArgument, match="it takes none"):
+        driver(name).options(NetworkRequest(options={"x": "y"}), "", 1500)
+
+
+E = "com.docker.network.endpoint."
+
+
+def test_endpoint_options() -> None:
+    assert endpoint_options({}, "eth0") == ("eth0", ())
+    assert endpoint_options({f"{E}ifname": ""}, "eth0") == ("eth0", ())
+    settings = "net.ipv4.conf.IFNAME.log_martians=1,net.ipv6.conf.IFNAME.accept_ra=2"
+    assert endpoint_options({f"{E}ifname": "web.1", f"{E}sysctls": settings}, "eth0") == (
+        "web.1",
+        (("net.ipv4.conf.web/1.log_martians", "1"), ("net.ipv6.conf.web/1.accept_ra", "2")),
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "net.ipv4.conf.eth0.log_martians=1",
+        "net.ipv4.ip_forward=1",
+        "kernel.shmmax=1",
+        "junk",
+        "",
+        "net.ipv4.conf.IFNAME.x",
+    ],
+)
+def test_sysctls_that_are_not_of_the_interface(setting: str) -> None:
+    (fault,) = endpoint_faults({f"{E}sysctls": setting})
+    assert fault == (
+        f"unrecognised network interface sysctl '{setting}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V',"
+        " 'X' must be 'ipv4', 'ipv6' or 'mpls'"
+    )
+
+
+@pytest.mark.parametrize("path", ["net.ipv4.conf.IFNAME/../../../kernel.x=1", "net.ipv4.conf.IFNAME.a/b=1"])
+def test_a_sysctl_does_not_climb(path: str) -> None:
+    assert endpoint_faults({f"{E}sysctls": path})
+
+
+@pytest.mark.parametrize("name", ["waytoolonginterfacename", "a/b", "lo", "a b", ".", "all"])
+def test_names_that_no_interface_may_have(name: str) -> None:
+    with pytest.raises(InvalidArgument, match="cannot be the name"):
+        endpoint_options({f"{E}ifname": name}, "eth0")
+
+
+def test_unknown_endpoint_options() -> None:
+    with pytest.raises(InvalidArgument, match="unknown endpoint option foo"):
+        endpoint_options({"foo": "bar"}, "eth0")

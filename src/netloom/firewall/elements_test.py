@@ -1,0 +1,153 @@
+"""Elements: the encoding is the kernel's, and what a network and ports put into the sets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netloom.firewall.elements import (
+    element,
+    needs_loopback_route,
+    network_elements,
+    port_elements,
+    relay_elements,
+    text,
+)
+from netloom.firewall.render import load
+from netloom.firewall.rules import SETS, table
+from netloom.kernel.host import HostKernel
+from netloom.model.desired import Element, Step
+from netloom.model.endpoint import PortBinding
+from netloom.testing.hosts import Netns
+
+EXAMPLES = {
+    "ifname": ("br-0123456789ab", "br-0123456789ab"),
+    "inet_proto": ("udp", "udp"),
+    "inet_service": (8080, 8080),
+    "ipv4_addr": ("172.18.0.2", "172.18.0.2"),
+    "ipv6_addr": ("fd00::2", "fd00::2"),
+    "nf_proto": ("ipv6", "ipv6"),
+}
+
+
+def example(fields: tuple[str, ...]) -> tuple[str | int, ...]:
+    return tuple(EXAMPLES[f][0] for f in fields)
+
+
+def shown(fields: tuple[str, ...]) -> Any:
+    words = [EXAMPLES[f][1] for f in fields]
+    return words[0] if len(words) == 1 else {"concat": words}
+
+
+@pytest.mark.root
+def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
+    everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in SETS]
+    with Netns() as host:
+        host.run("nft", "-f", "-", stdin=load(table()))
+
+        def apply(verb: Any) -> None:
+            kernel = HostKernel()
+            try:
+                kernel.apply([Step(verb, e) for e in everything], {})
+            finally:
+                kernel.close()
+
+        host.call(apply, "add")
+        for s in SETS:
+            kind = "map" if s.data else "set"
+            listed = json.loads(host.run("nft", "-j", "list", kind, "inet", "netloom", s.name))["nftables"][1][kind]
+            wanted = [[shown(s.fields), shown(s.data)]] if s.data else [shown(s.fields)]
+            assert listed["elem"] == wanted, s.name
+        host.call(apply, "del")
+        assert "elements" not in host.run("nft", "list", "ruleset")
+
+
+@pytest.mark.root
+def test_text_loads_the_same_elements_as_netlink() -> None:
+    everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in SETS]
+    with Netns() as host:
+        host.run("nft", "-f", "-", stdin=load(table(), everything))
+
+        def observe() -> list[Element]:
+            kernel = HostKernel()
+            try:
+                return [o for o in kernel.observe() if isinstance(o, Element)]
+            finally:
+                kernel.close()
+
+        assert {e.key: e for e in host.call(observe)} == {e.key: e for e in everything}
+
+
+def words(elements: list[Element]) -> list[str]:
+    return [f"{e.set} {text(e)}" for e in elements]
+
+
+def test_a_network_puts_its_bridge_into_the_sets() -> None:
+    assert words(network_elements("br-a", internal=False, masquerade=True)) == [
+        'bridges "br-a"',
+        'same "br-a" . "br-a"',
+        'masqueraded "br-a"',
+    ]
+    assert words(network_elements("br-a", internal=False, masquerade=False)) == [
+        'bridges "br-a"',
+        'same "br-a" . "br-a"',
+    ]
+    assert words(network_elements("br-a", internal=True, masquerade=True))[2:] == ['internal "br-a"']
+
+
+def binding(ip: str, proto: str = "tcp") -> PortBinding:
+    return PortBinding(proto=proto, container_port=80, host_ip=ip, host_port=8080)
+
+
+@pytest.mark.parametrize(
+    ("port", "ipv4", "ipv6", "wanted"),
+    [
+        (binding("0.0.0.0"), "172.18.0.2", "fd00::2", ["published4 tcp . 8080 : 172.18.0.2 . 80"]),
+        (binding("10.0.0.1"), "172.18.0.2", "", ["published4_at 10.0.0.1 . tcp . 8080 : 172.18.0.2 . 80"]),
+        (binding("::"), "172.18.0.2", "fd00::2", ["published6 tcp . 8080 : fd00::2 . 80", "relayed tcp . 8080"]),
+        (binding("::"), "172.18.0.2", "", ["relayed tcp . 8080"]),
+        (binding("fd01::1"), "172.18.0.2", "", ["relayed_at fd01::1 . tcp . 8080"]),
+        (binding("::", "sctp"), "", "fd00::2", ["published6 sctp . 8080 : fd00::2 . 80"]),
+        (binding("0.0.0.0"), "", "fd00::2", []),
+    ],
+)
+def test_ports(port: PortBinding, ipv4: str, ipv6: str, wanted: list[str]) -> None:
+    assert words(port_elements([port], ipv4, ipv6)) == wanted
+
+
+def test_the_relay_is_told_once() -> None:
+    assert words(relay_elements(61000)) == ["relay_port ipv6 : 61000", "relay_ports 61000"]
+    assert relay_elements(0) == []
+
+
+@pytest.mark.parametrize(
+    ("ip", "needed"),
+    [("0.0.0.0", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", False), ("::", False), ("10.0.0.1", False)],
+)
+def test_only_ports_on_loopback_need_its_route(ip: str, needed: bool) -> None:
+    assert needs_loopback_route([binding(ip)]) is needed
+    assert not needs_loopback_route([])
+
+
+@given(
+    proto=st.sampled_from(["tcp", "udp", "sctp"]),
+    port=st.integers(0, 65535),
+    ip=st.ip_addresses(v=4).map(str),
+    target=st.ip_addresses(v=4).map(str),
+    inner=st.integers(0, 65535),
+)
+def test_text_tells_what_was_packed(proto: str, port: int, ip: str, target: str, inner: int) -> None:
+    packed = element("published4_at", (ip, proto, port), (target, inner))
+    assert text(packed) == f"{ip} . {proto} . {port} : {target} . {inner}"
+    assert len(packed.key_data) == 12
+    assert packed.value is not None
+    assert len(packed.value) == 8
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 15"):
+        element("bridges", ("x" * 16,))

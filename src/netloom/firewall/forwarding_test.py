@@ -1,0 +1,93 @@
+"""Forwarding: what is switched, marked, recorded, and brought back."""
+
+from __future__ import annotations
+
+from netloom.firewall.elements import text
+from netloom.firewall.forwarding import Forwarding, bridge_sysctls, forwarding, outward_links, watched_paths
+from netloom.model.desired import HostFacts, HostRoute, Sysctl
+from netloom.model.network import Network
+
+OFF = (
+    ("net/ipv6/conf/all/forwarding", "0"),
+    ("net/ipv4/conf/eth0/forwarding", "0"),
+    ("net/ipv6/conf/eth0/accept_ra", "1"),
+    ("net/ipv4/conf/eth1/forwarding", "0"),
+    ("net/ipv6/conf/eth1/accept_ra", "0"),
+)
+FACTS = HostFacts(
+    uplinks=("eth0",),
+    routes=(HostRoute("10.0.0.0/8", "eth1"), HostRoute("198.51.100.0/24", "eth0"), HostRoute("127.0.0.0/8", "lo")),
+    sysctls=OFF,
+)
+
+
+def network(*, ipv6: bool = False, internal: bool = False) -> Network:
+    return Network(
+        id="a" * 64, name="a", created=0, driver="bridge", number=1, ipv6=ipv6, internal=internal, bridge="br-a"
+    )
+
+
+def told(result: Forwarding) -> list[str]:
+    return [f"{s.path}={s.value}" for s in result.sysctls] + [f"{e.set} {text(e)}" for e in result.elements]
+
+
+def test_ipv4_is_switched_on_where_other_hosts_are_reached() -> None:
+    assert outward_links(FACTS) == ["eth0", "eth1"]
+    result = forwarding([network()], FACTS)
+    assert told(result) == [
+        "net/ipv4/conf/eth0/forwarding=1",
+        "net/ipv4/conf/eth1/forwarding=1",
+        'uplinks "eth0"',
+        'switched "eth0"',
+        'switched "eth1"',
+    ]
+    assert [(s.path, s.value) for s in result.undo] == [
+        ("net/ipv4/conf/eth0/forwarding", "0"),
+        ("net/ipv4/conf/eth1/forwarding", "0"),
+    ]
+
+
+def test_ipv6_keeps_the_advertised_default_route() -> None:
+    result = forwarding([network(ipv6=True)], FACTS)
+    assert told(result)[2:4] == ["net/ipv6/conf/eth0/accept_ra=2", "net/ipv6/conf/all/forwarding=1"]
+    assert "switched_family ipv6" in told(result)
+    assert Sysctl("net/ipv6/conf/eth0/accept_ra", "1") in result.undo
+
+
+def test_what_was_on_already_is_nobodys_to_undo_and_nothing_is_dropped_for_it() -> None:
+    on = HostFacts(uplinks=("eth0",), sysctls=(("net/ipv4/conf/eth0/forwarding", "1"),))
+    assert told(forwarding([network()], on)) == ['uplinks "eth0"']
+    assert forwarding([network()], on).undo == ()
+
+
+def test_repeating_with_the_record_changes_nothing() -> None:
+    first = forwarding([network(ipv6=True)], FACTS)
+    now = HostFacts(uplinks=FACTS.uplinks, routes=FACTS.routes, sysctls=tuple((s.path, s.value) for s in first.sysctls))
+    assert forwarding([network(ipv6=True)], now, first.undo) == first
+
+
+def test_the_last_network_brings_back_what_was() -> None:
+    first = forwarding([network(ipv6=True)], FACTS)
+    for rest in ([], [network(internal=True, ipv6=True)]):
+        last = forwarding(rest, FACTS, first.undo)
+        assert set(last.sysctls) == set(first.undo)
+        assert last.undo == ()
+        assert not [e for e in last.elements if e.set != "uplinks"]
+
+
+def test_the_last_ipv6_network_brings_back_ipv6_alone() -> None:
+    first = forwarding([network(ipv6=True)], FACTS)
+    rest = forwarding([network()], FACTS, first.undo)
+    assert Sysctl("net/ipv6/conf/all/forwarding", "0") in rest.sysctls
+    assert Sysctl("net/ipv4/conf/eth0/forwarding", "1") in rest.sysctls
+    assert [s.path for s in rest.undo] == ["net/ipv4/conf/eth0/forwarding", "net/ipv4/conf/eth1/forwarding"]
+
+
+def test_watched_paths_are_those_that_may_be_switched() -> None:
+    wanted = {s.path for s in forwarding([network(ipv6=True)], FACTS).sysctls}
+    assert wanted <= set(watched_paths(outward_links(FACTS)))
+
+
+def test_a_bridges_own_switches() -> None:
+    assert bridge_sysctls(network()) == [Sysctl("net/ipv4/conf/br-a/forwarding", "1")]
+    assert bridge_sysctls(network(ipv6=True, internal=True)) == [Sysctl("net/ipv6/conf/br-a/accept_ra", "0")]
