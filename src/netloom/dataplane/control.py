@@ -166,12 +166,14 @@ class Control:
                     plane.bind_sandbox(sandbox, pid)
                 case p.SetResolver(_, sandbox, resolver):
                     plane.set_resolver(sandbox, resolver)
-                case p.CloseSandbox(_, sandbox):
-                    plane.close_sandbox(sandbox)
+                case p.CloseSandbox(seq, sandbox):
+                    plane.close_sandbox(sandbox, lambda error: session.answer(seq, error))
+                    return
                 case p.Hold(_, ports):
                     plane.hold(ports)
-                case p.Release(_, owner):
-                    plane.release(owner)
+                case p.Release(seq, owner):
+                    plane.release(owner, lambda error: session.answer(seq, error))
+                    return
                 case p.GetState(seq):
                     session.channel.send(p.encode(p.StateIs(seq, plane.state())))
                     return

@@ -56,8 +56,8 @@ class Giver:
             if known.pidfd >= 0:
                 fds.append(known.pidfd)
             _send(channel, p.HandSandbox(sandbox, known.pid, known.resolver), fds)
-        for port, sock in plane.holding.held():
-            _send(channel, p.HandPort(port), [sock.fileno()] if sock else [])
+        for port, sock, pending in plane.holding.held():
+            _send(channel, p.HandPort(port, pending), [sock.fileno()] if sock else [])
         _send(channel, p.HandControl(self._incarnation), [self._listener.fileno(), self._lock])
 
     def taken(self) -> None:
@@ -130,8 +130,8 @@ class Inheritance:
                 self._plane.adopt_sandbox(sandbox, udp, tcp, resolver)
                 if len(fds) > 2:
                     self._plane.adopt_process(sandbox, pid, fds[2])
-            case p.HandPort(port):
-                self._plane.holding.adopt(port, socket.socket(fileno=fds[0]) if fds else None)
+            case p.HandPort(port, pending):
+                self._plane.holding.adopt(port, socket.socket(fileno=fds[0]) if fds else None, pending=pending)
             case p.HandControl(incarnation):
                 self.incarnation = incarnation
                 self.listener, self.lock = socket.socket(fileno=fds[0]), fds[1]

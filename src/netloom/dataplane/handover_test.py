@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import struct
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,10 @@ from netloom.dataplane.dataplane_test import (
     _REDIRECT,
     RED,
     _gone,
+    asking,
     attached,
     box,
+    check_all_answered,
     entry,
     host,
     plane,
@@ -42,13 +43,7 @@ async def test_nothing_is_lost(host: Host, box: Netns, tmp_path: Path) -> None:
         await client.put_names(entry("e1", "web"))
         await client.hold([HeldPort("e1", "tcp", "0.0.0.0", 8080), HeldPort("e1", "udp", "::", 8080)])
         before = await client.state()
-        (tmp_path / "queries").write_text("web A\n")
-        load = box.popen(
-            *("dnsperf", "-s", "127.0.0.11", "-d", str(tmp_path / "queries"), "-l", "3", "-Q", "3000"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        load = asking(box)
         pids = {client.pid}
         while load.poll() is None:
             old = client.pid
@@ -57,9 +52,7 @@ async def test_nothing_is_lost(host: Host, box: Netns, tmp_path: Path) -> None:
             assert client.pid != old
             pids.add(client.pid)
             await asyncio.to_thread(eventually, lambda old=old: _gone(old))  # type: ignore[misc]
-        assert load.stdout is not None
-        said = load.stdout.read()
-        assert "Queries lost:         0" in said, said
+        check_all_answered(load)
         assert len(pids) > 2
         with pytest.raises(OSError, match="in use"), host.serve("0.0.0.0", 8080):
             pass

@@ -12,12 +12,12 @@ import logging
 import socket
 import struct
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from netloom.dataplane.loop import EventLoop, Timer
+from netloom.dataplane.register import Key, Register, key
 from netloom.model.errors import Failed, NetloomError, Unsupported
 from netloom.model.names import HeldPort
 
@@ -28,16 +28,21 @@ _LISTEN = "0A"  # in /proc/net/tcp
 
 _log = logging.getLogger(__name__)
 
-Key = tuple[str, str, int]  # proto, ip, port
-
 
 class _Held:
-    __slots__ = ("pending", "port", "sock")
+    """How a port stands: with its socket; without one but meant to have one (`pending`); or only written down."""
 
-    def __init__(self, port: HeldPort, sock: socket.socket | None, *, pending: bool = False) -> None:
-        self.port = port
+    __slots__ = ("pending", "sock")
+
+    def __init__(self, sock: socket.socket | None, *, pending: bool = False) -> None:
         self.sock = sock
         self.pending = pending
+
+    def close(self) -> None:
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+        self.pending = False
 
 
 class Holding:
@@ -45,106 +50,117 @@ class Holding:
 
     def __init__(self, loop: EventLoop) -> None:
         self._loop = loop
-        self._held: dict[Key, _Held] = {}
+        self._held: Register[HeldPort, _Held] = Register()
+        self._pending: set[Key] = set()
         self._timer: Timer | None = None
 
     def hold(self, ports: Sequence[HeldPort]) -> None:
         """Hold all or none. Raises Failed with Docker's sentence for the first that cannot be had."""
-        fresh: list[_Held] = []
-        count = Counter(held.port.owner for held in self._held.values() if held.sock or held.pending)
+        fresh: list[tuple[HeldPort, _Held]] = []
+        count = {owner: self._held.count(owner) for owner in {port.owner for port in ports}}
         try:
             for port in ports:
-                standing = self._held.get(_key(port))
+                standing = self._held.get(key(port))
                 if standing is not None:
-                    if standing.port.owner != port.owner:
+                    if standing[0].owner != port.owner:
                         raise Failed(f"Bind for {port.ip}:{port.port} failed: port is already allocated")
                     continue
                 held = _hold(port)
-                fresh.append(held)
+                fresh.append((port, held))
                 if count[port.owner] >= MAX_HELD:
-                    _close(held)
-                    held.pending = False
+                    held.close()
                 count[port.owner] += 1
         except NetloomError:
-            for held in fresh:
-                _close(held)
+            for _, held in fresh:
+                held.close()
             raise
-        for held in fresh:
-            self._held[_key(held.port)] = held
-        self._try_later()
+        for port, held in fresh:
+            self._put(port, held)
 
-    def release(self, which: Callable[[HeldPort], bool]) -> None:
-        """Let go of every port that is meant; none is success."""
-        for held in [held for held in self._held.values() if which(held.port)]:
-            _close(held)
-            del self._held[_key(held.port)]
+    def release(self, *, owner: str = "", sandbox: str = "") -> None:
+        """Let go of every port of an owner, or of a sandbox; none is success."""
+        for where in self._held.of(owner=owner, sandbox=sandbox):
+            self._drop(where)
 
-    def adopt(self, port: HeldPort, sock: socket.socket | None) -> None:
-        """Take over a port that a predecessor held (None: it stood without a socket)."""
-        self._held[_key(port)] = _Held(port, sock)
+    def adopt(self, port: HeldPort, sock: socket.socket | None, *, pending: bool) -> None:
+        """Take over a port that a predecessor held, as it stood there."""
+        self._put(port, _Held(sock, pending=pending))
 
-    def held(self) -> Iterable[tuple[HeldPort, socket.socket | None]]:
-        """Every port and its socket."""
-        return [(held.port, held.sock) for held in self._held.values()]
+    def held(self) -> Iterable[tuple[HeldPort, socket.socket | None, bool]]:
+        """Every port, its socket, and whether it is yet to get one."""
+        return [(port, held.sock, held.pending) for port, held in self._held]
 
     def open_udp(self, ip: str, port: int) -> socket.socket:
         """A UDP socket bound there for somebody who serves: the one that holds it, no longer silent, or a fresh one.
 
         A duplicate: the caller closes it, the hold goes on. Raises Failed.
         """
-        held = self._held.get(("udp", ip, port))
-        if held is not None and held.sock is not None:
-            held.sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
-            return held.sock.dup()
+        standing = self._held.get(("udp", ip, port))
+        if standing is not None and standing[1].sock is not None:
+            standing[1].sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+            return standing[1].sock.dup()
         wanted = HeldPort(owner="", proto="udp", ip=ip, port=port)
         try:
             return _bound(wanted)
         except OSError as error:
             raise _refusal(wanted, error) from error
 
-    def close(self) -> None:
-        """Let go of everything."""
-        if self._timer:
-            self._timer.cancel()
-        self.release(lambda _: True)
-
-    def _try_later(self) -> None:
-        if self._timer is None and any(held.pending for held in self._held.values()):
-            self._timer = self._loop.call_later(_AGAIN, self.retry)
+    def silence(self, ip: str, port: int) -> None:
+        """The end of `open_udp`: nobody serves there any more."""
+        standing = self._held.get(("udp", ip, port))
+        if standing is not None and standing[1].sock is not None:
+            _silence(standing[1].sock)
 
     def retry(self) -> None:
         """Try to hold what could not be held so far."""
         if self._timer:
             self._timer.cancel()
         self._timer = None
-        for held in self._held.values():
-            if held.pending:
-                try:
-                    held.sock = _silent(held.port)
-                    held.pending = False
-                except OSError:
-                    _log.debug("%s:%d/%s cannot be held yet", held.port.ip, held.port.port, held.port.proto)
+        for where in list(self._pending):
+            row = self._held.get(where)
+            assert row is not None
+            port, held = row
+            try:
+                held.sock = _silent(port)
+            except OSError:
+                _log.debug("%s:%d/%s cannot be held yet", port.ip, port.port, port.proto)
+            else:
+                held.pending = False
+                self._pending.discard(where)
         self._try_later()
 
+    def close(self) -> None:
+        """Let go of everything."""
+        if self._timer:
+            self._timer.cancel()
+        for port, _ in list(self._held):
+            self._drop(key(port))
 
-def _key(port: HeldPort) -> Key:
-    return (port.proto, port.ip, port.port)
+    def _put(self, port: HeldPort, held: _Held) -> None:
+        self._held.put(port, held)
+        if held.pending:
+            self._pending.add(key(port))
+            self._try_later()
 
+    def _drop(self, where: Key) -> None:
+        row = self._held.pop(where)
+        self._pending.discard(where)
+        if row is not None:
+            row[1].close()
 
-def _close(held: _Held) -> None:
-    if held.sock is not None:
-        held.sock.close()
-        held.sock = None
+    def _try_later(self) -> None:
+        if self._timer is None and self._pending:
+            self._timer = self._loop.call_later(_AGAIN, self.retry)
 
 
 def _hold(port: HeldPort) -> _Held:
     if port.proto not in ("tcp", "udp"):
         raise Unsupported(f"holding a host port of protocol {port.proto} is not supported")
     try:
-        return _Held(port, _silent(port))
+        return _Held(_silent(port))
     except OSError as error:
         if error.errno == errno.EADDRINUSE and port.proto == "tcp" and only_waiting(port.ip, port.port):
-            return _Held(port, None, pending=True)
+            return _Held(None, pending=True)
         raise _refusal(port, error) from error
 
 
@@ -179,10 +195,14 @@ def _silent(port: HeldPort) -> socket.socket:
     """Bound; TCP is not listening (a SYN is refused), UDP drops everything before it is queued."""
     sock = _bound(port)
     if port.proto == "udp":
-        program = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0))  # BPF_RET | BPF_K: 0 bytes
-        filters = struct.pack("@HP", 1, ctypes.addressof(program))  # struct sock_fprog
-        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filters)
+        _silence(sock)
     return sock
+
+
+def _silence(sock: socket.socket) -> None:
+    program = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0))  # BPF_RET | BPF_K: 0 bytes
+    filters = struct.pack("@HP", 1, ctypes.addressof(program))  # struct sock_fprog
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filters)
 
 
 def only_waiting(ip: str, port: int) -> bool:

@@ -20,6 +20,7 @@ from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Reso
 
 _log = logging.getLogger(__name__)
 
+Done = Callable[[NetloomError | None], None]
 Sight = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]  # networks, links
 
 
@@ -99,7 +100,7 @@ class Plane:
         known.sockets.forwarder.configure(resolver.upstreams, enabled=resolver.forward)
         self._let_go(old)
 
-    def close_sandbox(self, sandbox: str) -> None:
+    def close_sandbox(self, sandbox: str, done: Done) -> None:
         """Close its sockets and forget every name and port that belongs to it. Unknown is success."""
         known = self.sandboxes.pop(sandbox, None)
         if known is not None:
@@ -107,8 +108,8 @@ class Plane:
             known.sockets.close()
             self._let_go(known.resolver)
         self.zones.drop_sandbox(sandbox)
-        self.holding.release(lambda port: bool(sandbox) and port.sandbox == sandbox)
-        self.relays.release(lambda relay: bool(sandbox) and relay.sandbox == sandbox)
+        self.holding.release(sandbox=sandbox)
+        self.relays.release(done, sandbox=sandbox)
 
     def put_names(self, entry: NameEntry) -> None:
         """Add or replace the names of one endpoint."""
@@ -122,21 +123,21 @@ class Plane:
         """Hold all or none."""
         self.holding.hold(ports)
 
-    def relay(self, relays: Sequence[Relay], done: Callable[[NetloomError | None], None]) -> None:
+    def relay(self, relays: Sequence[Relay], done: Done) -> None:
         """Relay all or none; calls `done` once they are served, or with the reason why not."""
         self.relays.put(relays, done)
 
-    def release(self, owner: str) -> None:
-        """Release held and relayed ports of an owner."""
-        self.relays.release(lambda relay: relay.owner == owner)
-        self.holding.release(lambda port: port.owner == owner)
+    def release(self, owner: str, done: Done) -> None:
+        """Release held and relayed ports of an owner; calls `done` when anybody can have them."""
+        self.holding.release(owner=owner)
+        self.relays.release(done, owner=owner)
 
     def state(self) -> DataPlaneState:
         """What is held now."""
         return DataPlaneState(
             sandboxes=tuple(self.sandboxes),
             entries=tuple(self.zones.entries.values()),
-            held=tuple(port for port, _ in self.holding.held()),
+            held=tuple(port for port, _, _ in self.holding.held()),
             relays=self.relays.rows,
             relay_port=self.relays.port,
         )
@@ -163,7 +164,7 @@ class Plane:
     def close(self) -> None:
         """Close everything."""
         for sandbox in list(self.sandboxes):
-            self.close_sandbox(sandbox)
+            self.close_sandbox(sandbox, _ignore)
         self.relays.close()
         self.holding.close()
         self._home.close()
@@ -176,7 +177,7 @@ class Plane:
 
     def _ended(self, sandbox: str) -> None:
         _log.info("sandbox %s has ended", sandbox[:12])
-        self.close_sandbox(sandbox)
+        self.close_sandbox(sandbox, _ignore)
 
     def _unbind(self, known: Sandbox) -> None:
         if known.pidfd >= 0:
@@ -197,3 +198,7 @@ class Plane:
             self._responders[sight] = (responder, sharers - 1)
         else:
             responder.close()
+
+
+def _ignore(_: NetloomError | None) -> None:
+    """Nobody waits."""

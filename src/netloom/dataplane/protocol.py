@@ -138,9 +138,10 @@ class HandNames(_Message, frozen=True, array_like=True, tag=True):
 
 
 class HandPort(_Message, frozen=True, array_like=True, tag=True):
-    """With its socket, if it has one."""
+    """With its socket, if it has one; `pending`: it is yet to get one."""
 
     port: HeldPort
+    pending: bool
 
 
 class HandControl(_Message, frozen=True, array_like=True, tag=True):

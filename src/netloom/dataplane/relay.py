@@ -19,6 +19,7 @@ from netloom.dataplane.limits import raise_descriptor_limit
 from netloom.dataplane.relay_datagrams import DatagramRelay
 from netloom.dataplane.relay_protocol import Update, Updated
 from netloom.dataplane.relay_streams import StreamRelay
+from netloom.model.names import Relay
 
 _ANY = "::"
 
@@ -48,17 +49,23 @@ class RelayProcess:
 
     def _update(self, frame: bytes, fds: list[int]) -> None:
         update = self._decode(frame)
-        self._streams = {(row.ip, row.port): (row.target, row.target_port) for row in update.tcp}
-        for row in update.drop_udp:
-            gone = self._datagrams.pop((row.ip, row.port), None)
-            if gone is not None:
-                gone.close()
-        for row, fd in zip(update.add_udp, fds, strict=True):
-            old = self._datagrams.pop((row.ip, row.port), None)
-            if old is not None:
-                old.close()
-            self._datagrams[row.ip, row.port] = DatagramRelay(socket.socket(fileno=fd), (row.target, row.target_port))
+        for row in update.drop:
+            self._drop(row)
+        sockets = iter(fds)
+        for row in update.add:
+            target = (row.target, row.target_port)
+            if row.proto == "tcp":
+                self._streams[row.ip, row.port] = target
+            else:
+                self._drop(row)
+                self._datagrams[row.ip, row.port] = DatagramRelay(socket.socket(fileno=next(sockets)), target)
         self._channel.send(msgspec.msgpack.encode(Updated(update.seq)))
+
+    def _drop(self, row: Relay) -> None:
+        if row.proto == "tcp":
+            self._streams.pop((row.ip, row.port), None)
+        elif (gone := self._datagrams.pop((row.ip, row.port), None)) is not None:
+            gone.close()
 
     def _lookup(self, ip: str, port: int) -> tuple[str, int] | None:
         return self._streams.get((ip, port)) or self._streams.get((_ANY, port))

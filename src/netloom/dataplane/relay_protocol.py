@@ -8,12 +8,11 @@ from netloom.model.names import Relay
 
 
 class Update(Struct, frozen=True, array_like=True):
-    """`tcp` is the whole table; each of `add_udp` comes with one descriptor, in the same order."""
+    """Ports that come (or replace) and go. Each UDP port in `add` has one descriptor, in the same order."""
 
     seq: int
-    tcp: tuple[Relay, ...]
-    add_udp: tuple[Relay, ...] = ()
-    drop_udp: tuple[Relay, ...] = ()
+    add: tuple[Relay, ...]
+    drop: tuple[Relay, ...] = ()
 
 
 class Updated(Struct, frozen=True, array_like=True):

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from netloom.dataplane.channel import Channel
+from netloom.dataplane.channel import MAX_FDS, Channel
 from netloom.dataplane.holding import Holding
 from netloom.dataplane.loop import EventLoop
+from netloom.dataplane.register import Register, key
 from netloom.dataplane.relay_protocol import Update, Updated
 from netloom.model.errors import Failed, NetloomError, Unsupported
 from netloom.model.names import Relay
@@ -32,7 +33,7 @@ class Relays:
     def __init__(self, loop: EventLoop, holding: Holding, listener: socket.socket | None = None) -> None:
         self._loop = loop
         self._holding = holding
-        self._rows: dict[tuple[str, str, int], Relay] = {}
+        self._rows: Register[Relay, None] = Register()
         self._listener = listener or _listener()
         self._pid = 0
         self._pidfd = -1
@@ -50,7 +51,7 @@ class Relays:
     @property
     def rows(self) -> tuple[Relay, ...]:
         """What is relayed now."""
-        return tuple(self._rows.values())
+        return tuple(row for row, _ in self._rows)
 
     def put(self, relays: Sequence[Relay], done: Done) -> None:
         """Relay these too, all or none; same again is success. Calls `done` once, now or later."""
@@ -59,31 +60,40 @@ class Relays:
             if not fresh:
                 done(None)
                 return
-            udp = tuple(row for row in fresh if row.proto == "udp")
-            sockets = self._open_sockets(udp)
+            sockets = self._open_sockets(fresh)
             try:
                 if self._channel is None:
                     self._start()
+                    self._send_all([row for row in self.rows if row not in fresh])
                 for row in fresh:
-                    self._rows[_key(row)] = row
-                self._send(udp, sockets, self._undoing(fresh, done))
+                    self._rows.put(row, None)
+                self._send(fresh, sockets, self._undoing(fresh, done))
             finally:
-                for sock in sockets:
-                    sock.close()
+                _close(sockets)
         except NetloomError as error:
             done(error)
 
-    def release(self, which: Callable[[Relay], bool]) -> None:
-        """Relay no more what is meant; connections that run go on."""
-        gone = [row for row in self._rows.values() if which(row)]
+    def release(self, done: Done, *, owner: str = "", sandbox: str = "") -> None:
+        """Relay no more for an owner, or for a sandbox; connections that run go on.
+
+        Calls `done` once, when the relay has closed its UDP sockets: until then nobody else can have their ports.
+        """
+        gone: list[Relay] = []
+        for where in self._rows.of(owner=owner, sandbox=sandbox):
+            if (found := self._rows.pop(where)) is not None:
+                gone.append(found[0])
         for row in gone:
-            del self._rows[_key(row)]
+            if row.proto == "udp":
+                self._holding.silence(row.ip, row.port)
         if gone and self._channel is not None:
-            self._send((), (), _log_failure, drop_udp=tuple(row for row in gone if row.proto == "udp"))
+            self._send((), (), done, drop=gone)
+        else:
+            done(None)
 
     def adopt(self, rows: Sequence[Relay]) -> None:
         """Take over a predecessor's table; its relay ends with its last connection, ours starts."""
-        self._rows = {_key(row): row for row in rows}
+        for row in rows:
+            self._rows.put(row, None)
         if rows:
             self._restart()
 
@@ -98,9 +108,6 @@ class Relays:
         """The listener, for a successor."""
         return self._listener
 
-    def _of(self, proto: str) -> tuple[Relay, ...]:
-        return tuple(row for row in self._rows.values() if row.proto == proto)
-
     def _open_sockets(self, rows: Sequence[Relay]) -> list[socket.socket]:
         sockets: list[socket.socket] = []
         try:
@@ -108,8 +115,7 @@ class Relays:
                 if row.proto == "udp":
                     sockets.append(self._holding.open_udp(row.ip, row.port))
         except Failed:
-            for sock in sockets:
-                sock.close()
+            _close(sockets)
             raise
         return sockets
 
@@ -140,11 +146,13 @@ class Relays:
         for row in relays:
             if row.proto not in ("tcp", "udp") or ":" not in row.ip:
                 raise Unsupported(f"relaying {row.ip} port {row.port}/{row.proto} is not supported")
-            standing = self._rows.get(_key(row))
-            if standing is not None and standing.owner != row.owner:
+            standing = self._rows.get(key(row))
+            if standing is not None and standing[0].owner != row.owner:
                 raise Failed(f"Bind for {row.ip}:{row.port} failed: port is already allocated")
-            if standing != row:
+            if standing is None or standing[0] != row:
                 fresh.append(row)
+        if sum(row.proto == "udp" for row in fresh) > MAX_FDS:
+            raise Unsupported(f"relaying more than {MAX_FDS} UDP ports at a time is not supported")
         if fresh and self._listener is None:
             raise Unsupported("relaying needs IPv6, which this host does not have")
         return fresh
@@ -155,33 +163,35 @@ class Relays:
         def settled(error: NetloomError | None) -> None:
             if error is not None:
                 for row in rows:
-                    if self._rows.get(_key(row)) == row:
-                        del self._rows[_key(row)]
+                    if self._rows.get(key(row)) == (row, None):
+                        self._rows.pop(key(row))
             done(error)
 
         return settled
 
     def _send(
-        self,
-        add_udp: tuple[Relay, ...],
-        sockets: Sequence[socket.socket],
-        done: Done,
-        *,
-        drop_udp: tuple[Relay, ...] = (),
+        self, add: Sequence[Relay], sockets: Sequence[socket.socket], done: Done, *, drop: Sequence[Relay] = ()
     ) -> None:
+        """Tell the relay; `sockets` are those of the UDP ports in `add`, and stay the caller's."""
         assert self._channel is not None
         self._seq += 1
         seq = self._seq
         self._waiting[seq] = done
         self._loop.call_later(_ANSWER, self._settle, seq, Failed("the relay does not answer"))
-        update = Update(seq, self._of("tcp"), add_udp, drop_udp)
-        copies = [sock.dup() for sock in sockets]  # the channel may send later, when the caller's are closed
-        self._channel.send(msgspec.msgpack.encode(update), [sock.fileno() for sock in copies])
-        self._copies[seq] = copies
+        copies = self._copies[seq] = [sock.dup() for sock in sockets]  # the channel may send later
+        frame = msgspec.msgpack.encode(Update(seq, tuple(add), tuple(drop)))
+        self._channel.send(frame, [sock.fileno() for sock in copies])
+
+    def _send_all(self, rows: Sequence[Relay]) -> None:
+        """Tell a fresh relay what it has to serve. Raises Failed when a UDP port cannot be had."""
+        for start in range(0, len(rows), MAX_FDS):
+            part = rows[start : start + MAX_FDS]
+            sockets = self._open_sockets(part)
+            self._send(part, sockets, _log_failure)
+            _close(sockets)
 
     def _settle(self, seq: int, error: NetloomError | None) -> None:
-        for copy in self._copies.pop(seq, ()):
-            copy.close()
+        _close(self._copies.pop(seq, ()))
         done = self._waiting.pop(seq, None)
         if done is not None:
             done(error)
@@ -212,21 +222,18 @@ class Relays:
     def _restart(self) -> None:
         if self._closed or self._channel is not None or not self._rows:
             return
-        udp = self._of("udp")
         try:
-            sockets = self._open_sockets(udp)
             self._start()
+            self._send_all(self.rows)
         except Failed as error:
             _log.error("the relay does not come back: %s", error)
+            self._drop_process()
             self._loop.call_later(10 * _RESTART, self._restart)
-            return
-        self._send(udp, sockets, _log_failure)
-        for sock in sockets:
-            sock.close()
 
 
-def _key(row: Relay) -> tuple[str, str, int]:
-    return (row.proto, row.ip, row.port)
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()
 
 
 def _log_failure(error: NetloomError | None) -> None:
