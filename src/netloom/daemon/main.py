@@ -50,6 +50,8 @@ from netloom.store.sqlite import SqliteStore
 
 log = logging.getLogger("netloom")
 
+_SWITCH = 0.0005  # seconds: the loop must not wait long for the lock while the worker computes
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run the daemon until SIGTERM or SIGINT; the exit status."""
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     for key in config.passed_over:
         log.info("daemon.json: ignored, not about networks", extra={"key": key})
     _raise_limits()
+    sys.setswitchinterval(_SWITCH)
     try:
         uvloop.run(_serve(config))
     except NetloomError as error:

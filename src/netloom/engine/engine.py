@@ -12,6 +12,7 @@ from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.networks import Networks
+from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
@@ -43,6 +44,7 @@ class Engine:
         self._waits = Waits()
         self._waiting = Waiting()
         self._forwarding = Forwarding(core)
+        self._others = OtherFirewalls(core)
         self._networks = Networks(core, self._forwarding)
         self._attaching = Attaching(core, self._files)
         self._ending = Ending(core, self._attaching, self._waits)
@@ -50,7 +52,7 @@ class Engine:
         self._containers = Containers(core, self._attaching, starting, self._ending, self._waits)
         self._execs = Execs(core)
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
-        self.watching = Watching(core, self.reconciler, self._forwarding, self._repaired)
+        self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._repaired)
 
     async def recover(self) -> None:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
@@ -59,11 +61,13 @@ class Engine:
         )
         await recovery.run()
         await establish(self.core, self._networks)
+        await self._others.follow()
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
         await self.watching.close()
         await self._ending.drain()
+        await self._others.withdraw()
 
     def _repaired(self, steps: list[Step]) -> None:
         log.warning("put back what somebody had changed", extra={"steps": "; ".join(map(line, steps))})

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from netloom.model.container import ExecConfig
-from netloom.model.desired import Desired, HostFacts, Step
+from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
 from netloom.model.image import ImageView
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
@@ -51,6 +51,13 @@ class Kernel(Protocol):
 
     def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
         """One gratuitous ARP (IPv4) or unsolicited NA (IPv6) for each address, sent out on the bridge."""
+        ...
+
+    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
+        """Chains of other firewalls that drop what is forwarded; our marked rule stands in them or not, as wanted.
+
+        Raises Failed or Unavailable in the words of the tool that refused.
+        """
         ...
 
     def new_namespace(self) -> int:

@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from netloom.kernel import namespace, observe, ports, ruleset, sysctl, translate
+from netloom.kernel import foreign, namespace, observe, ports, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
-from netloom.model.desired import Desired, HostFacts, Step
+from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
 from netloom.netlink.sock_diag import Listener, Proto
 
 
@@ -90,6 +90,12 @@ class HostKernel:
     def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
         """One gratuitous ARP or unsolicited NA for each address. The flood costs 1.5 µs a port: after the reply."""
         self._announcer.announce(bridge, mac, addresses)
+
+    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
+        """Our marked rule in the dropping chains of other firewalls, as wanted; those that we may not touch too."""
+        return [
+            PassedDrop(d.owner, d.chain, d.remedy, changed=foreign.let_pass(d, wanted=wanted)) for d in foreign.look()
+        ]
 
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""

@@ -151,3 +151,12 @@ class HostFacts(Struct, frozen=True):
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
     links: tuple[str, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`
+
+
+class PassedDrop(Struct, frozen=True):
+    """A dropping chain of somebody else. With a `remedy` netloom changes nothing there; else our rule passes it."""
+
+    owner: str
+    chain: str
+    remedy: str
+    changed: bool
