@@ -540,3 +540,39 @@ async def test_only_64_ports_of_an_owner_are_held_and_all_are_checked(host: Host
         with host.serve("0.0.0.0", 21099), pytest.raises(Failed, match=r":21099/tcp: address already in use"):
             await client.hold([HeldPort("e2", "tcp", "0.0.0.0", port) for port in range(21000, 21100)])
         assert {port.owner for port in (await client.state()).held} == {"e1"}
+
+
+async def test_relay_passes_a_refusal_on_and_comes_back_when_killed(host: Host, box: Netns, tmp_path: Path) -> None:
+    attached(host, box)
+    async with plane(host, tmp_path) as client:
+        port = (await client.state()).relay_port
+        host.run("nft", "-f", "-", stdin=_REDIRECT.replace("PORT", str(port)))
+        await client.relay([Relay("e1", proto, "::1", 8080, "10.1.0.2", 80) for proto in ("tcp", "udp")])
+        with pytest.raises(ConnectionResetError):
+            await asyncio.to_thread(host.ask, "::1", 8080)
+        os.kill(_child(client.pid), signal.SIGKILL)
+        with box.serve("10.1.0.2", 80, "tcp", "box"), box.serve("10.1.0.2", 80, "udp", "box"):
+            for proto in ("tcp", "udp"):
+                await asyncio.to_thread(eventually, lambda p=proto: host.reaches("::1", 8080, p))  # type: ignore[misc]
+
+
+def _child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+async def test_a_hundred_sandboxes(host: Host, tmp_path: Path) -> None:
+    boxes = [Netns() for _ in range(100)]
+    try:
+        async with plane(host, tmp_path) as client:
+            await asyncio.gather(
+                *(client.open_sandbox(f"s{i}", box.fd, 0, RED) for i, box in enumerate(boxes)),
+                *(client.put_names(entry(f"e{i}", f"c{i}", ipv4=f"10.0.0.{i}")) for i in range(100)),
+            )
+            assert await short(boxes[0], "c99") == ["10.0.0.99"]
+            assert await short(boxes[99], "+tcp", "c0") == ["10.0.0.0"]
+            await asyncio.gather(*(client.close_sandbox(f"s{i}") for i in range(100)))
+            left = await asyncio.to_thread(os.listdir, f"/proc/{client.pid}/fd")
+            assert len(left) < 20
+    finally:
+        for box in boxes:
+            box.close()

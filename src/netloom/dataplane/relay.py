@@ -7,7 +7,6 @@ redirects. When the channel ends it accepts nothing more and ends with its last 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import socket
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import msgspec
 
 from netloom.dataplane.channel import Channel
 from netloom.dataplane.limits import raise_descriptor_limit
+from netloom.dataplane.loop import Loop
 from netloom.dataplane.relay_datagrams import DatagramRelay
 from netloom.dataplane.relay_protocol import Update, Updated
 from netloom.dataplane.relay_streams import StreamRelay
@@ -27,25 +27,25 @@ _ANY = "::"
 class RelayProcess:
     """The tables, and what serves them."""
 
-    def __init__(self, control: socket.socket, listener: socket.socket) -> None:
+    def __init__(self, loop: Loop, control: socket.socket, listener: socket.socket) -> None:
+        self._loop = loop
         self._streams: dict[tuple[str, int], tuple[str, int]] = {}
         self._datagrams: dict[tuple[str, int], DatagramRelay] = {}
         self._decode = msgspec.msgpack.Decoder(Update).decode
-        self._ended = asyncio.Event()
         listener.listen(1024)
         self._listener = listener
-        self._relay = StreamRelay(listener, self._lookup)
-        self._channel = Channel(asyncio.get_running_loop(), control, self._update, self._ended.set)
+        self._relay = StreamRelay(loop, listener, self._lookup)
+        self._channel = Channel(loop, control, self._update, loop.stop)
 
-    async def run(self) -> None:
+    def run(self) -> None:
         """Until the data plane has gone and the last connection has ended."""
-        await self._ended.wait()
+        self._loop.run()
         self._relay.stop()
         self._listener.close()
         for datagrams in self._datagrams.values():
             datagrams.close()
         while self._relay.busy:
-            await asyncio.sleep(1)
+            self._loop.step()
 
     def _update(self, frame: bytes, fds: list[int]) -> None:
         update = self._decode(frame)
@@ -58,7 +58,9 @@ class RelayProcess:
                 self._streams[row.ip, row.port] = target
             else:
                 self._drop(row)
-                self._datagrams[row.ip, row.port] = DatagramRelay(socket.socket(fileno=next(sockets)), target)
+                self._datagrams[row.ip, row.port] = DatagramRelay(
+                    self._loop, socket.socket(fileno=next(sockets)), target
+                )
         self._channel.send(msgspec.msgpack.encode(Updated(update.seq)))
 
     def _drop(self, row: Relay) -> None:
@@ -71,10 +73,6 @@ class RelayProcess:
         return self._streams.get((ip, port)) or self._streams.get((_ANY, port))
 
 
-async def _serve(control: int, listener: int) -> None:
-    await RelayProcess(socket.socket(fileno=control), socket.socket(fileno=listener)).run()
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of `python -m netloom.dataplane.relay`."""
     parser = argparse.ArgumentParser(prog="netloom relay")
@@ -84,7 +82,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.set_inheritable(options.control_fd, False)
     os.set_inheritable(options.listener_fd, False)
     raise_descriptor_limit()
-    asyncio.run(_serve(options.control_fd, options.listener_fd))
+    control, listener = (socket.socket(fileno=fd) for fd in (options.control_fd, options.listener_fd))
+    RelayProcess(Loop(), control, listener).run()
     return 0
 
 

@@ -6,9 +6,10 @@ not redirected: the relay serves them itself.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
+
+from netloom.dataplane.loop import EventLoop
 
 _PKTINFO = struct.Struct("=16sI")  # struct in6_pktinfo
 _ANCILLARY = socket.CMSG_SPACE(_PKTINFO.size)
@@ -23,19 +24,19 @@ Client = tuple[str, int, int, int]
 class DatagramRelay:
     """Serves one port on `sock`, which it owns."""
 
-    def __init__(self, sock: socket.socket, target: tuple[str, int]) -> None:
+    def __init__(self, loop: EventLoop, sock: socket.socket, target: tuple[str, int]) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         self._sock = sock
         self._target = target
-        self._loop = asyncio.get_running_loop()
+        self.loop = loop
         self._flows: dict[tuple[Client, bytes], _Flow] = {}
-        self._loop.add_reader(sock, self._readable)
+        self.loop.add_reader(sock, self._readable)
 
     def close(self) -> None:
         """Drop the port and its clients. Twice is once."""
         if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock)
+            self.loop.remove_reader(self._sock)
             self._sock.close()
         for flow in list(self._flows.values()):
             flow.close()
@@ -77,7 +78,7 @@ class _Flow:
     def __init__(self, owner: DatagramRelay, key: tuple[Client, bytes], target: tuple[str, int]) -> None:
         self._owner = owner
         self._key = key
-        self._loop = asyncio.get_running_loop()
+        self._loop = owner.loop
         family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
         self._sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:

@@ -7,16 +7,20 @@ dropped.
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import socket
 import struct
 from collections.abc import Callable
+
+from netloom.dataplane.loop import EventLoop
 
 _ORIGINAL_DST = 80  # linux/netfilter_ipv6/ip6_tables.h
 _SOCKADDR_IN6 = struct.Struct("=H2xI16sI")
 _NO_LINGER = struct.pack("ii", 1, 0)  # close by RST
 _CONNECT = 10.0  # seconds
-_MAX_UNSENT = 256 << 10  # bytes read ahead of a slow side
+_PIECE = 256 << 10  # bytes moved at a time, and the most that waits for a slow side
+_PAUSE = 1.0  # seconds without accepting when descriptors have run out
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Lookup = Callable[[str, int], tuple[str, int] | None]  # original address and port → target
 
@@ -24,40 +28,56 @@ Lookup = Callable[[str, int], tuple[str, int] | None]  # original address and po
 class StreamRelay:
     """Accepts on `listener`, which stays the caller's."""
 
-    def __init__(self, listener: socket.socket, lookup: Lookup) -> None:
+    def __init__(self, loop: EventLoop, listener: socket.socket, lookup: Lookup) -> None:
+        self.loop = loop
+        self.piece = memoryview(bytearray(_PIECE))  # of all: nothing stays in it between two callbacks
         self._listener = listener
         self._lookup = lookup
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._pipes: set[_Pipe] = set()
-        self._accepting = True
+        self._links: set[_Link] = set()
+        self._stopped = False
         listener.setblocking(False)
-        self._loop.add_reader(listener, self._accept)
+        loop.add_reader(listener, self._accept)
 
     @property
     def busy(self) -> bool:
         """Are there connections left?"""
-        return bool(self._tasks or self._pipes)
+        return bool(self._links)
 
     def stop(self) -> None:
         """Accept nothing more; what runs goes on."""
-        if self._accepting:
-            self._accepting = False
-            self._loop.remove_reader(self._listener)
+        self._stopped = True
+        self.loop.remove_reader(self._listener)
+
+    def forget(self, link: _Link) -> None:
+        """A connection has ended."""
+        self._links.discard(link)
 
     def _accept(self) -> None:
         try:
             client, _ = self._listener.accept()
-        except OSError:  # the client has gone, or descriptors have run out: the next event tries again
+        except OSError as error:
+            if error.errno in _FULL:
+                self.loop.remove_reader(self._listener)
+                self.loop.call_later(_PAUSE, self._accept_again)
             return
         client.setblocking(False)
         target = self._target(client)
         if target is None:
             client.close()
             return
-        task = self._loop.create_task(self._connect(client, target))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
+        try:
+            server = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError:
+            _reset(client)
+            return
+        link = _Link(self, client, server)
+        self._links.add(link)
+        link.connect(target)
+
+    def _accept_again(self) -> None:
+        if not self._stopped:
+            self.loop.add_reader(self._listener, self._accept)
 
     def _target(self, client: socket.socket) -> tuple[str, int] | None:
         try:
@@ -67,79 +87,118 @@ class StreamRelay:
         port = int.from_bytes(raw[2:4], "big")
         return self._lookup(socket.inet_ntop(socket.AF_INET6, raw[8:24]), port)
 
-    async def _connect(self, client: socket.socket, target: tuple[str, int]) -> None:
-        near = _Pipe(self._pipes)
+
+class _Link:
+    """A client and its server. Bytes, half-close and reset pass; the slower side sets the pace."""
+
+    def __init__(self, owner: StreamRelay, client: socket.socket, server: socket.socket) -> None:
+        self._owner = owner
+        self._loop = owner.loop
+        self._client = client
+        self._server = server
+        self._flows = (_Flow(self, client, server), _Flow(self, server, client))
+        self._timer = self._loop.call_later(_CONNECT, self.reset)
+
+    def connect(self, target: tuple[str, int]) -> None:
+        """Reach the server; its refusal becomes the client's reset."""
+        for sock in (self._client, self._server):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            async with asyncio.timeout(_CONNECT):
-                _, far = await self._loop.create_connection(lambda: _Pipe(self._pipes), *target)
-        except OSError:  # includes TimeoutError
-            _reset(client)
-            return
-        near.other, far.other = far, near
-        try:
-            await self._loop.connect_accepted_socket(lambda: near, client)
+            self._server.connect(target)
+        except BlockingIOError:
+            self._loop.add_writer(self._server, self._connected)
         except OSError:
-            far.abort()
+            self.reset()
+        else:
+            self._connected()
+
+    def reset(self) -> None:
+        """End both sides with a reset."""
+        self._forget()
+        _reset(self._client)
+        _reset(self._server)
+
+    def ended(self) -> None:
+        """One direction is through; with the second one both sides are closed."""
+        if all(flow.over for flow in self._flows):
+            self._forget()
+            self._client.close()
+            self._server.close()
+
+    def _connected(self) -> None:
+        self._loop.remove_writer(self._server)
+        if self._server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.reset()
+            return
+        self._timer.cancel()
+        for flow in self._flows:
+            flow.start(self._loop, self._owner.piece)
+
+    def _forget(self) -> None:
+        self._timer.cancel()
+        for sock in (self._client, self._server):
+            if sock.fileno() >= 0:
+                self._loop.remove_reader(sock)
+                self._loop.remove_writer(sock)
+        self._owner.forget(self)
 
 
-class _Pipe(asyncio.Protocol):
-    """One side of a relayed connection. Bytes, half-close and reset go to `other`, which sets the pace."""
+class _Flow:
+    """One direction."""
 
-    def __init__(self, pipes: set[_Pipe]) -> None:
-        self._pipes = pipes
-        self._transport: asyncio.Transport | None = None
-        self._lost = False
-        self._ended = False  # end of file came in
-        self.other: _Pipe | None = None
+    def __init__(self, link: _Link, source: socket.socket, sink: socket.socket) -> None:
+        self._link = link
+        self._source = source
+        self._sink = sink
+        self._rest = b""  # what the sink did not take; nothing is read meanwhile
+        self.over = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._pipes.add(self)
-        transport.set_write_buffer_limits(high=_MAX_UNSENT)
-        if self.other is None:
-            transport.pause_reading()  # until the near side is there
-        elif self.other._transport is not None:
-            self.other._transport.resume_reading()
+    def start(self, loop: EventLoop, piece: memoryview) -> None:
+        """Move from now on."""
+        self._loop = loop
+        self._piece = piece
+        loop.add_reader(self._source, self._readable)
 
-    def data_received(self, data: bytes) -> None:
-        if self.other and self.other._transport:
-            self.other._transport.write(data)
+    def _readable(self) -> None:
+        try:
+            size = self._source.recv_into(self._piece)
+            if not size:
+                self._loop.remove_reader(self._source)
+                self.over = True
+                self._sink.shutdown(socket.SHUT_WR)
+                self._link.ended()
+                return
+            sent = self._send(self._piece[:size])
+        except BlockingIOError:
+            return
+        except OSError:
+            self._link.reset()
+            return
+        if sent < size:
+            self._rest = bytes(self._piece[sent:size])
+            self._loop.remove_reader(self._source)
+            self._loop.add_writer(self._sink, self._writable)
 
-    def eof_received(self) -> bool:
-        self._ended = True
-        if self.other and self.other._transport and not self.other._lost:
-            self.other._transport.write_eof()
-            if self.other._ended:
-                self.other._transport.close()  # what is still to be written goes out first
-                return False
-        return True  # keep our writing side
+    def _writable(self) -> None:
+        try:
+            self._rest = self._rest[self._send(memoryview(self._rest)) :]
+        except OSError:
+            self._link.reset()
+            return
+        if not self._rest:
+            self._loop.remove_writer(self._sink)
+            self._loop.add_reader(self._source, self._readable)
 
-    def pause_writing(self) -> None:
-        if self.other and self.other._transport:
-            self.other._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self.other and self.other._transport and not self.other._lost:
-            self.other._transport.resume_reading()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
-        self._pipes.discard(self)
-        if self.other and not self.other._lost:
-            if exc is not None:
-                self.other.abort()
-            elif self.other._transport:
-                self.other._transport.close()
-
-    def abort(self) -> None:
-        """Reset the connection."""
-        if self._transport is not None:
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-            self._transport.abort()
+    def _send(self, data: memoryview) -> int:
+        """How much the sink took; 0 when it is full."""
+        try:
+            return self._sink.send(data, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            return 0
 
 
 def _reset(sock: socket.socket) -> None:
-    """Close with RST, as a port on which nobody listens would have answered."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    sock.close()
+    """Close with RST, as a port on which nobody listens would have answered. Closed already is success."""
+    if sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        sock.close()
