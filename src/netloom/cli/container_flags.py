@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from netloom.cli.flag_checks import address, capability, cpus, extra_host, stream
 from netloom.cli.flags import Flag
+from netloom.cli.network_specs import checked
 
 CONTAINER_FLAGS = (
-    Flag("add-host", kind="list", help="Add a custom host-to-IP mapping (host:ip)"),
+    Flag("add-host", kind="list", help="Add a custom host-to-IP mapping (host:ip)", check=extra_host),
     Flag("annotation", kind="map", help="Add an annotation to the container (passed through to the OCI runtime)"),
-    Flag("attach", "a", "list", "Attach to STDIN, STDOUT or STDERR"),
-    Flag("cap-add", kind="list", help="Add Linux capabilities"),
-    Flag("cap-drop", kind="list", help="Drop Linux capabilities"),
+    Flag("attach", "a", "list", "Attach to STDIN, STDOUT or STDERR", check=stream),
+    Flag("cap-add", kind="list", help="Add Linux capabilities", check=capability),
+    Flag("cap-drop", kind="list", help="Drop Linux capabilities", check=capability),
     Flag("cidfile", help="Write the container ID to the file"),
-    Flag("cpus", help="Number of CPUs"),
-    Flag("dns", kind="list", help="Set custom DNS servers"),
+    Flag("cpus", help="Number of CPUs", check=cpus),
+    Flag("dns", kind="list", help="Set custom DNS servers", check=address),
     Flag("dns-option", kind="list", help="Set DNS options", alias="dns-opt"),
     Flag("dns-search", kind="list", help="Set custom DNS search domains"),
     Flag("domainname", help="Container NIS domain name"),
@@ -34,7 +36,7 @@ CONTAINER_FLAGS = (
     Flag("mac-address", help="Container MAC address (e.g., 92:d0:c6:0a:29:33)"),
     Flag("memory", "m", "bytes", "Memory limit"),
     Flag("name", help="Assign a name to the container"),
-    Flag("network", kind="list", help="Connect a container to a network", alias="net"),
+    Flag("network", kind="list", help="Connect a container to a network", alias="net", check=checked),
     Flag("network-alias", kind="list", help="Add network-scoped alias for the container", alias="net-alias"),
     Flag("oom-score-adj", kind="int", help="Tune host's OOM preferences (-1000 to 1000)"),
     Flag("pids-limit", kind="int", help="Tune container pids limit (set -1 for unlimited)"),

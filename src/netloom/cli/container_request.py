@@ -6,17 +6,18 @@ from typing import Any
 
 from netloom.cli.errors import NOT_RUN, CliError
 from netloom.cli.execute import environment
+from netloom.cli.flag_checks import is_mac
 from netloom.cli.flags import Arguments
 from netloom.cli.labels import labels, lines_of
 from netloom.cli.network_specs import attachments
 from netloom.cli.port_specs import exposed, published
 
-_STREAMS = ("stdin", "stdout", "stderr")
-
 
 def request(arguments: Arguments, *, detached: bool) -> dict[str, Any]:
     """The body. What was not given is left out, so that the daemon's own defaults hold."""
     image, *command = arguments.words
+    if arguments.mac_address and not is_mac(arguments.mac_address):
+        raise CliError(f"{arguments.mac_address} is not a valid mac address", NOT_RUN)
     mode, endpoints = attachments(arguments)
     bindings = published(arguments.publish)
     attach = _attached(arguments, detached=detached)
@@ -39,26 +40,18 @@ def request(arguments: Arguments, *, detached: bool) -> dict[str, Any]:
         "Labels": labels([*lines_of(arguments.label_file), *arguments.label]),
         "StopSignal": arguments.stop_signal,
         "StopTimeout": arguments.stop_timeout,
-        "MacAddress": arguments.mac_address,
+        "Volumes": {volume: {} for volume in arguments.volume if ":" not in volume},
+        "MacAddress": "" if endpoints else arguments.mac_address,
         "HostConfig": _host_config(arguments, mode, bindings),
         "NetworkingConfig": {"EndpointsConfig": endpoints},
     }
-    return {key: value for key, value in body.items() if value not in ("", None)}
+    return {key: value for key, value in body.items() if value not in ("", None, {}, [])}
 
 
 def _attached(arguments: Arguments, *, detached: bool) -> set[str]:
-    asked = {stream.lower() for stream in arguments.attach}
-    for stream in asked:
-        if stream not in _STREAMS:
-            fault = "valid streams are STDIN, STDOUT and STDERR"
-            raise CliError(f'invalid argument "{stream}" for "-a, --attach" flag: {fault}', NOT_RUN)
     if detached:
-        if asked:
-            raise CliError("conflicting options: cannot specify both --attach and --detach", NOT_RUN)
         return set()
-    if not asked:
-        asked = {"stdout", "stderr"} | ({"stdin"} if arguments.interactive else set())
-    return asked
+    return set(arguments.attach) or {"stdout", "stderr"} | ({"stdin"} if arguments.interactive else set())
 
 
 def _entrypoint(arguments: Arguments) -> list[str] | None:
@@ -68,7 +61,7 @@ def _entrypoint(arguments: Arguments) -> list[str] | None:
 
 def _host_config(arguments: Arguments, mode: str, bindings: dict[str, list[dict[str, str]]]) -> dict[str, Any]:
     given = {
-        "Binds": arguments.volume,
+        "Binds": [volume for volume in arguments.volume if ":" in volume],
         "NetworkMode": mode,
         "PortBindings": bindings,
         "PublishAllPorts": arguments.publish_all,
@@ -76,7 +69,7 @@ def _host_config(arguments: Arguments, mode: str, bindings: dict[str, list[dict[
         "Dns": arguments.dns,
         "DnsOptions": arguments.dns_option,
         "DnsSearch": arguments.dns_search,
-        "ExtraHosts": [_extra_host(entry) for entry in arguments.add_host],
+        "ExtraHosts": arguments.add_host,
         "Links": arguments.link,
         "Sysctls": arguments.sysctl,
         "CapAdd": arguments.cap_add,
@@ -88,20 +81,12 @@ def _host_config(arguments: Arguments, mode: str, bindings: dict[str, list[dict[
         "Init": True if arguments.init else None,
         "OomScoreAdj": arguments.oom_score_adj,
         "Memory": arguments.memory,
-        "NanoCpus": _nano_cpus(arguments.cpus),
+        "NanoCpus": round(float(arguments.cpus) * 10**9) if arguments.cpus else None,
         "PidsLimit": arguments.pids_limit,
         "ShmSize": arguments.shm_size,
         "Annotations": arguments.annotation,
     }
     return {key: value for key, value in given.items() if value not in ("", None, [], {}, False)}
-
-
-def _extra_host(entry: str) -> str:
-    """`name:ip` or `name=ip`; the daemon looks at the address."""
-    name, mark, address = entry.partition("=" if "=" in entry else ":")
-    if not mark or not name or not address:
-        raise CliError(f'invalid argument "{entry}" for "--add-host" flag: bad format for add-host: "{entry}"', NOT_RUN)
-    return f"{name}:{address.strip('[]') if address.startswith('[') else address}"
 
 
 def _restart(text: str) -> dict[str, Any] | None:
@@ -117,14 +102,3 @@ def _log(arguments: Arguments) -> dict[str, Any] | None:
     if not arguments.log_driver and not arguments.log_opt:
         return None
     return {"Type": arguments.log_driver, "Config": arguments.log_opt}
-
-
-def _nano_cpus(text: str) -> int | None:
-    if not text:
-        return None
-    try:
-        return round(float(text) * 10**9)
-    except ValueError:
-        raise CliError(
-            f'invalid argument "{text}" for "--cpus" flag: failed to parse {text} as a rational number', NOT_RUN
-        ) from None

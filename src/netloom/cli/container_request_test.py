@@ -19,13 +19,10 @@ def test_little_asked_is_little_sent() -> None:
         "AttachStdin": False,
         "AttachStdout": True,
         "AttachStderr": True,
-        "ExposedPorts": {},
         "Tty": False,
         "OpenStdin": False,
         "StdinOnce": False,
-        "Env": [],
         "Image": "host",
-        "Labels": {},
         "HostConfig": {"NetworkMode": "default"},
         "NetworkingConfig": {"EndpointsConfig": {"default": {}}},
     }
@@ -39,8 +36,6 @@ def test_streams() -> None:
     assert detached["OpenStdin"]
     only = body("-a", "stderr", "host")
     assert [only[key] for key in ("AttachStdin", "AttachStdout", "AttachStderr")] == [False, False, True]
-    with pytest.raises(CliError, match="cannot specify both --attach and --detach"):
-        body("-d", "-a", "stdout", "host")
     with pytest.raises(CliError, match="valid streams are"):
         body("-a", "x", "host")
 
@@ -79,7 +74,7 @@ def test_host_config() -> None:
         "DnsOptions": ["ndots:2"],
         "ExtraHosts": ["a:10.0.0.1", "b:fd00::1"],
         "Sysctls": {"net.ipv4.ip_forward": "1"},
-        "CapAdd": ["NET_ADMIN"],
+        "CapAdd": ["CAP_NET_ADMIN"],
         "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
         "NanoCpus": 1_500_000_000,
         "Memory": 64 << 20,
@@ -94,7 +89,7 @@ def test_networks() -> None:
         *("--link", "db", "host"),
     )
     assert got["HostConfig"]["NetworkMode"] == "red"
-    assert got["MacAddress"] == "02:00:00:00:00:01"
+    assert "MacAddress" not in got
     assert got["NetworkingConfig"]["EndpointsConfig"] == {
         "red": {
             "Aliases": ["web"],
@@ -109,6 +104,12 @@ def test_networks() -> None:
             "IPAMConfig": {"IPv6Address": "fd00::9", "LinkLocalIPs": ["fe80::7"]},
         },
     }
+
+
+def test_volumes() -> None:
+    got = body("-v", "/a:/b:ro", "-v", "/anonymous", "host")
+    assert got["HostConfig"]["Binds"] == ["/a:/b:ro"]
+    assert got["Volumes"] == {"/anonymous": {}}
 
 
 def test_links_of_the_default_bridge_are_the_containers() -> None:
@@ -126,6 +127,9 @@ def test_joining_a_container_takes_no_endpoint() -> None:
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
+        (("--network", "bridge", "--network-alias", "x"), "aliases are only supported for user-defined networks"),
+        (("--mac-address", "zz"), "zz is not a valid mac address"),
+        (("--dns", "x"), 'invalid argument "x" for "--dns" flag: IP address is not correctly formatted: x'),
         (("--network", "a", "--network", "a"), 'network "a" is specified multiple times'),
         (("--network", "a", "--network", "host"), "cannot attach both user-defined and non-user-defined"),
         (("--network", "host", "--network", "a"), "cannot attach both user-defined and non-user-defined"),

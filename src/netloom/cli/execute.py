@@ -48,6 +48,7 @@ def main(client: Client, arguments: Arguments) -> int:
         "AttachStdin": arguments.interactive and not arguments.detach,
         "AttachStdout": not arguments.detach,
         "AttachStderr": not arguments.detach,
+        "Detach": arguments.detach,
         "DetachKeys": arguments.detach_keys,
         "Tty": arguments.tty,
         "Cmd": command,

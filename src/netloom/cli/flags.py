@@ -7,7 +7,7 @@ else together.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from netloom.cli.errors import GENERAL, NOT_RUN, CliError
@@ -30,6 +30,7 @@ class Flag(NamedTuple):
     default: Any = None
     hidden: bool = False
     alias: str = ""  # another name for the same flag, not listed
+    check: Callable[[str], str] | None = None  # gives the value as it is meant, or raises ValueError
 
     @property
     def shown(self) -> str:
@@ -192,6 +193,8 @@ class _Reader:
 
 
 def _value(flag: Flag, text: str) -> Any:
+    if flag.check is not None:
+        text = flag.check(text)
     match flag.kind:
         case "bool":
             if text in _TRUE:

@@ -41,6 +41,7 @@ COMMANDS = {
     "kill": Entry("kill", "Kill one or more running containers"),
     "logs": Entry("logs", "Fetch the logs of a container"),
     "ps": Entry("ps", "List containers"),
+    "restart": Entry("restart", "Restart one or more containers"),
     "rm": Entry("rm", "Remove one or more containers"),
     "run": Entry("run", "Create and run a new container"),
     "start": Entry("start", "Start one or more stopped containers"),

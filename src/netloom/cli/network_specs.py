@@ -33,6 +33,12 @@ def attachments(arguments: Arguments) -> tuple[str, dict[str, dict[str, Any]]]:
     return mode, endpoints
 
 
+def checked(spec: str) -> str:
+    """The value of `--network`, if it can be read; raises ValueError."""
+    _parsed(spec)
+    return spec
+
+
 def _user_defined(name: str) -> bool:
     return name not in _MODES and not name.startswith("container:")
 
@@ -47,7 +53,7 @@ def _parsed(spec: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         key, value = key.strip().lower(), value.strip()
         if not equals or not value:
-            raise CliError(f"invalid field {part}: must be a key=value pair", NOT_RUN)
+            raise ValueError(f"invalid field {part}: must be a key=value pair")
         match key:
             case "name":
                 name = value.lower()
@@ -67,9 +73,9 @@ def _parsed(spec: str) -> tuple[str, dict[str, Any]]:
             case "gw-priority":
                 endpoint["GwPriority"] = _priority(value)
             case _:
-                raise CliError(f"invalid field key {key}", NOT_RUN)
+                raise ValueError(f"invalid field key {key}")
     if not name:
-        raise CliError(f"network name/id is not specified: {spec}", NOT_RUN)
+        raise ValueError("network name/id is not specified")
     if addresses:
         endpoint["IPAMConfig"] = addresses
     return name, endpoint
@@ -79,7 +85,7 @@ def _priority(value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise CliError(f'invalid gw-priority: strconv.ParseInt: parsing "{value}": invalid syntax', NOT_RUN) from None
+        raise ValueError(f'invalid gw-priority: strconv.ParseInt: parsing "{value}": invalid syntax') from None
 
 
 def _apply_flags(name: str, endpoint: dict[str, Any], arguments: Arguments) -> None:
@@ -100,6 +106,8 @@ def _apply_flags(name: str, endpoint: dict[str, Any], arguments: Arguments) -> N
             raise CliError(f"conflicting options: cannot specify both --{flag} and per-network {key}", NOT_RUN)
         if flag == "link" and not _user_defined(name):
             continue  # links of the default bridge are the container's own, in HostConfig
+        if flag == "network-alias" and not _user_defined(name):
+            raise CliError("network-scoped aliases are only supported for user-defined networks", NOT_RUN)
         where[key] = value
     if addresses:
         endpoint["IPAMConfig"] = addresses

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from netloom.cli.errors import NOT_RUN, CliError
+from netloom.cli.flag_checks import is_address
 
 Bindings: TypeAlias = dict[str, list[dict[str, str]]]
 
@@ -55,8 +56,11 @@ def _parts(address: str) -> tuple[str, str, str]:
     rest, _, container = address.rpartition(":")
     ip, _, host = rest.rpartition(":")
     if ip.startswith("[") and ip.endswith("]"):
-        return ip[1:-1], host, container
-    if ":" in ip:
+        ip = ip[1:-1]
+        if not is_address(ip):
+            raise CliError(f"invalid IP address: {ip}", NOT_RUN)
+        return ip, host, container
+    if ip and (":" in ip or not is_address(ip)):
         raise CliError(f"invalid IP address: {ip}", NOT_RUN)
     return ip, host, container
 

@@ -39,6 +39,8 @@ def test_one_port_published_twice() -> None:
         ("80:", "no port specified"),
         ("80/quic", "invalid proto: quic"),
         ("::1:80:80", "invalid IP address: ::1"),
+        ("1.2.3:80:80", "invalid IP address: 1.2.3"),
+        ("[x]:80:80", "invalid IP address: x"),
         ("9-8:80", "invalid hostPort: 9-8"),
         ("1-3:80-81", "invalid ranges specified for container and host Ports: 80-81 and 1-3"),
     ],

@@ -40,6 +40,8 @@ def main(client: Client, arguments: Arguments) -> int:
     """Create and start; the program's exit status, or 125, 126, 127 where it never ran."""
     if arguments.tty and arguments.interactive and not arguments.detach and not sys.stdin.isatty():
         raise CliError("the input device is not a TTY")
+    if arguments.detach and arguments.attach:
+        raise CliError("conflicting options: cannot specify both --attach and --detach")
     try:
         return _run(client, arguments)
     except CliError as error:

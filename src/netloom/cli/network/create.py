@@ -43,7 +43,7 @@ def main(client: Client, arguments: Arguments) -> int:
     config = ipam_config(arguments.subnet, arguments.ip_range, arguments.gateway, arguments.aux_address)
     body: dict[str, Any] = {
         "Name": arguments.words[0],
-        "Driver": "" if arguments.config_only and "driver" not in arguments.given else arguments.driver,
+        "Driver": arguments.driver,
         "Scope": arguments.scope,
         "Internal": arguments.internal,
         "Attachable": arguments.attachable,

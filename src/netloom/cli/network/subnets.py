@@ -45,8 +45,8 @@ def _owner(entries: list[dict[str, Any]], text: str, what: str) -> dict[str, Any
     for entry in entries:
         if _contains(entry["Subnet"], text) or (what == "range" and _related(entry["Subnet"], text)):
             return entry
-    if what != "range" and len(entries) == 1 and not _readable(entries[0]["Subnet"]):
-        return entries[0]  # the daemon says what is wrong with the subnet
+        if not _readable(entry["Subnet"]):
+            raise CliError(f"invalid subnet: invalid CIDR address: {entry['Subnet']}")
     raise CliError(f"no matching subnet for {what} {text}")
 
 

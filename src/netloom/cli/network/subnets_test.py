@@ -23,7 +23,7 @@ def test_each_finds_its_subnet() -> None:
 
 
 def test_what_the_daemon_judges_is_sent() -> None:
-    assert ipam_config(["banana"], [], ["10.0.0.1"], {}) == [{"Subnet": "banana", "Gateway": "10.0.0.1"}]
+    assert ipam_config(["banana"], [], [], {}) == [{"Subnet": "banana"}]
     assert ipam_config(["10.0.0.7/24"], ["10.0.0.0/16"], [], {}) == [
         {"Subnet": "10.0.0.7/24", "IPRange": "10.0.0.0/16"}
     ]
@@ -34,6 +34,7 @@ def test_what_the_daemon_judges_is_sent() -> None:
     [
         ([], [], ["10.0.0.1"], {}, "every ip-range or gateway must have a corresponding subnet"),
         ([], ["10.0.0.0/25"], [], {}, "every ip-range or gateway must have a corresponding subnet"),
+        (["banana"], [], ["10.0.0.1"], {}, "invalid subnet: invalid CIDR address: banana"),
         ([], [], [], {"x": ""}, "no matching subnet for aux-address "),
         (["10.0.0.0/24"], [], ["10.1.0.1"], {}, "no matching subnet for gateway 10.1.0.1"),
         (["10.0.0.0/24"], [], [], {"a": "10.9.0.1"}, "no matching subnet for aux-address 10.9.0.1"),
