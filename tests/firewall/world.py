@@ -6,22 +6,17 @@ a server on port 80 tells the client's address; `PUBLISHED` lists the ports of t
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
-from netloom.dataplane.relay_datagrams import DatagramRelay
-from netloom.dataplane.relay_streams import StreamRelay
+from relay import TestRelay
+
 from netloom.drivers.registry import driver
 from netloom.firewall.elements import relay_elements
 from netloom.firewall.forwarding import forwarding
 from netloom.firewall.render import load
 from netloom.firewall.rules import table
 from netloom.kernel.host import HostKernel, Ruleset
-from netloom.kernel.namespace import setns
 from netloom.model.desired import Desired, Element
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.network import IpamConfig, Network
@@ -85,13 +80,14 @@ class World:
         for place, gateway4, gateway6 in (("outside", HOST4, HOST6), ("lan", LAN_HOST4, LAN_HOST6)):
             self.places[place].run("ip", "route", "add", "172.30.0.0/16", "via", gateway4)
             self.places[place].run("ip", "-6", "route", "add", "fd00:30::/32", "via", gateway6)
+        self.relay = TestRelay(self.host, _relayed())
+        stack.callback(self.relay.close)
         self.host.call(self._build)
         for name in ("vault", "vault2"):  # with NET_ADMIN a container may make itself a way out
             self.places[name].run("ip", "route", "add", "default", "via", address("gw:vault"))
             self.places[name].run("ip", "-6", "route", "add", "default", "via", address("gw:vault", 6))
         for name in CONTAINERS:  # a bridge drops until the kernel has noticed its first port
             eventually(lambda name=name: self.host.ping(address(name)), what=name)  # type: ignore[misc]
-        stack.enter_context(self._relays())
         for name in [*CONTAINERS, "outside", "lan"]:
             self._serve(stack, name, ("0.0.0.0", "::"), 80)
         every = [HOST4, HOST6, *(address(f"gw:{n}") for n in NETWORKS), address("gw:red", 6), address("gw:vault", 6)]
@@ -124,7 +120,7 @@ class World:
             wanted: list[Desired] = [
                 *self.switches.sysctls,
                 *self.switches.elements,
-                *relay_elements(self.relay_port),
+                *relay_elements(self.relay.port),
             ]
             for network in networks.values():
                 wanted += bridge.network(network, self.facts)
@@ -135,64 +131,6 @@ class World:
             kernel.apply(diff(wanted, []), {name: _Sandbox(self.places[name]) for name in CONTAINERS})
         finally:
             kernel.close()
-
-    @property
-    def relay_port(self) -> int:
-        """Where the relay listens."""
-        return int(self._listener().getsockname()[1])
-
-    def _listener(self) -> socket.socket:
-        if not hasattr(self, "_relay_listener"):
-            self._relay_listener = self.host.call(_listening)
-        return self._relay_listener
-
-    @contextmanager
-    def _relays(self) -> Iterator[None]:
-        """The relay's two halves, in a loop of a thread that is on the host."""
-        loop = asyncio.new_event_loop()
-        started = threading.Event()
-        table = {
-            (ip, port): (address(name), 80)
-            for name, ports in PUBLISHED.items()
-            if name != "vault"
-            for ip, port in ports
-            if ":" in ip
-        }
-        closing: list[socket.socket] = [self._listener()]
-
-        async def start() -> None:
-            StreamRelay(self._listener(), lambda ip, port: table.get((ip, port)) or table.get(("::", port)))
-            for (ip, port), target in table.items():
-                datagrams = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-                datagrams.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                datagrams.bind((ip, port))
-                relays.append(DatagramRelay(datagrams, target))
-
-        relays: list[DatagramRelay] = []
-
-        def run() -> None:
-            setns(self.host.fd)
-            asyncio.set_event_loop(loop)
-            loop.run_until_complete(start())
-            started.set()
-            loop.run_forever()
-            for relay in relays:
-                relay.close()
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
-            loop.run_until_complete(asyncio.sleep(0))
-            loop.close()
-
-        thread = threading.Thread(target=run, name="relay")
-        thread.start()
-        try:
-            assert started.wait(5)
-            yield
-        finally:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            for sock in closing:
-                sock.close()
 
     def _serve(self, stack: ExitStack, name: str, addresses: tuple[str, ...] | list[str], port: int) -> None:
         for where in addresses:
@@ -208,14 +146,6 @@ class _Sandbox:
 
     def open(self) -> int:
         return os.dup(self._netns.fd)
-
-
-def _listening() -> socket.socket:
-    listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    listener.bind(("::", 0))
-    listener.listen()
-    return listener
 
 
 def _network(name: str) -> Network:
@@ -257,6 +187,16 @@ def _endpoint(name: str, number: int, network: Network) -> Endpoint:
         default6=outward and network.ipv6,
         ports=_ports(name),
     )
+
+
+def _relayed() -> dict[tuple[str, int], tuple[str, int]]:
+    return {
+        (ip, port): (address(name), 80)
+        for name, ports in PUBLISHED.items()
+        if name != "vault"
+        for ip, port in ports
+        if ":" in ip
+    }
 
 
 def _ports(name: str) -> tuple[PortBinding, ...]:

@@ -122,10 +122,8 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     sandbox, link, index = endpoint.sandbox, endpoint.inner_name, endpoint.inner_index
     inner: list[Desired] = [Address(link=link, index=index, address=address, sandbox=sandbox) for address in addresses]
     inner += [
-        Address(
-            link=link, index=index, address=a if "/" in a else f"{a}/{32 if _family(a) == 4 else 64}", sandbox=sandbox
-        )
-        for a in endpoint.link_local
+        Address(link=link, index=index, address=_with_prefix(address), sandbox=sandbox)
+        for address in endpoint.link_local
     ]
     for destination, wanted, gateway in (
         ("default", endpoint.default4, endpoint.gateway4),
@@ -136,6 +134,11 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
     inner += [Sysctl(path=path.translate(_DOTTED), value=value, sandbox=sandbox) for path, value in endpoint.sysctls]
     return inner
+
+
+def _with_prefix(link_local: str) -> str:
+    """169.254.0.0/16 is one link (RFC 3927), of fe80::/10 the first /64 (RFC 4291)."""
+    return link_local if "/" in link_local else f"{link_local}/{16 if _family(link_local) == 4 else 64}"
 
 
 def _mac(first: str, key: str) -> str:

@@ -12,7 +12,9 @@ IFNAME = f"{PREFIX}ifname"
 SYSCTLS = f"{PREFIX}sysctls"
 KNOWN = (IFNAME, SYSCTLS)
 
-_SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.[^.\s/=]+\.IFNAME\.[^.\s/=]+=[^\s]*", re.ASCII)
+_SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.[^.\s/=]+\.IFNAME\.[^.\s/=]+=[^\s]*", re.ASCII | re.IGNORECASE)
+
+_PLACE = re.compile(r"\.IFNAME\.", re.IGNORECASE)  # the docker CLI sends all of `--network …,driver-opt=` in lower case
 
 
 def endpoint_options(driver_opts: Mapping[str, str], name: str) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -28,7 +30,7 @@ def endpoint_options(driver_opts: Mapping[str, str], name: str) -> tuple[str, tu
     sysctls = []
     for setting in driver_opts[SYSCTLS].split(",") if SYSCTLS in driver_opts else ():
         path, _, value = setting.partition("=")
-        sysctls.append((path.replace(".IFNAME.", f".{place}."), value))
+        sysctls.append((_PLACE.sub(f".{place}.", path), value))
     return name, tuple(sysctls)
 
 

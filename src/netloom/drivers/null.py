@@ -17,9 +17,10 @@ class NullDriver:
     singleton = True
 
     def options(self, request: NetworkRequest, network_id: str, default_mtu: int) -> tuple[dict[str, str], int, str]:
-        """It has none."""
-        refuse_unknown(request.options, (), self.name)
-        return {}, default_mtu, ""
+        """It has none; a configuration network keeps those of the driver that will be asked."""
+        if not request.config_only:
+            refuse_unknown(request.options, (), self.name)
+        return dict(request.options), default_mtu, ""
 
     def check(self, network: Network, others: Sequence[Network], facts: HostFacts | None = None) -> None:
         """Beside any other."""

@@ -180,11 +180,13 @@ def into_internal() -> tuple[Rule, ...]:
 
 
 def answers() -> tuple[Rule, ...]:
-    """Connections that were let through, and the errors that belong to them."""
-    return (
-        Rule("ct state established,related accept"),
-        Rule("ct state invalid drop", "would leave with its own address"),
-    )
+    """What belongs to connections that containers opened."""
+    return (Rule("ct state established,related accept"),)
+
+
+def untracked() -> tuple[Rule, ...]:
+    """What conntrack cannot place is not translated either."""
+    return (Rule("ct state invalid drop", "it would leave with the container's own address"),)
 
 
 def published() -> tuple[Rule, ...]:
@@ -213,7 +215,7 @@ def table() -> Table:
             chain("publish6", published6()),
             chain("towards_container", towards_container()),
             chain("within", within()),
-            chain("from_container", internal(), answers(), published(), isolation()),
+            chain("from_container", internal(), untracked(), published(), isolation()),
             chain("to_container", into_internal(), answers(), published(), unpublished()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
             chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
