@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Protocol
 
 from netloom.kernel import elements, sysctl, translate
 from netloom.kernel.namespace import entered
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
+from netloom.kernel.switches import Ipv6Switches
 from netloom.model.desired import Address, Bridge, Element, Key, Neighbour, Route, Step, Sysctl, Veth
 from netloom.model.errors import Exhausted, KernelError
 from netloom.netlink import link, route
@@ -37,12 +39,14 @@ class Applier:
         self._home = home
         self.route = NetlinkSocket(ROUTE)
         self.nft = NetlinkSocket(NETFILTER)
+        self.switches = Ipv6Switches()
         self._inside = 0
 
     def close(self) -> None:
         """Close the sockets."""
         self.route.close()
         self.nft.close()
+        self.switches.close()
 
     def apply(self, steps: Sequence[Step], sandboxes: Mapping[str, Openable]) -> None:
         """Run the steps. Already there and already gone are success.
@@ -106,7 +110,7 @@ class _Run:
         self._make_links([s for s in steps if isinstance(s.what, Veth)])
         for step in steps:
             if step.verb == "set" and isinstance(step.what, Bridge):
-                _write_ipv6(step, step.what.name, step.what.ipv6)
+                _turn_ipv6(step, step.what)
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
@@ -135,7 +139,7 @@ class _Run:
             self._check_there(step, what, failure)
         for step, what in making:
             if isinstance(what, Bridge):
-                _write_ipv6(step, what.name, what.ipv6)
+                _turn_ipv6(step, what)
         self._send_all(
             self._route,
             [
@@ -219,16 +223,24 @@ class _Run:
         socket: NetlinkSocket | None = None
         try:
             with entered(fd, self._home):
+                socket = NetlinkSocket(ROUTE, large=False)
                 for step in settings:
-                    _set_inside(step)
-                if work:
-                    socket = NetlinkSocket(ROUTE, large=False)
-            if socket is not None:
-                self._send_all(socket, work)
+                    self._set_inside(socket, step)
+            self._send_all(socket, work)
         finally:
             if socket is not None:
                 self._applier.count_inside(socket.sent)
                 socket.close()  # left open it would keep the namespace and its links alive
+
+    def _set_inside(self, socket: NetlinkSocket, step: Step) -> None:
+        match step.what:
+            case Sysctl() if step.verb == "del":
+                _restore(step, step.what)
+            case Sysctl():
+                _write(step, step.what.path, step.what.value)
+            case Veth(peer_name=name, peer_ipv6=on):
+                with _ipv6(step, on):
+                    self._applier.switches.turn(socket.socket, name, on=on)
 
     def _peer_netns(self, step: Step, what: Bridge | Veth) -> int:
         return self._fd(what.sandbox, step) if isinstance(what, Veth) else -1
@@ -275,23 +287,19 @@ def _sandbox(step: Step) -> str:
             return ""
 
 
-def _set_inside(step: Step) -> None:
-    match step.what:
-        case Sysctl():
-            if step.verb == "del":
-                _restore(step, step.what)
-            else:
-                _write(step, step.what.path, step.what.value)
-        case Veth():
-            _write_ipv6(step, step.what.peer_name, step.what.peer_ipv6)
-
-
-def _write_ipv6(step: Step, interface: str, on: bool) -> None:
+@contextmanager
+def _ipv6(step: Step, on: bool) -> Iterator[None]:
+    """Around switching IPv6 on or off: a kernel without it has nothing to turn off."""
     try:
-        sysctl.write(translate.ipv6_switch(interface), "0" if on else "1")
+        yield
     except FileNotFoundError:
-        if on:  # a kernel without IPv6 has nothing to turn off
+        if on:
             raise KernelError(errno.EAFNOSUPPORT, subject(step), detail="the kernel has no IPv6") from None
+
+
+def _turn_ipv6(step: Step, what: Bridge) -> None:
+    with _ipv6(step, what.ipv6):
+        sysctl.write(translate.ipv6_switch(what.name), "0" if what.ipv6 else "1")
 
 
 def _write(step: Step, path: str, value: str) -> None:

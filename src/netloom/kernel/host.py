@@ -99,7 +99,13 @@ class HostKernel:
 
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""
-        return namespace.create()
+
+        def inside() -> int:
+            fd = namespace.unshared()
+            self._applier.switches.remember()
+            return fd
+
+        return namespace.in_thread(inside)
 
 
 def _with_ipv6() -> list[str]:

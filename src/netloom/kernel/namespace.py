@@ -70,10 +70,11 @@ def in_thread(function: Callable[[], T]) -> T:
 
 def create() -> int:
     """A fresh network namespace with lo up; the fd is the caller's, and holds it. The caller's thread stays put."""
-    return in_thread(_unshared)
+    return in_thread(unshared)
 
 
-def _unshared() -> int:
+def unshared() -> int:
+    """The same, and the calling thread goes into it: for a thread that ends soon."""
     if _libc.unshare(CLONE_NEWNET):
         errno = ctypes.get_errno()
         raise OSError(errno, f"unshare: {os.strerror(errno)}")

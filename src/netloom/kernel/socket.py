@@ -60,6 +60,11 @@ class NetlinkSocket:
         self._socket.close()
 
     @property
+    def socket(self) -> socket.socket:
+        """The socket itself, for what can be asked of any."""
+        return self._socket
+
+    @property
     def port(self) -> int:
         """The port id that notifications of our own changes carry."""
         if self._socket.getsockname()[0] == 0:
