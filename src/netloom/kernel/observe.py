@@ -102,7 +102,7 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         uplinks=uplinks,
         routes=others,
         addresses=tuple(a.address.partition("/")[0] for a in _addresses(socket) if a.ifindex not in ours),
-        links=tuple(one.name for one in everything.values()),
+        links=tuple(one.name for one in everything.values() if one.ifindex not in ours),
         sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
     )
 

@@ -149,7 +149,7 @@ class HostFacts(Struct, frozen=True):
     uplinks: tuple[str, ...] = ()  # interfaces of default routes
     routes: tuple[HostRoute, ...] = ()
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
-    links: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()  # names of interfaces that are not ours
     sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`
 
 

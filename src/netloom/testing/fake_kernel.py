@@ -85,9 +85,8 @@ class FakeKernel:
         return [_inner_half(o) if isinstance(o, Veth) else o for o in inside if not isinstance(o, Sysctl)]
 
     def facts(self) -> HostFacts:
-        """As given, with our links."""
-        links = tuple(o.name for o in self._objects.values() if isinstance(o, (Bridge, Veth)))
-        return msgspec.structs.replace(self._facts, links=self._facts.links + links)
+        """As given: what is ours is left out."""
+        return self._facts
 
     def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
         """Kept in `announced`."""
