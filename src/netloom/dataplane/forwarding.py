@@ -5,6 +5,7 @@ A fresh socket has a source port that the kernel chose at random, and is connect
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import struct
@@ -21,6 +22,7 @@ SICK = 30.0  # seconds for which a server that failed is asked last
 _PORT = 53
 _MAX_ANSWER = 65535
 
+Address = tuple[str, int] | tuple[str, int, int, int]
 Opener = Callable[[Upstream, int, int], socket.socket]  # for this server: family, kind
 
 
@@ -237,10 +239,18 @@ class _Stream:
                 self._heard(bytes(self._in[2 : 2 + size]))
 
 
-def _destination(text: str) -> tuple[int, tuple[str, int] | tuple[str, int, int, int]]:
+def _destination(text: str) -> tuple[int, Address]:
     """Family and socket address; an IPv6 address may carry its `%interface` (of our own namespace)."""
     address, _, zone = text.partition("%")
+    if not zone:
+        return _plain_destination(address)
+    IPv6Address(address)
+    scope = int(zone) if zone.isdecimal() else socket.if_nametoindex(zone)
+    return socket.AF_INET6, (address, _PORT, 0, scope)
+
+
+@functools.lru_cache(maxsize=256)
+def _plain_destination(address: str) -> tuple[int, Address]:
     if isinstance(ip_address(address), IPv6Address):
-        scope = (int(zone) if zone.isdecimal() else socket.if_nametoindex(zone)) if zone else 0
-        return socket.AF_INET6, (address, _PORT, 0, scope)
+        return socket.AF_INET6, (address, _PORT, 0, 0)
     return socket.AF_INET, (address, _PORT)

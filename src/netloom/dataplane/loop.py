@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_TIDY = 200  # cancelled timers that may stand without being looked for
 _TROUBLE = select.EPOLLHUP | select.EPOLLERR
 
 _log = logging.getLogger(__name__)
@@ -84,6 +85,21 @@ class _Call:
             _log.exception("a callback failed")
 
 
+class _TimedCall(_Call):
+    """Counted when cancelled, so that cancelled ones do not pile up until they are due."""
+
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: Loop, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        super().__init__(callback, args)
+        self.loop: Loop | None = loop  # until it is due
+
+    def cancel(self) -> None:
+        if self.loop is not None and not self.cancelled:
+            self.loop.cancelled += 1
+        self.cancelled = True
+
+
 class Loop:
     """Runs in one thread. A callback's exception is logged and ends nothing."""
 
@@ -91,10 +107,11 @@ class Loop:
         self._epoll = select.epoll()
         self._readers: dict[int, _Call] = {}
         self._writers: dict[int, _Call] = {}
-        self._timers: list[tuple[float, int, _Call]] = []
+        self._timers: list[tuple[float, int, _TimedCall]] = []
         self._count = itertools.count()
         self._soon: deque[_Call] = deque()
         self._stopped = False
+        self.cancelled = 0  # timers that stand in the heap for nothing
 
     def time(self) -> float:
         return time.monotonic()
@@ -117,7 +134,7 @@ class Loop:
         return call
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Timer:
-        call = _Call(callback, args)
+        call = _TimedCall(self, callback, args)
         heapq.heappush(self._timers, (time.monotonic() + delay, next(self._count), call))
         return call
 
@@ -156,7 +173,7 @@ class Loop:
                 ready.append(call)
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            ready.append(heapq.heappop(self._timers)[2])
+            ready.append(self._pop())
         ready.extend(self._soon)
         self._soon.clear()
         for call in ready:
@@ -165,12 +182,23 @@ class Loop:
     def _patience(self, timeout: float | None) -> float | None:
         if self._soon:
             return 0
+        if self.cancelled > _TIDY and self.cancelled * 2 > len(self._timers):
+            self._timers = [row for row in self._timers if not row[2].cancelled]
+            heapq.heapify(self._timers)
+            self.cancelled = 0
         while self._timers and self._timers[0][2].cancelled:
-            heapq.heappop(self._timers)
+            self._pop()
         if not self._timers:
             return timeout
         left = max(0.0, self._timers[0][0] - time.monotonic())
         return left if timeout is None else min(left, timeout)
+
+    def _pop(self) -> _Call:
+        call = heapq.heappop(self._timers)[2]
+        call.loop = None
+        if call.cancelled:
+            self.cancelled -= 1
+        return call
 
     def _set(self, table: dict[int, _Call], sock: socket.socket | int, call: _Call | None) -> None:
         fd = sock if isinstance(sock, int) else sock.fileno()

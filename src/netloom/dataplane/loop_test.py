@@ -93,3 +93,22 @@ def test_a_signal_wakes_it() -> None:
     finally:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_cancelled_timers_do_not_pile_up() -> None:
+    loop, seen = Loop(), list[int]()
+    kept = [loop.call_later(0.01, seen.append, number) for number in range(3)]
+    for _ in range(5000):
+        loop.call_later(60, seen.append, 9).cancel()
+        if loop.cancelled % 100 == 0:
+            loop.step(0)
+    assert len(loop._timers) < 1000
+    kept[1].cancel()
+    kept[1].cancel()
+    loop.call_later(0.02, loop.stop)
+    loop.run()
+    assert seen == [0, 2]
+    assert loop.cancelled == sum(call.cancelled for _, _, call in loop._timers)
+    before = loop.cancelled
+    kept[0].cancel()
+    assert loop.cancelled == before, "too late, and no matter"
