@@ -75,6 +75,17 @@ def test_networks_are_isolated_on_every_protocol(world: World, protocol: int, fa
         assert listener.recv(2048)[-11:] == b"a neighbour"
 
 
+def test_switches_are_on_where_they_are_needed_and_nowhere_else(world: World) -> None:
+    def of(setting: str) -> dict[str, str]:
+        links = ("br-red", "br-blue", "br-plain", "br-vault", "eth0", "eth1", "all")
+        return {link: world.host.sysctl(f"net/ipv4/conf/{link}/{setting}") for link in links}
+
+    on = {"br-red": "1", "br-blue": "1", "br-plain": "1", "br-vault": "0", "eth0": "1", "eth1": "1", "all": "0"}
+    assert of("forwarding") == on
+    loopback = {"br-red": "1", "br-blue": "0", "br-plain": "1", "br-vault": "0", "eth1": "0", "all": "0"}
+    assert of("route_localnet") | loopback == of("route_localnet")
+
+
 @pytest.mark.parametrize("family", [4, 6])
 def test_not_a_single_packet_leaves_an_internal_network(world: World, family: int) -> None:
     outside = OUTSIDE4 if family == 4 else OUTSIDE6

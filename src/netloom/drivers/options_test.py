@@ -7,8 +7,7 @@ import pytest
 from netloom.drivers.bridge_options import KNOWN, BridgeOptions
 from netloom.drivers.endpoint_options import endpoint_faults, endpoint_options
 from netloom.drivers.options import enabled
-from netloom.drivers.registry import BUILT_IN, driver
-from netloom.model.errors import Failed, InvalidArgument, NetloomError, NotFound, Unsupported
+from netloom.model.errors import Failed, InvalidArgument, NetloomError, Unsupported
 from netloom.model.network import NetworkRequest
 
 P = "com.docker.network."
@@ -143,25 +142,6 @@ def test_families_that_are_no_truth() -> None:
     assert error.value.sentence == f'driver-opt "{P}enable_ipv6" is not a valid bool'
 
 
-def test_registry() -> None:
-    assert [d.name for d in BUILT_IN] == ["bridge", "host", "null"]
-    assert driver("").name == "bridge"
-    for name in ("overlay", "macvlan", "ipvlan"):
-        with pytest.raises(Unsupported, match=name):
-            driver(name)
-    with pytest.raises(NotFound) as error:
-        driver("nosuch")
-    assert error.value.sentence == 'plugin "nosuch" not found'
-
-
-@pytest.mark.parametrize("name", ["host", "null"])
-def test_drivers_without_options(name: str) -> None:
-    assert driver(name).singleton
-    assert driver(name).options(NetworkRequest(), "", 1500) == ({}, 1500, "")
-    with pytest.raises(InvalidArgument, match="it takes none"):
-        driver(name).options(NetworkRequest(options={"x": "y"}), "", 1500)
-
-
 E = "com.docker.network.endpoint."
 
 
@@ -173,6 +153,12 @@ def test_endpoint_options() -> None:
         "web.1",
         (("net.ipv4.conf.web/1.log_martians", "1"), ("net.ipv6.conf.web/1.accept_ra", "2")),
     )
+
+
+def test_the_place_of_the_interface_in_lower_case() -> None:
+    # the docker CLI lowers what stands in `--network …,driver-opt=`
+    _, sysctls = endpoint_options({f"{E}sysctls": "net.ipv4.conf.ifname.log_martians=1"}, "eth3")
+    assert sysctls == (("net.ipv4.conf.eth3.log_martians", "1"),)
 
 
 @pytest.mark.parametrize(

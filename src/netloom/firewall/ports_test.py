@@ -20,7 +20,7 @@ from netloom.firewall.ports import (
 )
 from netloom.model.container import ContainerConfig, HostConfig, PortSpec
 from netloom.model.endpoint import PortBinding
-from netloom.model.errors import Exhausted, Failed, InvalidArgument
+from netloom.model.errors import Exhausted, Failed, InvalidArgument, NetloomError
 
 Specs = dict[str, tuple[PortSpec, ...] | None]
 
@@ -229,3 +229,20 @@ def test_addresses_that_the_host_does_not_have() -> None:
 )
 def test_conflict(ip: str, others: list[str], found: str) -> None:
     assert conflict(ip, others) == found
+
+
+_text = st.text(max_size=8) | st.sampled_from(["80", "80/tcp", "80-81/udp", "8080", "1-2", "::1", "0.0.0.0", "[::]"])
+_specs = st.lists(st.builds(PortSpec, host_ip=_text, host_port=_text), max_size=3).map(tuple)
+
+
+@given(st.dictionaries(_text, st.none() | _specs, max_size=3), st.lists(_text, max_size=3), st.booleans())
+def test_whatever_is_asked_only_our_own_errors(bindings: Specs, exposed: list[str], publish_all: bool) -> None:
+    config, host_config = asked(bindings, *exposed, publish_all=publish_all)
+    try:
+        check_ports(config, host_config)
+        chosen = choose(requested(config, host_config)[:50], free, zeros)
+    except NetloomError:
+        return
+    ports = [(b.proto, b.host_ip, b.host_port) for b in chosen]
+    assert len(set(ports)) == len(ports)
+    assert all(0 < port < 65536 for _, _, port in ports)
