@@ -13,6 +13,7 @@ from typing import Any
 
 from netloom.cli.detach import DetachKeys
 from netloom.cli.frames import STDERR, Frames
+from netloom.cli.http1 import Connection
 
 _PIECE = 1 << 16
 _STDIN, _STDOUT, _STDERR_FD = 0, 1, 2
@@ -23,7 +24,7 @@ class Carrier:
 
     def __init__(
         self,
-        connection: socket.socket,
+        connection: Connection,
         early: bytes,
         *,
         tty: bool,
@@ -32,7 +33,7 @@ class Carrier:
         on_signal: Callable[[int], None],
         signals: frozenset[int],
     ) -> None:
-        self._socket = connection
+        self._connection = connection
         self._early = early
         self._tty = tty
         self._stdin = stdin
@@ -48,13 +49,13 @@ class Carrier:
             return self._loop(caught)
 
     def _loop(self, caught: int) -> bool:
-        watched = [self._socket.fileno(), caught] + ([_STDIN] if self._stdin else [])
+        watched = [self._connection.fileno(), caught] + ([_STDIN] if self._stdin else [])
         while True:
             ready, _, _ = select.select(watched, [], [])
             if caught in ready:
                 for number in os.read(caught, 64):
                     self._on_signal(number)
-            if self._socket.fileno() in ready:
+            if self._connection.fileno() in ready:
                 data = self._received()
                 if not data:
                     return False
@@ -68,7 +69,7 @@ class Carrier:
 
     def _received(self) -> bytes:
         try:
-            return self._socket.recv(_PIECE)
+            return self._connection.recv(_PIECE)
         except ConnectionResetError:
             return b""
 
@@ -83,9 +84,9 @@ class Carrier:
         # the program may have ended meanwhile: its output says so, not its input
         with contextlib.suppress(BrokenPipeError, ConnectionResetError, OSError):
             if data:
-                self._socket.sendall(data)
+                self._connection.sendall(data)
             else:
-                self._socket.shutdown(socket.SHUT_WR)
+                self._connection.shutdown(socket.SHUT_WR)
         return bool(data), detached
 
     def _output(self, data: bytes) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from netloom.cli.errors import CliError, DaemonError, NoDaemon
-from netloom.cli.http1 import BrokenAnswer, Exchange
+from netloom.cli.http1 import BrokenAnswer, Connection, Exchange
 
 API = "/v1.51"
-CERTIFICATES = "NETLOOM_CERT_PATH"  # a folder with ca.pem, cert.pem and key.pem, as DOCKER_CERT_PATH is
 _PORT = "2376"  # Docker's with TLS
 
 
@@ -54,10 +52,10 @@ class Client:
 
     def hijack(
         self, path: str, query: Mapping[str, Any] | None = None, body: Any = None
-    ) -> tuple[socket.socket, bytes, bool]:
+    ) -> tuple[Connection, bytes, bool]:
         """A POST that turns the connection into a stream.
 
-        The socket, what has come of the stream already, and whether it is framed (no terminal).
+        The connection, what has come of the stream already, and whether it is framed (no terminal).
         """
         exchange = self._exchange("POST", path, query, body, {"Connection": "Upgrade", "Upgrade": "tcp"})
         framed = exchange.headers.get("content-type", "") == "application/vnd.docker.multiplexed-stream"
@@ -85,7 +83,7 @@ class Client:
             raise
         return exchange
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> Connection:
         scheme, separator, address = self.host.partition("://")
         try:
             if scheme == "unix" and separator:
@@ -100,18 +98,20 @@ class Client:
             raise NoDaemon(self.host, error.strerror or str(error)) from None
         raise CliError(f"unable to parse docker host `{self.host}`: unix://PATH and tcp://HOST:PORT are known")
 
-    def _connect_tls(self, address: str) -> socket.socket:
-        import ssl  # noqa: PLC0415 — 20 ms that a unix socket does not need
+    def _connect_tls(self, address: str) -> Connection:
+        from netloom.cli import tls  # noqa: PLC0415 — 20 ms that a unix socket does not need
 
         name, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", _PORT)
         name = name.strip("[]")
-        folder = os.environ.get(CERTIFICATES)
-        if not folder:
-            raise CliError(f"{self.host} needs certificates: name their folder in {CERTIFICATES}")
-        context = ssl.create_default_context(cafile=f"{folder}/ca.pem")
-        context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
+        settings = tls.context(self.host)
+        if not port.isdecimal():
+            raise CliError(f"unable to parse docker host `{self.host}`: {port} is no port")
         plain = socket.create_connection((name, int(port)))
-        return context.wrap_socket(plain, server_hostname=name)
+        try:
+            return tls.TlsConnection(plain, settings, name)
+        except BaseException:
+            plain.close()
+            raise
 
 
 class Answer:

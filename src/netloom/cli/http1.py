@@ -6,11 +6,21 @@ import than a command takes to run.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 _PIECE = 1 << 16
 _HEAD_LIMIT = 1 << 18  # bytes; no answer of the API comes near
+
+
+class Connection(Protocol):
+    """What is used of a connection: a socket has it, and `TlsConnection`."""
+
+    def fileno(self) -> int: ...
+    def sendall(self, data: bytes, /) -> None: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def shutdown(self, how: int, /) -> None: ...
+    def close(self) -> None: ...
 
 
 class BrokenAnswer(Exception):
@@ -18,10 +28,10 @@ class BrokenAnswer(Exception):
 
 
 class Exchange:
-    """One request and its answer. Owns the socket until `close` or `surrender`."""
+    """One request and its answer. Owns the connection until `close` or `surrender`."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._rest = b""
         self.status = 0
         self.headers: dict[str, str] = {}
@@ -31,7 +41,7 @@ class Exchange:
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if body or method == "POST":
             lines.append(f"Content-Length: {len(body)}")
-        self._socket.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        self._connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         self._read_head()
 
     def pieces(self) -> Iterator[bytes]:
@@ -50,18 +60,18 @@ class Exchange:
         """All of it."""
         return b"".join(self.pieces())
 
-    def surrender(self) -> tuple[socket.socket, bytes]:
-        """The socket, now the caller's, and what was read of it past the head."""
+    def surrender(self) -> tuple[Connection, bytes]:
+        """The connection, now the caller's, and what was read of it past the head."""
         rest, self._rest = self._rest, b""
-        return self._socket, rest
+        return self._connection, rest
 
     def close(self) -> None:
         """Drop the connection."""
-        self._socket.close()
+        self._connection.close()
 
     def _read_head(self) -> None:
         while b"\r\n\r\n" not in self._rest:
-            piece = self._socket.recv(_PIECE)
+            piece = self._connection.recv(_PIECE)
             if not piece or len(self._rest) > _HEAD_LIMIT:
                 raise BrokenAnswer("no answer came")
             self._rest += piece
@@ -79,7 +89,7 @@ class Exchange:
         if self._rest:
             piece, self._rest = self._rest, b""
             return piece
-        return self._socket.recv(_PIECE)
+        return self._connection.recv(_PIECE)
 
     def _exactly(self, length: int) -> Iterator[bytes]:
         while length:
@@ -93,7 +103,7 @@ class Exchange:
 
     def _line(self) -> bytes:
         while b"\r\n" not in self._rest:
-            piece = self._socket.recv(_PIECE)
+            piece = self._connection.recv(_PIECE)
             if not piece:
                 raise BrokenAnswer("a chunk is missing")
             self._rest += piece

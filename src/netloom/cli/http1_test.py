@@ -1,5 +1,6 @@
 import socket
 import threading
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -79,7 +80,7 @@ def test_broken_answers(answer: bytes) -> None:
 def test_a_surrendered_connection_loses_no_byte(early: bytes) -> None:
     exchange = answered(b"HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n" + early)
     connection, rest = exchange.surrender()
-    with connection:
+    with closing(connection):
         while piece := connection.recv(100):
             rest += piece
     assert (exchange.status, rest) == (101, early)
