@@ -80,6 +80,11 @@ class Control:
         self.loop = loop
         self.resume()
 
+    @property
+    def served(self) -> bool:
+        """Is a daemon connected?"""
+        return self._daemon is not None
+
     def pause(self) -> None:
         """Take in no connection, and no request but a successor's, until `resume`."""
         self.loop.remove_reader(self._listener)

@@ -157,11 +157,18 @@ async def test_networks_do_not_see_each_other(host: Host, box: Netns, tmp_path: 
             assert await short(other, "web.blue") == ["172.19.0.2"]
 
 
+def sleeper(box: Netns) -> subprocess.Popen[bytes]:
+    """A process that lives in the box."""
+    process = box.popen("sleep", "1000")
+    eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n")
+    return process
+
+
 async def test_sandbox_ends_with_its_process_without_a_daemon(host: Host, tmp_path: Path) -> None:
     async with plane(host, tmp_path) as client:
         box = Netns()
         host.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "eth0", "netns", box.netns_path)
-        process = box.popen("sleep", "1000")
+        process = await asyncio.to_thread(sleeper, box)
         await client.open_sandbox("s1", box.fd, process.pid, RED)
         await client.put_names(entry("e1", "web"))
         await client.close()

@@ -25,6 +25,7 @@ from netloom.dataplane.dataplane_test import (
     host,
     plane,
     short,
+    sleeper,
 )
 from netloom.model.names import HeldPort, Relay
 from netloom.testing.hosts import Host, Netns, eventually
@@ -38,7 +39,7 @@ async def test_nothing_is_lost(host: Host, box: Netns, tmp_path: Path) -> None:
         raise AssertionError("the successor knows everything: nobody need tell it")
 
     async with plane(host, tmp_path, on_restart=told) as client:
-        process = box.popen("sleep", "1000")
+        process = await asyncio.to_thread(sleeper, box)
         await client.open_sandbox("s1", box.fd, process.pid, RED)
         await client.put_names(entry("e1", "web"))
         await client.hold([HeldPort("e1", "tcp", "0.0.0.0", 8080), HeldPort("e1", "udp", "::", 8080)])
@@ -150,3 +151,13 @@ async def test_end_by_signal_leaves_nothing(host: Host, box: Netns, tmp_path: Pa
         await asyncio.to_thread(eventually, lambda: _gone(pid))
         assert not (tmp_path / p.SOCKET).exists()
         assert "Traceback" not in (tmp_path / "dataplane.log").read_text()
+
+
+async def test_a_process_that_nobody_can_find_ends(host: Host, tmp_path: Path) -> None:
+    async with plane(host, tmp_path / "run") as client:
+        pid = client.pid
+        await client.close()
+        (tmp_path / "run").rename(tmp_path / "moved")
+        async with plane(host, tmp_path / "run") as other:
+            await asyncio.to_thread(eventually, lambda: _gone(pid))
+            await other.state()

@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netloom.dataplane.control import Control, listen
@@ -26,6 +26,7 @@ from netloom.dns.exchange import DEADLINE
 from netloom.model.errors import Failed
 
 LOCK = "dataplane.lock"
+_LOOK = 2.0  # seconds
 _TICK = 0.05  # seconds
 
 _log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def _serve(run_dir: Path, ready_fd: int, *, takeover: bool) -> None:
     if ready_fd >= 0:
         os.write(ready_fd, b"\n")
         os.close(ready_fd)
+    lost = _end_when_lost(loop, control, path)
     gc.collect()
     gc.freeze()  # what was imported is not looked at again
     loop.run()
@@ -75,10 +77,35 @@ def _serve(run_dir: Path, ready_fd: int, *, takeover: bool) -> None:
         deadline = loop.time() + DEADLINE
         while plane.busy and loop.time() < deadline:
             loop.step(_TICK)
-    else:
+    elif not lost():
         path.unlink(missing_ok=True)
     listener.close()
     plane.close()
+
+
+def _end_when_lost(loop: Loop, control: Control, path: Path) -> Callable[[], bool]:
+    """Stop when no daemon is connected and none can find us any more: our socket was removed or replaced.
+
+    The next daemon starts a fresh process; without this, each removed run directory would leave one behind. Gives
+    the question itself: is the path no longer ours?
+    """
+    ours = path.stat()
+
+    def lost() -> bool:
+        try:
+            return not os.path.samestat(path.stat(), ours)
+        except FileNotFoundError:
+            return True
+
+    def look() -> None:
+        if lost() and not control.served:
+            _log.warning("%s is not ours any more, and nobody is connected", path)
+            loop.stop()
+        else:
+            loop.call_later(_LOOK, look)
+
+    loop.call_later(_LOOK, look)
+    return lost
 
 
 def _lock(run_dir: Path) -> int:
