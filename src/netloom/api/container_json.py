@@ -44,6 +44,7 @@ def container_json(
     links: Iterable[str] | None,
     exec_ids: list[str] | None = None,
     *,
+    version: tuple[int, int] = (1, 51),
     sizes: bool = False,
 ) -> dict[str, Any]:
     """`endpoints` by network id, `paths` as the engine knows them, `links` as inspect shows them."""
@@ -79,7 +80,10 @@ def container_json(
         shown["SizeRw"] = shown["SizeRootFs"] = 0
     shown["Mounts"] = []
     shown["Config"] = config_json(container.config, _main_mac(container))
-    shown["NetworkSettings"] = network_settings_json(container, endpoints, paths, find_network)
+    settings = network_settings_json(container, endpoints, paths, find_network)
+    if version < (1, 45):
+        _names_as_aliases(container, settings["Networks"])
+    shown["NetworkSettings"] = settings
     return shown
 
 
@@ -227,7 +231,8 @@ def network_settings_json(
         for name, config in sorted(container.networks.items())
     }
     bridge = networks.get("bridge", _EMPTY)
-    running = bool(container.state.running and container.sandbox)
+    shared = container.host_config.network_mode.startswith("container:")
+    running = bool(container.state.running and container.sandbox and not shared)
     return {
         "Bridge": "",
         "SandboxID": container.sandbox if running else "",
@@ -297,6 +302,14 @@ def _names(container: Container, network: str, config: EndpointConfig) -> tuple[
         return None
     names = (container.name, *(config.aliases or ()), container.short_id, container.config.hostname)
     return tuple(dict.fromkeys(filter(None, names)))
+
+
+def _names_as_aliases(container: Container, networks: Mapping[str, dict[str, Any]]) -> None:
+    """Before API 1.45 there was no DNSNames: the short id and the hostname stood among the aliases."""
+    for name, settings in networks.items():
+        if name not in ("bridge", "host", "none"):
+            names = (*(settings["Aliases"] or ()), container.short_id, container.config.hostname)
+            settings["Aliases"] = list(dict.fromkeys(filter(None, names)))
 
 
 def _main_mac(container: Container) -> str:

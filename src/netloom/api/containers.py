@@ -77,6 +77,7 @@ async def inspect(call: Call) -> Reply:
             backend.container_paths(container.id),
             _network_finder(call),
             _links(call, container),
+            version=call.version,
             sizes=call.flag("size"),
         )
     )

@@ -313,6 +313,16 @@ async def test_names_of_a_stopped_container_stay(api: Client) -> None:
     assert (after["EndpointID"], after["DNSNames"]) == ("", ["c", "al", key[:12]])
 
 
+async def test_before_api_1_45_all_names_stood_among_the_aliases(api: Client) -> None:
+    await api("POST", "/networks/create", {"Name": "n"})
+    networking = {"EndpointsConfig": {"n": {"Aliases": ["al"]}}}
+    body = {"Image": "host", "Hostname": "h", "HostConfig": {"NetworkMode": "n"}, "NetworkingConfig": networking}
+    key = (await api("POST", "/containers/create?name=c", body)).json["Id"]
+    for version, aliases in (("v1.44", ["al", key[:12], "h"]), ("v1.45", ["al"])):
+        shown = (await api("GET", f"/{version}/containers/c/json")).json
+        assert shown["NetworkSettings"]["Networks"]["n"]["Aliases"] == aliases
+
+
 async def test_resize_and_top(api: Client, backend: FakeBackend) -> None:
     key = await started(api, "c")
     assert (await api("POST", "/containers/c/resize?h=24&w=80")).status == 200

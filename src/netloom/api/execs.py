@@ -22,7 +22,8 @@ async def create(call: Call) -> Reply:
     """POST /containers/{id}/exec."""
     config = exec_config(await call.body(EXEC_CREATE))
     parse_keys(config.detach_keys)
-    return json_reply({"Id": call.backend.create_exec(call.ref, config).id}, 201)
+    created = await call.backend.create_exec(call.ref, config)
+    return json_reply({"Id": created.id}, 201)
 
 
 async def start(call: Call) -> Reply | Taken:

@@ -47,6 +47,7 @@ def prunable(networks: Iterable[Network], filters: Filters, now: int) -> list[Ne
         for network in networks
         if network.name not in PREDEFINED
         and not network.ingress
+        and not network.config_only
         and network.created <= limit
         and filters.labels("label", network.labels)
         and not (filters.get("label!") and all(has_label(network.labels, want) for want in filters.get("label!")))

@@ -6,6 +6,8 @@ import msgspec
 
 from netloom.model.container import State
 
+UNKNOWN = 128  # of a start that failed before there was a program
+
 
 def started(state: State, pid: int, conmon_pid: int, now: int) -> State:
     """The program runs."""
@@ -27,10 +29,14 @@ def exited(state: State, code: int, now: int, *, oom_killed: bool = False) -> St
 
 
 def start_failed(state: State, message: str) -> State:
-    """The program never ran: a container that ran before is exited again, another is as it was created."""
+    """The program never ran: a container that ran before is exited again, another is as it was created.
+
+    A failure that tells nothing of the program leaves the code of the former run.
+    """
+    code = start_failure_code(message)
     return State(
         status="exited" if state.started else "created",
-        exit_code=start_failure_code(message),
+        exit_code=(state.exit_code or code) if code == UNKNOWN else code,
         error=message,
         started=state.started,
         finished=state.finished,
@@ -46,4 +52,4 @@ def start_failure_code(message: str) -> int:
         return 127
     if "is a directory" in text:
         return 126
-    return 128
+    return UNKNOWN

@@ -26,7 +26,8 @@ def test_a_failed_start_leaves_the_status_as_it_was() -> None:
     failed = start_failed(State(), 'exec: "x": executable file not found in $PATH')
     assert (failed.status, failed.exit_code) == ("created", 127)
     again = start_failed(exited(started(State(), 1, 2, 3), 5, 4), "boom")
-    assert (again.status, again.exit_code, again.error, again.started) == ("exited", 128, "boom", 3)
+    assert (again.status, again.exit_code, again.error, again.started) == ("exited", 5, "boom", 3)
+    assert start_failed(exited(started(State(), 1, 2, 3), 0, 4), "boom").exit_code == 128
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from netloom.engine.names import dns_names, has_names
 from netloom.ipam.mac import parse_mac, random_mac
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
+from netloom.model.errors import Forbidden
 from netloom.model.network import Network
 
 FIRST_INNER = 2  # lo is 1
@@ -27,6 +28,8 @@ class Allotments:
     ) -> Endpoint:
         """A new endpoint beside the others of this container. Raises with nothing taken."""
         core = self._core
+        if network.config_only:
+            raise Forbidden("cannot create endpoint on configuration-only network")
         bare = not network.pools
         asked = config.ipam
         taken: list[str] = []

@@ -93,7 +93,7 @@ class Attaching:
                 "container cannot be connected to multiple networks with one of the networks in private (none) mode"
             )
         if network.config_only:
-            raise Forbidden(f"cannot connect container to config-only network {network.name}")
+            raise Forbidden("cannot create endpoint on configuration-only network")
         if network.status is not Status.READY:
             raise NotFound(f"network {network.name} not found")
         if network.name in container.networks and container.state.running:

@@ -11,8 +11,10 @@ from netloom.containers.validate import check_name, check_request
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
+from netloom.engine.linking import check_linked
 from netloom.engine.names import dns_names, has_names
-from netloom.engine.starting import Starting
+from netloom.engine.signal_numbers import signal_number
+from netloom.engine.starting import Starting, told_as
 from netloom.engine.tables import Row, container_row, endpoint_row, gone
 from netloom.engine.waits import Waits
 from netloom.firewall.ports import check_ports
@@ -20,6 +22,7 @@ from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound, NotModified
+from netloom.model.network import Network
 
 STOP_TIMEOUT = 10  # seconds, Docker's default
 _KILL_PATIENCE = 10  # seconds until SIGKILL must have worked
@@ -45,6 +48,7 @@ class Containers:
         image = core.images.resolve(request.config.image)
         request, warnings = check_request(request, cpus=core.settings.cpus)
         check_ports(request.config, request.host_config)
+        check_linked(core.tables, request.host_config.links or ())
         mode = self._mode(request.host_config.network_mode)
         networks = self._networks(mode, request)
         taken = core.tables.container_named(name)
@@ -84,16 +88,22 @@ class Containers:
         container = self._core.tables.container(ref)
         if not container.state.running:
             raise NotModified(f"container {container.name} is not running")
-        await self._stop(container, timeout, signal)
+        try:
+            await self._stop(container, timeout, signal)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"cannot stop container: {ref}: {error.sentence}") from error
 
     async def restart(self, ref: str, *, timeout: int | None, signal: str) -> None:
         """Stop it where it runs, then start it."""
         core = self._core
         container = core.tables.container(ref)
-        if container.state.running:
-            await self._stop(container, timeout, signal, keep=True)
-        async with core.lanes.hold(container.id):
-            await self._start(self._still(container, ref))
+        try:
+            if container.state.running:
+                await self._stop(container, timeout, signal, keep=True)
+            async with core.lanes.hold(container.id):
+                await self._start(self._still(container, ref))
+        except NetloomError as error:
+            raise told_as(f"Cannot restart container {ref}: ", error) from error
         core.publish_container("restart", core.tables.containers[container.id])
 
     async def kill(self, ref: str, signal: str) -> None:
@@ -114,7 +124,11 @@ class Containers:
         name = name.removeprefix("/")
         if not name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        check_name(name)
+        try:
+            check_name(name)
+        except InvalidArgument as error:
+            told = error.sentence.replace(f"({name})", f"(/{name})", 1)
+            raise InvalidArgument(f"Error when allocating new name: {told}") from error
         async with core.lanes.hold(container.id):
             container = self._still(container, ref)
             self._free(container, name)
@@ -127,14 +141,14 @@ class Containers:
         if container.state.running:
             if not force:
                 raise Conflict(
-                    f'cannot remove container "/{container.name}": container is running: '
+                    f'cannot remove container "{ref}": container is running: '
                     "stop the container before removing or force remove"
                 )
             await self.kill(container.id, "KILL")
         async with core.lanes.hold(container.id):
             container = self._still(container, ref)
             if container.state.running:
-                raise Conflict(f'cannot remove container "/{container.name}": container is running')
+                raise Conflict(f'cannot remove container "{ref}": container is running')
             await self._remove(container)
 
     def _still(self, container: Container, ref: str) -> Container:
@@ -253,11 +267,11 @@ class Containers:
             raise InvalidArgument(f"Container cannot be created with multiple network endpoints: {names}")
         for name, config in networks.items():
             try:
-                network = self._core.tables.network(name)
+                network: Network | None = self._core.tables.network(name)
             except NotFound:
-                continue  # told at start, as Docker does
+                network = None  # told at start, as Docker does
             try:
-                check_endpoint(config, network.name, network.requested)
+                check_endpoint(config, network.name if network else name, network.requested if network else None)
             except InvalidArgument as error:
                 raise InvalidArgument(
                     f"invalid config for network {name}: {error.sentence}", remedy=error.remedy
@@ -279,14 +293,3 @@ class Containers:
             target = self._core.tables.containers.get(mode.removeprefix("container:"))
             return target.config.hostname if target else ""
         return key[:12]
-
-
-def signal_number(text: str) -> int:
-    """`TERM`, `SIGTERM` or `15`. Raises InvalidArgument."""
-    name = text.strip().upper()
-    if name.isdigit() and 0 < int(name) < signals.NSIG:
-        return int(name)
-    try:
-        return int(signals.Signals[name if name.startswith("SIG") else f"SIG{name}"])
-    except KeyError:
-        raise InvalidArgument(f"invalid signal: {text}") from None

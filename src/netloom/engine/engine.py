@@ -175,9 +175,9 @@ class Engine:
         """See Backend."""
         return await top(self.core, self.core.tables.container(ref), ps_args)
 
-    def create_exec(self, ref: str, config: ExecConfig) -> Exec:
+    async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         """See Backend."""
-        return self._execs.create(ref, config)
+        return await self._execs.create(ref, config)
 
     def exec(self, exec_id: str) -> Exec:
         """See Backend."""
@@ -204,6 +204,9 @@ class Engine:
         found = self._files.paths(self.core.tables.containers[container])
         keys = {"hosts": "HostsPath", "hostname": "HostnamePath", "resolv.conf": "ResolvConfPath"}
         paths = {key: found[name] for name, key in keys.items() if name in found}
+        state = self.core.tables.containers[container].state
+        if state.running:
+            paths["SandboxKey"] = f"/proc/{state.pid}/ns/net"
         return {**paths, "LogPath": self.core.runtime.log_path(container)}
 
     def daemon_info(self) -> dict[str, object]:

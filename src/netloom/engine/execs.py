@@ -10,7 +10,7 @@ from netloom.containers.spec import environment
 from netloom.engine.core import Core
 from netloom.engine.streams import Accounted
 from netloom.model.container import Exec, ExecConfig
-from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound
+from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound
 from netloom.model.streams import Attachment
 
 
@@ -22,13 +22,18 @@ class Execs:
         self._execs: dict[str, Exec] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def create(self, ref: str, config: ExecConfig) -> Exec:
-        """Record one; the container must be running."""
+    async def create(self, ref: str, config: ExecConfig) -> Exec:
+        """Record one; the container must be running and know the user."""
         container = self._core.tables.container(ref)
         if not container.state.running:
             raise Conflict(f"container {container.id} is not running")
         if not config.cmd:
             raise InvalidArgument("no exec command specified")
+        if config.user:
+            try:
+                await self._core.runtime.check_user(container.id, config.user)
+            except Failed as error:
+                raise InvalidArgument(error.sentence) from error
         execution = Exec(id=self._core.new_id(), container=container.id, config=config)
         self._execs[execution.id] = execution
         command = " ".join(config.cmd)

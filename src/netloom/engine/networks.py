@@ -29,6 +29,12 @@ class Networks:
             raise Forbidden(f"operation is not permitted on predefined {request.name} network ")
         if request.scope == "swarm":
             raise Forbidden("cannot create a swarm scoped network when swarm is not active")
+        operator_fields = (request.ingress, request.internal, request.attachable, request.scope)
+        if request.config_only and any(operator_fields):
+            raise Forbidden(
+                "configuration network can only contain network specific fields. Network operator fields like"
+                " [ ingress | internal | attachable | scope ] are not supported."
+            )
         if request.ingress:
             raise Forbidden("Ingress network can only be global scope network")
         request = self._configured(request)
@@ -121,17 +127,21 @@ class Networks:
             raise Forbidden("a configuration network cannot depend on another configuration network")
         if request.config_from:
             request = self._from_configuration(request)
-        driver = request.driver or ("null" if request.config_only else "bridge")
+        driver = "null" if request.config_only else request.driver or "bridge"
         defaults = {key: value for kind, key, value in self._core.settings.default_network_opts if kind == driver}
         request = msgspec.structs.replace(request, driver=driver, options={**defaults, **request.options})
         ipv4, ipv6 = enabled(request)
         return msgspec.structs.replace(request, ipv4=ipv4, ipv6=ipv6)
 
     def _from_configuration(self, request: NetworkRequest) -> NetworkRequest:
-        own = (request.ipam_config, request.ipam_driver not in ("", "default"), request.options, request.labels)
-        if any((*own, request.internal, request.ipv6)):
+        own = (request.ipam_config, request.ipam_driver not in ("", "default"), request.ipam_options, request.labels)
+        if any((*own, request.ipv6, request.ipv4 is False)):
             raise Forbidden(
                 "user specified configurations are not supported if the network depends on a configuration network"
+            )
+        if request.options:
+            raise Forbidden(
+                "network driver options are not supported if the network depends on a configuration network"
             )
         source = self._core.tables.network_named(request.config_from)
         if source is None or not source.config_only:
@@ -140,7 +150,6 @@ class Networks:
             request,
             ipv4=source.ipv4,
             ipv6=source.ipv6,
-            internal=source.internal,
             ipam_driver=source.ipam_driver,
             ipam_options=source.ipam_options,
             ipam_config=source.requested,
@@ -161,6 +170,7 @@ class Networks:
             created=core.clock.now(),
             driver=request.driver,
             number=core.next_number(),
+            scope=request.scope or "local",
             ipv4=bool(request.ipv4),
             ipv6=bool(request.ipv6),
             internal=request.internal,
@@ -207,6 +217,6 @@ class Networks:
                 f"error while removing network: network {network.name} has active endpoints ({', '.join(users)})"
             )
         if network.config_only and any(n.config_from == network.name for n in self._core.tables.networks.values()):
-            raise Forbidden(f'configuration network "{network.name}" is in use')
+            raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
         if network.status is Status.PENDING:
             raise Failed(f"network {network.name} is being created", remedy="try again")

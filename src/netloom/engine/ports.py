@@ -171,6 +171,10 @@ class Runtime(Protocol):
         """Resize the terminal."""
         ...
 
+    async def check_user(self, container: str, user: str) -> None:
+        """Raises Failed with Docker's sentence for a `--user` that a running container does not know."""
+        ...
+
     async def exec(
         self, container: str, exec_id: str, config: ExecConfig, env: Sequence[str]
     ) -> tuple[int, Attachment]:

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from netloom.containers import files as texts
 from netloom.containers.files import DnsOverrides, ResolvConf
-from netloom.containers.validate import split_link
 from netloom.engine.core import Core
+from netloom.engine.linking import linked
 from netloom.engine.names import has_names
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint
@@ -102,9 +102,7 @@ class SandboxFiles:
         for endpoint in endpoints:
             if tables.networks[endpoint.network].name != "bridge":
                 continue
-            for link in container.host_config.links or ():
-                ref, alias = split_link(link)
-                target = tables.container(ref)
+            for target, alias in linked(tables, container):
                 other = tables.endpoint(endpoint.network, target.id)
                 if other is not None:
                     names = dict.fromkeys((alias, target.config.hostname, target.name))

@@ -11,6 +11,7 @@ from netloom.containers.lifecycle import start_failed, started
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
+from netloom.engine.linking import check_reachable
 from netloom.engine.ports import Launched, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.specs import launch
@@ -43,6 +44,7 @@ class Starting:
         )
         core.tables.put_container(container)
         try:
+            check_reachable(core.tables, container)
             namespace = await self._namespace(container)
             core.sandboxes[sandbox] = namespace
             core.at("namespace")
@@ -90,7 +92,7 @@ class Starting:
             await self._publish(container, made)
         except NetloomError as error:
             self._release(container, made)
-            raise _prefixed(error) from error
+            raise told_as(SETUP_FAILED, error) from error
         except BaseException:
             self._release(container, made)
             raise
@@ -105,7 +107,7 @@ class Starting:
             await attaching.endpoints.move({}, after)
         except NetloomError as error:
             self._release(container, made)
-            raise _prefixed(error) from error
+            raise told_as(SETUP_FAILED, error) from error
         core.tables.put_container(container)
         for endpoint in made:
             network = core.tables.networks[endpoint.network]
@@ -192,8 +194,8 @@ class Starting:
         await asyncio.shield(self._core.worker.run(statuses=[container_row(failed)]))
 
 
-def _prefixed(error: NetloomError) -> NetloomError:
-    """The same kind of failure, told as Docker tells it."""
+def told_as(prefix: str, error: NetloomError) -> NetloomError:
+    """The same kind of failure, its sentence after a prefix, as Docker tells it."""
     told = error.__class__.__new__(error.__class__)
-    NetloomError.__init__(told, SETUP_FAILED + error.sentence, remedy=error.remedy)
+    NetloomError.__init__(told, prefix + error.sentence, remedy=error.remedy)
     return told

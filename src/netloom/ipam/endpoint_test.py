@@ -86,3 +86,10 @@ def test_good_ones_pass() -> None:
     check_endpoint(EndpointConfig(aliases=("x",)), "n1", N1)
     check_endpoint(ipam("10.50.0.9", "", "fe80::9", "169.254.7.7"), "n1", N1)  # outside the range, inside the subnet
     check_endpoint(ipam("10.50.0.9"), "n1", None)
+
+
+@pytest.mark.parametrize("requested", [N1, None])
+def test_a_mac_address_is_looked_at_first(requested: tuple[IpamConfig, ...] | None) -> None:
+    config = EndpointConfig(mac="zz", ipam=EndpointIpam(ipv4="x"))
+    with pytest.raises(InvalidArgument, match=r"^invalid MAC address zz$"):
+        check_endpoint(config, "n1", requested)

@@ -27,6 +27,7 @@ from netloom.runtime.logs import read_log
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process
 from netloom.runtime.ps import ps
+from netloom.runtime.root import identity_in
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.wrapper import Wrapper
 
@@ -139,6 +140,13 @@ class CrunRuntime:
     async def resize(self, container: str, height: int, width: int) -> None:
         """See engine.ports.Runtime."""
         attach.resize(self.paths.bundle(container), height, width)
+
+    async def check_user(self, container: str, user: str) -> None:
+        """See engine.ports.Runtime."""
+        known = self._processes.get(container)
+        if known is None or not known.init.alive:
+            raise Conflict(f"container {container} is not running")
+        await self._wrapper.run(identity_in, f"/proc/{known.init.pid}/root", user)
 
     async def exec(
         self, container: str, exec_id: str, config: ExecConfig, env: Sequence[str]

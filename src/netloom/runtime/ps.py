@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 
-from netloom.model.errors import InvalidArgument, Unavailable
+from netloom.model.errors import Failed, Unavailable
 
 _PATIENCE = 10  # seconds
 
 
 def ps(arguments: Sequence[str]) -> str:
-    """What `ps ARGUMENTS` prints. Raises InvalidArgument with its own words when it refuses them."""
+    """What `ps ARGUMENTS` prints. Raises Failed with the first of its own words when it refuses them."""
     try:
         done = subprocess.run(
             ["ps", *arguments], capture_output=True, text=True, timeout=_PATIENCE, check=False, errors="replace"
@@ -19,5 +19,6 @@ def ps(arguments: Sequence[str]) -> str:
     except FileNotFoundError as error:
         raise Unavailable("there is no ps on this host", remedy="install procps") from error
     if done.returncode != 0:
-        raise InvalidArgument(f"ps: {done.stderr.strip() or f'exit status {done.returncode}'}")
+        said = done.stderr.strip().splitlines()
+        raise Failed(f"ps: {said[0] if said else f'exit status {done.returncode}'}")
     return done.stdout

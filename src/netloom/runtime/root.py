@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Sequence
 
 from netloom.containers.identity import Identity, resolve
@@ -12,6 +13,7 @@ from netloom.runtime import syscalls
 
 # Folders of the host that are often file systems of their own: a lower layer shows only the one it lies on.
 _OWN_FILESYSTEMS = ("/usr", "/opt", "/nix", "/gnu")
+_TEXT_LIMIT = 1 << 22  # characters
 
 
 def mount_overlay(target: str, lower: Sequence[str], upper: str, work: str) -> None:
@@ -48,8 +50,10 @@ def identity_in(root: str, user: str) -> Identity:
 
 
 def _text(root: int, path: str) -> str:
+    """What its user made of the file may be a pipe that nobody writes, or endless: it must not hold us."""
     try:
-        with open(syscalls.open_in_root(root, path), encoding="utf-8", errors="replace") as file:
-            return file.read()
+        fd = syscalls.open_in_root(root, path)
     except FileNotFoundError:
         return ""
+    with open(fd, encoding="utf-8", errors="replace") as file:
+        return file.read(_TEXT_LIMIT) if stat.S_ISREG(os.fstat(fd).st_mode) else ""

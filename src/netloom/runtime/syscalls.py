@@ -77,7 +77,10 @@ class _OpenHow(ctypes.Structure):
 
 
 def open_in_root(root: int, path: str) -> int:
-    """Open a file for reading as a process would whose root is the folder `root`: no symlink leads out of it."""
-    how = _OpenHow(os.O_RDONLY | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
+    """Open a file for reading as a process would whose root is the folder `root`: no symlink leads out of it.
+
+    A pipe opens too, without waiting for its other end.
+    """
+    how = _OpenHow(os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
     fd = _libc.syscall(_SYS_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
     return _checked(fd, f"open {path}")

@@ -318,7 +318,7 @@ class FakeBackend:
         return ["PID", "CMD"], [["1", "sleep"]]
 
     # execs
-    def create_exec(self, ref: str, config: ExecConfig) -> Exec:
+    async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         container = self.container(ref)
         if not container.state.running:
             raise Conflict(f"container {container.id} is not running")
