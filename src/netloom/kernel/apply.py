@@ -172,7 +172,7 @@ class _Run:
     def _host_deletions(self, step: Step) -> list[Message]:
         match step.what:
             case Bridge() | Veth():
-                return [(link.delete if step.what.key in self._comes_back else link.fence)(step.what.index)]
+                return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
                 return [translate.delete(step.what)]
             case _:

@@ -14,7 +14,7 @@ from netloom.model.desired import HostRoute
 from netloom.model.errors import KernelError
 from netloom.netlink.sock_diag import Listener
 from netloom.plan.diff import diff
-from netloom.testing.hosts import Host, Netns
+from netloom.testing.hosts import Host, Netns, eventually
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_an_announcement_changes_the_neighbours_tables(world: RealWorld) -> None
             world.inner.sysctl("net/ipv6/conf/eth0/disable_ipv6", "0")
         world.inner.run("ip", "neigh", "add", address, "lladdr", "02:00:00:00:00:01", "dev", "eth0", "nud", "stale")
         world.on(lambda a=address: world.kernel.announce("br-1", "02:42:ac:12:00:77", [a]))  # type: ignore[misc]
-        assert "02:42:ac:12:00:77" in neighbour_of(world, address), address
+        eventually(lambda a=address: "02:42:ac:12:00:77" in neighbour_of(world, a), what=address)  # type: ignore[misc]
 
 
 def test_an_announcement_on_a_bridge_that_has_gone_is_nobodys_failure(world: RealWorld) -> None:

@@ -122,9 +122,12 @@ def up(index: int) -> Message:
     return Message(NEWLINK, 0, _INFO.pack(0, 0, index, UP, UP))
 
 
-def fence(index: int) -> Message:
-    """Take it from its bridge and set it down: no packet passes from now on. Cheap, unlike deleting."""
-    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, UP) + attr(_MASTER, u32(0)))
+def down(index: int) -> Message:
+    """Set it down: no packet passes from now on, in either direction. Cheap, unlike deleting.
+
+    It stays a port of its bridge: leaving that costs as much again, and deleting does it anyway.
+    """
+    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, UP))
 
 
 def quiet(index: int) -> Message:

@@ -21,6 +21,7 @@ from netloom.model.desired import (
     HostFacts,
     Key,
     Neighbour,
+    PassedDrop,
     Route,
     Step,
     Sysctl,
@@ -91,6 +92,10 @@ class FakeKernel:
     def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
         """Kept in `announced`."""
         self.announced.append((bridge, mac, tuple(addresses)))
+
+    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
+        """Nobody else filters here."""
+        return []
 
     def new_namespace(self) -> int:
         """An fd of nothing, the caller's."""
@@ -163,17 +168,11 @@ class FakeKernel:
     def _delete(self, what: Desired, *, wholly: bool) -> None:
         found = self._objects.get(what.key)
         if isinstance(found, (Bridge, Veth)) and not wholly:
-            self._objects[what.key] = _fenced(found)
+            self._objects[what.key] = msgspec.structs.replace(found, up=False)
             return
         self._objects.pop(what.key, None)
         if isinstance(found, (Bridge, Veth)):
             self._objects = {k: o for k, o in self._objects.items() if not _lies_on(o, found)}
-
-
-def _fenced(what: Bridge | Veth) -> Desired:
-    if isinstance(what, Veth):
-        return msgspec.structs.replace(what, master="", master_index=0, up=False)
-    return msgspec.structs.replace(what, up=False)
 
 
 def _lies_on(what: Desired, link: Bridge | Veth) -> bool:
