@@ -6,14 +6,13 @@ import contextlib
 import os
 import select
 import signal
-import socket
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from netloom.cli.connection import Connection
 from netloom.cli.detach import DetachKeys
 from netloom.cli.frames import STDERR, Frames
-from netloom.cli.http1 import Connection
 
 _PIECE = 1 << 16
 _STDIN, _STDOUT, _STDERR_FD = 0, 1, 2
@@ -49,23 +48,24 @@ class Carrier:
             return self._loop(caught)
 
     def _loop(self, caught: int) -> bool:
-        watched = [self._connection.fileno(), caught] + ([_STDIN] if self._stdin else [])
+        connection = self._connection.fileno()
         while True:
-            ready, _, _ = select.select(watched, [], [])
+            # what the program has not taken yet is carried before more is read for it
+            inputs = [_STDIN] if self._stdin and not self._connection.pending else []
+            outputs = [connection] if self._connection.pending else []
+            ready, writable, _ = select.select([connection, caught, *inputs], outputs, [])
             if caught in ready:
                 for number in os.read(caught, 64):
                     self._on_signal(number)
-            if self._connection.fileno() in ready:
+            if writable:
+                self._connection.flush()
+            if connection in ready:
                 data = self._received()
                 if not data:
                     return False
                 self._output(data)
-            if _STDIN in ready:
-                going, detached = self._input()
-                if detached:
-                    return True
-                if not going:
-                    watched.remove(_STDIN)
+            if _STDIN in ready and self._input():
+                return True
 
     def _received(self) -> bytes:
         try:
@@ -73,21 +73,18 @@ class Carrier:
         except ConnectionResetError:
             return b""
 
-    def _input(self) -> tuple[bool, bool]:
-        """(is there more to come, were the detach keys typed)"""
+    def _input(self) -> bool:
+        """Take what was typed; True for the detach keys."""
         data = os.read(_STDIN, _PIECE)
+        if not data:
+            self._stdin = False
+            self._connection.finish()
+            return False
         detached = False
-        if self._tty and data:
+        if self._tty:
             data, detached = self._keys.feed(data)
-            if not data:
-                return True, detached
-        # the program may have ended meanwhile: its output says so, not its input
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError, OSError):
-            if data:
-                self._connection.sendall(data)
-            else:
-                self._connection.shutdown(socket.SHUT_WR)
-        return bool(data), detached
+        self._connection.offer(data)
+        return detached
 
     def _output(self, data: bytes) -> None:
         if self._tty:

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from netloom.cli.connection import Connection, PlainConnection
 from netloom.cli.errors import CliError, DaemonError, NoDaemon
-from netloom.cli.http1 import BrokenAnswer, Connection, Exchange
+from netloom.cli.http1 import BrokenAnswer, Exchange
 
 API = "/v1.51"
 _PORT = "2376"  # Docker's with TLS
@@ -88,8 +89,12 @@ class Client:
         try:
             if scheme == "unix" and separator:
                 connection = socket.socket(socket.AF_UNIX)
-                connection.connect(address)
-                return connection
+                try:
+                    connection.connect(address)
+                except BaseException:
+                    connection.close()
+                    raise
+                return PlainConnection(connection)
             if scheme == "tcp" and separator:
                 return self._connect_tls(address)
         except (FileNotFoundError, ConnectionRefusedError):

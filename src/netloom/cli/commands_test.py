@@ -130,6 +130,13 @@ def test_run_gives_streams_and_status(netloom: Run) -> None:
     assert out(netloom("run", "--rm", "--network", "none", "-e", "A=1", "host", "printenv", "A")) == "1"
 
 
+def test_a_program_that_writes_much_before_it_reads_much(netloom: Run) -> None:
+    """Neither side may wait for the other: what comes is carried while what is sent cannot go."""
+    program = "head -c 3000000 /dev/zero | tr '\\0' x; wc -c"
+    done = netloom("run", "--rm", "-i", "host", "sh", "-c", program, stdin="y" * 3_000_000)
+    assert (done.returncode, done.stdout.lstrip("x").strip(), len(done.stdout) > 3_000_000) == (0, "3000000", True)
+
+
 @pytest.mark.parametrize(
     ("words", "status", "sentence"),
     [

@@ -7,20 +7,11 @@ import than a command takes to run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+
+from netloom.cli.connection import Connection
 
 _PIECE = 1 << 16
 _HEAD_LIMIT = 1 << 18  # bytes; no answer of the API comes near
-
-
-class Connection(Protocol):
-    """What is used of a connection: a socket has it, and `TlsConnection`."""
-
-    def fileno(self) -> int: ...
-    def sendall(self, data: bytes, /) -> None: ...
-    def recv(self, size: int, /) -> bytes: ...
-    def shutdown(self, how: int, /) -> None: ...
-    def close(self) -> None: ...
 
 
 class BrokenAnswer(Exception):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netloom.cli.connection import PlainConnection
 from netloom.cli.http1 import BrokenAnswer, Exchange
 
 
@@ -22,7 +23,7 @@ def answered(answer: bytes, cut: int = 1 << 16) -> Exchange:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    exchange = Exchange(mine)
+    exchange = Exchange(PlainConnection(mine))
     try:
         exchange.send("GET", "/x", {"Host": "d"}, b"")
     except BaseException:

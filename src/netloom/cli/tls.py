@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 
+from netloom.cli.connection import Outbox
 from netloom.cli.errors import CliError
 
 CERTIFICATES = "NETLOOM_CERT_PATH"  # a folder with ca.pem, cert.pem and key.pem, as DOCKER_CERT_PATH is
@@ -31,11 +32,12 @@ def context(host: str) -> ssl.SSLContext:
 
 
 class TlsConnection:
-    """Looks like the part of a socket that the command uses."""
+    """A `Connection` inside TLS."""
 
     def __init__(self, plain: socket.socket, settings: ssl.SSLContext, name: str) -> None:
         """Shake hands; `name` must be in the daemon's certificate. Raises OSError (an SSLError is one)."""
         self._plain = plain
+        self._outbox = Outbox(plain)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = settings.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         while True:
@@ -50,16 +52,14 @@ class TlsConnection:
                 return
 
     def fileno(self) -> int:
-        """To wait on. Nothing is kept back after a `recv`, so that readable means new bytes."""
+        """See `Connection`, as all that follows."""
         return self._plain.fileno()
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it."""
         self._tls.write(data)
         self._flush()
 
     def recv(self, _size: int) -> bytes:
-        """Everything that has come, at least a byte; empty at the end. It may be more than asked for."""
         while True:
             data = self._decrypted()
             if data or data is None:
@@ -67,15 +67,24 @@ class TlsConnection:
             if not self._fill():
                 return b""
 
-    def shutdown(self, _how: int) -> None:
-        """Close the writing half: the peer reads end of file, its answer goes on."""
+    def offer(self, data: bytes) -> None:
+        self._tls.write(data)
+        self._outbox.queue(self._outgoing.read())
+
+    def finish(self) -> None:
         # the peer's own closing alert, which would complete this, comes at its end
         with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
-        self._flush()
+        self._outbox.queue(self._outgoing.read())
+
+    def flush(self) -> None:
+        self._outbox.flush()
+
+    @property
+    def pending(self) -> bool:
+        return self._outbox.pending
 
     def close(self) -> None:
-        """Drop the connection."""
         self._plain.close()
 
     def _decrypted(self) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import subprocess
@@ -117,8 +118,12 @@ def test_the_writing_half_closes_alone(folder: Path, monkeypatch: pytest.MonkeyP
         plain.settimeout(10)
         tls = TlsConnection(plain, context(host), "127.0.0.1")
         try:
-            tls.sendall(sent)
-            tls.shutdown(socket.SHUT_WR)
+            tls.sendall(sent[:1000])
+            tls.offer(sent[1000:])
+            while tls.pending:
+                select.select([], [tls.fileno()], [], 10)
+                tls.flush()
+            tls.finish()
             answer = b""
             while piece := tls.recv(100):
                 answer += piece
