@@ -51,7 +51,7 @@ class Publishing:
                 refused |= again
                 continue
             self._take(container.id, bindings)
-            await self.relay(container.id, bindings, target)
+            await self.relay(container, bindings, target)
             return bindings
         return ()
 
@@ -60,19 +60,20 @@ class Publishing:
         bindings = self.bound(container.id)
         if bindings:
             await self._core.dataplane.hold(self._held(container, bindings, target))
-            await self.relay(container.id, bindings, target)
+            await self.relay(container, bindings, target)
 
-    async def relay(self, owner: str, bindings: tuple[PortBinding, ...], target: Endpoint) -> None:
+    async def relay(self, container: Container, bindings: tuple[PortBinding, ...], target: Endpoint) -> None:
         """The paths that the kernel cannot translate: [::1], and an IPv6 host address to an IPv4-only container."""
         address = (target.ipv4 or target.ipv6).partition("/")[0]
         relays = [
             Relay(
-                owner=owner,
+                owner=container.id,
                 proto=b.proto,
                 ip=b.host_ip,
                 port=b.host_port,
                 target=address,
                 target_port=b.container_port,
+                sandbox=container.sandbox,
             )
             for b in bindings
             if ":" in b.host_ip and b.proto != "sctp" and address

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from netloom.containers.lifecycle import start_failed
 from netloom.engine.attaching import Attaching
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
@@ -9,10 +12,12 @@ from netloom.engine.ending import Ending
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Exit, Launched, Survivor
 from netloom.engine.reconciler import Reconciler
-from netloom.engine.tables import Row, decode, gone
+from netloom.engine.tables import Row, container_row, decode, gone
 from netloom.model.container import Container
+from netloom.model.desired import Bridge
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Network, Status
+from netloom.plan.diff import absent
 
 _UNKNOWN = Exit(code=-1, time_nano=0)
 
@@ -35,6 +40,8 @@ class Recovery:
         self._containers = containers
         self._reconciler = reconciler
         self._forwarding = forwarding
+        self._never_started: set[str] = set()
+        self._half: list[Network] = []  # neither ready nor gone
         self._how: dict[str, Exit] = {}  # how those ended that ended without us
 
     async def run(self) -> None:
@@ -49,6 +56,7 @@ class Recovery:
         for container in decode(containers, Container):
             core.tables.put_container(container)
         doomed += self._endpoints(decode(endpoints, Endpoint))
+        await self._remove_half()
         if doomed:
             await core.worker.run(statuses=doomed)
         survivors = {s.id: s for s in await core.runtime.survivors()}
@@ -71,8 +79,19 @@ class Recovery:
                 self._core.tables.put_network(network)
                 self._core.space.restore_network(network.id, network.name, network.pools)
             else:
+                self._half.append(network)
                 doomed.append(gone("networks", network.id))
         return doomed
+
+    async def _remove_half(self) -> None:
+        """Networks that were coming or going. A bridge that was just made has no mark yet: only its row tells of it."""
+        core = self._core
+        for network in self._half:
+            desired = [] if network.config_only else core.network_desired(network)
+            await core.worker.run(steps=absent(desired))
+            for what in desired:
+                if isinstance(what, Bridge):
+                    await core.links.delete(what.index)
 
     def _endpoints(self, endpoints: list[Endpoint]) -> list[Row]:
         doomed = []
@@ -102,6 +121,8 @@ class Recovery:
             half = survivor is not None or bool(core.tables.by_container.get(container.id))
             return not half and container.state.status != "removing"
         if survivor is None or not survivor.pid:
+            if survivor is not None and survivor.exit is None:
+                self._never_started.add(container.id)
             how = survivor.exit if survivor and survivor.exit else _UNKNOWN
             self._how[container.id] = how
             return False
@@ -126,10 +147,22 @@ class Recovery:
         if container.state.status == "removing":
             await self._containers.finish_removal(container.id)
             return
-        if not container.state.running:
-            await self._ending.dismantle(container)  # killed in the midst of its start
+        if not container.state.running or container.id in self._never_started:
+            await self._unstarted(container)
             return
         async with core.lanes.hold(container.id):
             ended = await self._ending.finish(container, self._how.pop(container.id, _UNKNOWN))
         if ended.host_config.auto_remove:
             await self._containers.finish_removal(container.id)
+
+    async def _unstarted(self, container: Container) -> None:
+        """The earlier daemon was killed in the midst of its start: it is as if that had failed."""
+        core = self._core
+        await self._ending.dismantle(container)
+        state = container.state
+        if state.running:
+            former = msgspec.structs.replace(state, started=state.started if state.finished else 0, pid=0)
+            state = start_failed(former, "the daemon was killed while the container was being started")
+        failed = msgspec.structs.replace(container, sandbox="", state=state)
+        core.tables.put_container(failed)
+        await core.worker.run(statuses=[container_row(failed)])

@@ -44,4 +44,4 @@ class Survivor(Struct, frozen=True):
     id: str
     pid: int  # 0 when its init has ended
     conmon_pid: int
-    exit: Exit | None
+    exit: Exit | None  # None without a pid: its program never started

@@ -24,12 +24,18 @@ class Survivors:
         self._cgroups = cgroups
 
     def find(self) -> list[tuple[Survivor, Processes]]:
-        """Containers that were created to the end, living or ended; all that is half-made is cleaned away."""
+        """Containers that were created to the end, living or ended; all that is half-made is cleaned away.
+
+        One whose program never got its start is half-made too: it is told of, with neither pid nor exit.
+        """
         found = []
         for container in sorted(os.listdir(self._paths.bundles)):
             record = self._launcher.record(container)
             if record is None:
                 self._launcher.sweep(container)
+            elif record.init.alive and os.path.exists(f"{self._paths.crun_root}/{container}/exec.fifo"):
+                self._launcher.sweep(container)
+                found.append((Survivor(container, 0, 0, None), record))
             else:
                 found.append((self._survivor(container, record), record))
         self._sweep_strays({survivor.id for survivor, _ in found})

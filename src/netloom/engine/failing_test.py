@@ -1,0 +1,95 @@
+"""Every operation with every call of every seam failing: once, for good, and by the daemon's death."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from netloom.testing.engine_world import World, publish, static
+from netloom.testing.failures import break_each, die_at_each, fail_each
+
+Part = Callable[[World], Awaitable[object]]
+
+
+async def nothing(world: World) -> None:
+    pass
+
+
+async def two_networks(world: World) -> None:
+    await world.network("red", "10.1.0.0/24")
+    await world.network("blue", "10.2.0.0/24", ipv6=True)
+
+
+async def a_config(world: World) -> None:
+    await world.network("settings", "10.5.0.0/24", config_only=True)
+
+
+async def created(world: World) -> None:
+    await two_networks(world)
+    await world.container(
+        "web",
+        "red",
+        networks={"red": static("10.1.0.7"), "blue": static(gw_priority=5)},
+        ports=publish("127.0.0.1:8080", ""),
+    )
+
+
+async def running(world: World) -> None:
+    await created(world)
+    await world.engine.start("web")
+
+
+async def on_red(world: World) -> None:
+    await two_networks(world)
+    await world.container("web", "red", ports=publish("8080"), start=True)
+    await world.container("db", "red", start=True)
+
+
+async def stopped(world: World) -> None:
+    await two_networks(world)
+    await world.container("web", "red", networks={"red": static("10.1.0.7")})
+
+
+SCENARIOS: dict[str, tuple[Part, Part]] = {
+    "network create": (nothing, lambda w: w.network("red", "10.1.0.0/24")),
+    "network create, two families": (nothing, lambda w: w.network("red", ipv6=True)),
+    "network create --config-only": (nothing, lambda w: w.network("settings", "10.5.0.0/24", config_only=True)),
+    "network create --config-from": (a_config, lambda w: w.network("red", config_from="settings")),
+    "network rm": (two_networks, lambda w: w.engine.delete_network("blue")),
+    "network prune": (two_networks, lambda w: w.engine.prune_networks([n.id for n in w.engine.networks()])),
+    "create": (two_networks, lambda w: w.container("web", "red", networks={"red": static("10.1.0.7")})),
+    "start": (created, lambda w: w.engine.start("web")),
+    "kill": (running, lambda w: w.engine.kill("web", "KILL")),
+    "rm": (created, lambda w: w.engine.remove("web", force=False, volumes=False, link=False)),
+    "rename": (running, lambda w: w.engine.rename("web", "shop")),
+    "connect": (on_red, lambda w: w.engine.connect("blue", "db", static("10.2.0.9"))),
+    "connect, gateway and ports move": (on_red, lambda w: w.engine.connect("blue", "web", static(gw_priority=1))),
+    "disconnect": (running, lambda w: w.engine.disconnect("red", "web", force=False)),
+    "disconnect, gateway and ports move": (running, lambda w: w.engine.disconnect("blue", "web", force=False)),
+    "connect, stopped": (stopped, lambda w: w.engine.connect("blue", "web", static("10.2.0.9"))),
+    "disconnect, stopped": (stopped, lambda w: w.engine.disconnect("red", "web", force=False)),
+}
+
+each_scenario = pytest.mark.parametrize("name", SCENARIOS)
+
+
+@each_scenario
+async def test_one_call_fails(name: str) -> None:
+    tried = await fail_each(*SCENARIOS[name], blind=_without_blame)
+    assert len(tried) > 1
+
+
+@each_scenario
+async def test_a_seam_breaks(name: str) -> None:
+    assert await break_each(*SCENARIOS[name])
+
+
+@each_scenario
+async def test_the_daemon_dies(name: str) -> None:
+    assert await die_at_each(*SCENARIOS[name])
+
+
+def _without_blame(state: dict[str, Any]) -> dict[str, Any]:
+    return state
