@@ -106,11 +106,8 @@ class _Run:
         if governed:
             elements.apply(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
-        self._make_links([s for s in steps if isinstance(s.what, Bridge)])
-        self._make_links([s for s in steps if isinstance(s.what, Veth)])
-        for step in steps:
-            if step.verb == "set" and isinstance(step.what, Bridge):
-                _turn_ipv6(step, step.what)
+        self._links([s for s in steps if isinstance(s.what, Bridge)])
+        self._links([s for s in steps if isinstance(s.what, Veth)])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
@@ -128,25 +125,23 @@ class _Run:
                 _restore(step, step.what)
         self._enter_each(steps)
 
-    def _make_links(self, steps: list[Step]) -> None:
-        """Links come in a send of their own: what follows names them by index, and must not meet another's link."""
-        making = [(s, s.what) for s in steps if s.verb == "add" and isinstance(s.what, (Bridge, Veth))]
-        if not making:
-            return
+    def _links(self, steps: list[Step]) -> None:
+        """Make and correct links.
+
+        They are made in a send of their own: what follows names them by index, and must not meet another's link.
+        """
+        work = [(s, s.what) for s in steps if isinstance(s.what, (Bridge, Veth))]
+        making = [(s, w) for s, w in work if s.verb == "add"]
         failures = self._route.request([translate.create(w, self._peer_netns(s, w)) for s, w in making])
+        new = {making[place][1].key for place in range(len(making)) if place not in failures}
         for place, failure in sorted(failures.items()):
-            step, what = making[place]
-            self._check_there(step, what, failure)
-        for step, what in making:
+            self._check_there(*making[place], failure)
+        for step, what in work:
             if isinstance(what, Bridge):
                 _turn_ipv6(step, what)
         self._send_all(
             self._route,
-            [
-                (s, m)
-                for i, (s, w) in enumerate(making)
-                for m in (translate.correct if i in failures else translate.configure)(w)
-            ],
+            [(s, m) for s, w in work for m in (translate.configure if w.key in new else translate.correct)(w)],
         )
 
     def _check_there(self, step: Step, what: Bridge | Veth, failure: Verdict) -> None:
@@ -257,8 +252,6 @@ class _Run:
 
 def _host_messages(step: Step) -> Iterable[Message]:
     match step.what:
-        case Bridge() | Veth():
-            return () if step.verb == "add" else translate.correct(step.what)
         case Neighbour() | Address(sandbox="") | Route(sandbox=""):
             return [(translate.add if step.verb == "add" else translate.replace)(step.what)]
         case _:
