@@ -55,5 +55,5 @@ def test_a_subnet_that_the_host_has_taken_since(daemon: Daemon, host: Host) -> N
         done = daemon.docker_run("network", "create", "--subnet", "10.201.5.0/24", "rp-vpn")
         return done.returncode == 1 and "overlaps the host's route to 10.201.0.0/16" in done.stderr
 
-    assert refused()
+    eventually(refused, what="the notice of the new route")
     host.run("ip", "route", "del", "10.201.0.0/16")

@@ -14,6 +14,7 @@ _BRIDGE = "com.docker.network.bridge."
 
 async def establish(core: Core, networks: Networks) -> None:
     """Create those that are missing; the default bridge anew where its options have changed and nobody uses it."""
+    core.facts = await core.worker.call(lambda kernel, _: kernel.facts())  # without what was just removed
     for name, driver in (("host", "host"), ("none", "null")):
         if core.tables.network_named(name) is None:
             await networks.establish(NetworkRequest(name=name, driver=driver, ipv4=True))
