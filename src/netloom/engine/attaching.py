@@ -83,6 +83,7 @@ class Attaching:
                 "container sharing network namespace with another container or host cannot be connected"
                 " to any other network"
             )
+        check_endpoint(config, network.name, network.requested)
         if network.driver == "host":
             raise InvalidArgument(
                 "cannot connect container to host network - container must be created in host network mode"
@@ -98,7 +99,6 @@ class Attaching:
             raise NotFound(f"network {network.name} not found")
         if network.name in container.networks and container.state.running:
             raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
-        check_endpoint(config, network.name, network.requested)
 
     async def _record(self, container: Container, network: Network, config: EndpointConfig) -> None:
         """A container that does not run: its wish is noted, a chosen address held."""

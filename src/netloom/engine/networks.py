@@ -45,6 +45,8 @@ class Networks:
     async def establish(self, request: NetworkRequest) -> Network:
         """The same without the checks that keep users off the predefined networks."""
         core = self._core
+        if request.ipam_config:  # the notice of a route may still be on its way
+            core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
         key = core.new_id()
         network = self._described(key, request)
         try:
