@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netloom.ipam.mac import parse_mac
+from netloom.ipam.mac import interface_mac
 from netloom.ipam.validate import joined, parse_address, parse_prefix
 from netloom.model.endpoint import EndpointConfig, EndpointIpam
 from netloom.model.errors import InvalidArgument
@@ -20,7 +20,7 @@ def check_endpoint(config: EndpointConfig, network: str, requested: Sequence[Ipa
     exist (yet): then only what needs no network is checked.
     """
     if config.mac:
-        parse_mac(config.mac)
+        interface_mac(config.mac)
     ipam = config.ipam or EndpointIpam()
     faults: list[str] = []
     if network in (*PREDEFINED, "default"):
