@@ -108,9 +108,16 @@ def test_random_walks_on_the_fake(seed: int) -> None:
     walk(FakeWorld(), random.Random(seed), 8, [])
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_random_walks_on_the_real_kernel_with_somebody_who_breaks_things(seed: int) -> None:
-    walk(RealWorld(), random.Random(seed), 8, [by_hand, lost_rules])
+@pytest.mark.parametrize("walker", range(4))
+def test_random_walks_on_the_real_kernel_with_somebody_who_breaks_things(seed: int, walker: int) -> None:
+    walk(RealWorld(), random.Random(seed + walker), 8, [by_hand, lost_rules])
+
+
+def test_very_many_random_walks(seed: int, time_left: Callable[[], bool]) -> None:
+    walker = 4
+    while time_left():
+        walk(RealWorld(), random.Random(seed + walker), 8, [by_hand, lost_rules])
+        walker += 1
 
 
 Vandal = Callable[[RealWorld, random.Random], str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
+from netloom.model.errors import KernelError
 from netloom.netlink.sock_diag import Listener, Proto
 
 
@@ -50,8 +52,17 @@ class HostKernel:
         return (self._applier.route.port, self._applier.nft.port)
 
     def apply(self, steps: Sequence[Step], sandboxes: Mapping[str, Openable]) -> None:
-        """See `Applier.apply`. `del` of a link fences it; `Deleter.delete` takes it away."""
-        self._applier.apply(steps, sandboxes)
+        """See `Applier.apply`. `del` of a link fences it; `Deleter.delete` takes it away.
+
+        Where somebody has flushed the ruleset a moment ago it is loaded again; the elements that others need come
+        back with the repair that the monitor calls for.
+        """
+        try:
+            self._applier.apply(steps, sandboxes)
+        except KernelError as error:
+            if error.errno != errno.ENOENT or not self.ensure_ruleset():
+                raise
+            self._applier.apply(steps, sandboxes)
 
     def ensure_ruleset(self) -> bool:
         """Load the static ruleset where it is absent or of another version (then without elements). True: loaded."""

@@ -125,6 +125,14 @@ def test_the_ruleset_is_loaded_when_absent_or_of_another_version_only(world: Rea
     assert world.on(world.kernel.ensure_ruleset)
 
 
+def test_a_flushed_ruleset_does_not_stop_the_next_attach(world: RealWorld) -> None:
+    world.apply(diff(NETWORK, []))
+    world.host.run("nft", "flush", "ruleset")
+    world.apply(diff(endpoint(), []))
+    assert endpoint()[0] in world.observe()
+    assert diff([*NETWORK, *endpoint()], [*world.observe(), *world.observe_sandbox()]) != []  # until the repair
+
+
 def test_a_ruleset_that_nft_refuses(world: RealWorld) -> None:
     kernel = world.on(lambda: HostKernel(RULES._replace(version="version_2", text="table inet netloom { nonsense }")))
     try:

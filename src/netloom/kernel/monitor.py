@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from netloom.kernel import observe
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
-from netloom.netlink import address, link, route
+from netloom.netlink import address, link, nft, route
 from netloom.netlink.message import Reply, replies
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
@@ -37,7 +37,8 @@ class Changes(Struct, frozen=True):
 
     links: frozenset[str] = frozenset()  # our links that went (whoever deleted them), differ, or have other addresses
     facts: bool = False  # links, addresses or routes that are not ours: `Kernel.facts` may answer otherwise
-    ruleset: bool = False  # nftables
+    ruleset: bool = False  # nftables, anybody's: another program's firewall is one that may be in our way
+    own_ruleset: bool = False  # our tables: elements may be missing
     lost: bool = False
 
 
@@ -56,7 +57,7 @@ class Monitor:
         self._last: dict[int, Reply] = {}  # last link message of this burst, by index
         self._readdressed: set[int] = set()  # by somebody
         self._touched: set[int] = set()  # addresses or routes, by the kernel itself
-        self._ruleset = self._lost = False
+        self._ruleset = self._own_ruleset = self._lost = False
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
         self._loop.add_reader(self._route.fileno(), self._read, self._route, self._take_route)
@@ -108,9 +109,11 @@ class Monitor:
         return entry is not None
 
     def _take_nft(self, reply: Reply) -> bool:
-        foreign = reply.sender not in self._own and reply.type != _NFT_END
-        self._ruleset |= foreign
-        return foreign
+        if reply.sender in self._own or reply.type == _NFT_END:
+            return False
+        self._ruleset = True
+        self._own_ruleset |= nft.table_of(reply.body) == observe.TABLE
+        return True
 
     def _wake(self) -> None:
         now = self._loop.time()
@@ -135,10 +138,11 @@ class Monitor:
             links=frozenset(names - {""}) & frozenset(self._name(i, gone | before) for i in ours),
             facts=moved,
             ruleset=self._ruleset,
+            own_ruleset=self._own_ruleset,
             lost=self._lost,
         )
         self._last, self._readdressed, self._touched = {}, set(), set()
-        self._ruleset = self._lost = False
+        self._ruleset = self._own_ruleset = self._lost = False
         if changes != Changes():
             self._changed(changes)
 

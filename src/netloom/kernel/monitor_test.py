@@ -89,7 +89,22 @@ def test_our_own_work_is_not_told(world: RealWorld) -> None:
 
 def test_the_ruleset_flushed(world: RealWorld) -> None:
     told = listen(world, by_hand(world, "nft", "flush", "ruleset"), until=lambda changes: changes.ruleset)
-    assert told == [Changes(ruleset=True)]
+    assert told == [Changes(ruleset=True, own_ruleset=True)]
+
+
+def test_another_programs_firewall(world: RealWorld) -> None:
+    command = by_hand(world, "nft", "add", "table", "ip", "theirs")
+    assert listen(world, command, until=lambda changes: changes.ruleset) == [Changes(ruleset=True)]
+
+
+def test_lost_notifications_are_told(world: RealWorld) -> None:
+    """The receive buffer overruns while the loop is busy."""
+    lines = "".join(f"route add 10.{n >> 8}.{n & 255}.0/24 dev lo\n" for n in range(30000))
+
+    def scene() -> None:
+        world.host.run("ip", "-batch", "-", stdin=lines)
+
+    assert any(changes.lost for changes in listen(world, scene, until=lambda changes: changes.lost))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ def test_attributes_read_back(wanted: dict[int, bytes]) -> None:
         nft.parse_elements,
         nft.parse_set,
         nft.parse_table,
+        nft.table_of,
         lambda data: sock_diag.parse("tcp", data),
     ],
 )

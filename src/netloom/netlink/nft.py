@@ -150,6 +150,14 @@ def parse_table(body: bytes) -> str:
     return ""
 
 
+def table_of(body: bytes) -> str:
+    """The table that a notification is about: attribute 1 of tables, chains, rules, sets and elements alike.
+
+    Raises Malformed.
+    """
+    return decode(_attributes(body).get(1, b""))
+
+
 def _attributes(body: bytes) -> dict[int, bytes]:
     if len(body) < _INFO.size:
         raise Malformed("netlink: nftables message too short")
