@@ -95,16 +95,18 @@ def test_not_a_single_packet_leaves_an_internal_network(world: World, family: in
         assert listener.recv(2048)[-8:] == b"from web"
 
 
-@pytest.mark.parametrize("who", ["outside", "blue", "host", "vault2"])
+@pytest.mark.parametrize("who", ["outside", "blue", "vault2"])
 def test_an_internal_network_is_closed_even_where_a_port_points_into_it(world: World, who: str) -> None:
     to = address("gw:vault") if who == "vault2" else HOST4
-    port = f"tcp . 6999 : {address('vault')} . 80"
+    port = f"udp . 6999 : {address('vault')} . 80"
     world.host.run("nft", "add", "element", "inet", "netloom", "published4", f"{{ {port} }}")
     try:
-        reached = world.places[who].reaches(to, 6999, timeout=0.2)
+        with world.places["vault"].call(_receiver, 0, address("vault")) as listener:
+            world.places[who].call(_send, to, 6999, b"stranger")
+            world.host.call(_send, address("vault"), 80, b"the host")
+            assert listener.recv(2048)[-8:] == b"the host"
     finally:
-        world.host.run("nft", "delete", "element", "inet", "netloom", "published4", "{ tcp . 6999 }")
-    assert reached is (who == "host")  # whose programs reach every container
+        world.host.run("nft", "delete", "element", "inet", "netloom", "published4", "{ udp . 6999 }")
 
 
 def test_what_conntrack_refuses_does_not_leave_untranslated(world: World) -> None:

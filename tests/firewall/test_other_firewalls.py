@@ -70,6 +70,18 @@ def test_the_owners_isolation_holds_for_our_containers(world: World, docker: Net
     assert not docker.reaches(address("web"), 80, timeout=0.2)
 
 
+def test_an_uplink_that_is_a_bridge_is_passed_like_any_other(world: World, docker: Netns) -> None:
+    world.host.run("nft", MARK_RULE)
+    world.host.run("nft", "flush chain ip filter FORWARD; add rule ip filter FORWARD jump DOCKER-USER")
+    world.host.run("nft", "add", "element", "inet", "netloom", "uplinks", '{ "docker0" }')
+    try:
+        with docker.serve("0.0.0.0", 80):
+            assert world.places["web"].ask("172.17.0.2", 80).address == "172.17.0.1"
+        assert docker.ask("172.17.0.1", 8080).address == "172.17.0.2"
+    finally:
+        world.host.run("nft", "delete", "element", "inet", "netloom", "uplinks", '{ "docker0" }')
+
+
 def test_the_owner_is_found_in_a_real_listing(world: World, docker: Netns) -> None:
     found = drops(world.host.run(*LOOK))
     assert [(d.owner, d.chain) for d in found] == [("Docker", "ip filter FORWARD")]
