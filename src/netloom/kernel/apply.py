@@ -184,8 +184,8 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
-            if failure.errno == errno.ENOBUFS and isinstance(step.what, Neighbour):
-                continue  # the machine's one table is full (gc_thresh3); an entry spares an ARP request, no more
+            if failure.errno == errno.ENOENT and isinstance(step.what, Neighbour):
+                continue  # nobody remembers another MAC for the address
             if failure.errno == errno.EEXIST and isinstance(step.what, Route) and self._has_route(socket, step.what):
                 continue
             raise _refusal(step, failure)

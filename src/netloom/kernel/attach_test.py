@@ -49,6 +49,26 @@ def test_the_host_reaches_the_container_and_back(world: RealWorld) -> None:
     assert world.inner.run("ip", "route").splitlines()[0].split() == "default via 172.18.0.1 dev eth0".split()
 
 
+def test_an_address_taken_again_with_another_mac_is_reached_at_once(world: RealWorld) -> None:
+    world.apply(diff(endpoint(), []))
+    with world.inner.serve("0.0.0.0", 80):
+        world.host.ask("172.18.0.2", 80)
+    world.host.run("ip", "link", "del", "nl000000000002")  # and the host goes on remembering
+    world.host.run(
+        "ip", "neigh", "replace", "172.18.0.2", "lladdr", "02:42:ac:12:00:02", "dev", "br-1", "nud", "reachable"
+    )
+    other = "02:42:ac:12:00:99"
+    link, neighbour = veth(2, peer_mac=other), Neighbour("br-1", 1000001, "172.18.0.2", other)
+    world.apply(diff([link, neighbour, *endpoint()[3:]], []))
+    with world.inner.serve("0.0.0.0", 80):
+        assert world.host.ask("172.18.0.2", 80, timeout=1).address == "172.18.0.1"
+
+
+def test_an_endpoint_that_nobody_has_asked_for_takes_no_place_in_the_machines_neighbour_table(world: RealWorld) -> None:
+    world.apply(diff(endpoint(), []))
+    assert world.host.run("ip", "neigh", "show", "172.18.0.2") == ""
+
+
 def test_a_fenced_endpoint_exchanges_no_packet(world: RealWorld) -> None:
     world.apply(diff(endpoint(), []))
     with world.inner.serve("0.0.0.0", 80):

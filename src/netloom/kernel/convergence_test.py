@@ -80,11 +80,6 @@ def state(chance: random.Random) -> list[Desired]:
     return wanted
 
 
-def without_neighbours(objects: list[Desired]) -> list[Desired]:
-    """The kernel drops entries of its own accord, when a bridge's MAC or state changes."""
-    return [o for o in objects if not isinstance(o, Neighbour)]
-
-
 def everything(world: World) -> list[Desired]:
     return [*world.observe(), *world.observe_sandbox()]
 
@@ -99,7 +94,7 @@ def reconcile(world: World, wanted: list[Desired]) -> None:
 
 
 def check(world: World, wanted: list[Desired], story: str) -> None:
-    left = diff(without_neighbours(wanted), without_neighbours(everything(world)))
+    left = diff(wanted, everything(world))
     assert left == [], f"{story}\n{table(left)}"
 
 
@@ -159,6 +154,6 @@ def walk(world: FakeWorld | RealWorld, chance: random.Random, steps: int, vandal
                 check(world, wanted, story)
         reconcile(world, [])
         check(world, [], "at the end")
-        assert without_neighbours(world.observe()) == []
+        assert world.observe() == []
     finally:
         world.close()

@@ -67,7 +67,7 @@ def add(what: Address | Route | Neighbour) -> Message:
         case Address():
             return address.add(what.index, what.address)
         case Neighbour():
-            return neighbour.add(what.index, what.address, what.mac)
+            return neighbour.correct(what.index, what.address, what.mac)
         case Route():
             # A sandbox's routes are ours; on the host a route of somebody else is not to be overwritten.
             make = route.replace if what.sandbox else route.add

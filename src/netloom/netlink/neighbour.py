@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netloom.netlink.address import pack, unpacked
 from netloom.netlink.link import mac_bytes, mac_text
-from netloom.netlink.message import CREATE, DUMP, REPLACE, Malformed, Message, attr, attributes, u32
+from netloom.netlink.message import DUMP, REPLACE, Malformed, Message, attr, attributes, u32
 
 NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
 
@@ -26,11 +26,15 @@ class NeighbourEntry(NamedTuple):
     state: int
 
 
-def add(index: int, address: str, mac: str) -> Message:
-    """Put the entry, in place of what is there (state STALE)."""
+def correct(index: int, address: str, mac: str) -> Message:
+    """Put another MAC into an entry that is there (state STALE); ENOENT where there is none.
+
+    None is made: all namespaces of a machine share one table of 1,024 entries (net.ipv4.neigh.default.gc_thresh3),
+    and when it is full of young ones nobody resolves anything for five seconds.
+    """
     family, packed = pack(address)
     body = _INFO.pack(family, index, STALE, 0, 0) + attr(_DST, packed) + attr(_LLADDR, mac_bytes(mac))
-    return Message(NEWNEIGH, CREATE | REPLACE, body)
+    return Message(NEWNEIGH, REPLACE, body)
 
 
 def delete(index: int, address: str) -> Message:

@@ -106,7 +106,7 @@ def test_routes() -> None:
 
 
 def test_neighbours() -> None:
-    found = read(ndmsg, neighbour.add(7, "172.18.0.2", "02:42:ac:12:00:02"))
+    found = read(ndmsg, neighbour.correct(7, "172.18.0.2", "02:42:ac:12:00:02"))
     assert (found["ifindex"], found["state"]) == (7, neighbour.STALE)
     assert (found["NDA_DST"], found["NDA_LLADDR"]) == ("172.18.0.2", "02:42:ac:12:00:02")
     assert read(ndmsg, neighbour.delete(7, "fd00::2"))["NDA_DST"] == "fd00::2"

@@ -7,6 +7,8 @@ the rest. Adding before removing leaves no gap where one object takes another's 
 What goes with its link is not deleted by itself: addresses, routes, neighbours and settings of an interface that is
 deleted. And inside a sandbox nothing is taken from an interface that stands: what is there beyond our own (a
 container that runs keepalived or a VPN) is the container's.
+
+Neighbour entries are the kernel's cache: one is corrected when its endpoint comes, and its absence later is no fault.
 """
 
 from __future__ import annotations
@@ -37,9 +39,16 @@ def diff(desired: Iterable[Desired], observed: Iterable[Desired]) -> list[Step]:
     lost = _places([*replaced, *(inner[old.index] for old in replaced if old.index in inner)])
     if lost:
         found = {key: old for key, old in found.items() if old in replaced or not _on(old, lost)}
+    standing = {
+        what.peer_mac
+        for key, what in wanted.items()
+        if isinstance(what, Veth) and key in found and found[key] not in replaced
+    }
     steps = [Step("del", old) for old in replaced]
     for key, new in wanted.items():
         old = found.get(key)
+        if old is None and isinstance(new, Neighbour) and new.mac in standing:
+            continue
         if old is None or old in replaced:
             steps.append(Step("add", new))
         elif not _same(new, old):

@@ -71,6 +71,12 @@ def test_a_default_route_moves_without_a_gap() -> None:
     assert {s.verb for s in steps[1:]} == {"del"}
 
 
+def test_a_neighbour_entry_that_the_kernel_dropped_is_no_fault_and_a_wrong_one_is() -> None:
+    there = [OBSERVED, INSIDE, ADDRESS, DEFAULT, PUBLISHED]
+    assert diff(ENDPOINT, there) == []
+    assert diff(ENDPOINT, [*there, change(NEIGHBOUR, mac="02:00:00:00:00:09")]) == [Step("set", NEIGHBOUR)]
+
+
 def test_an_element_with_other_data_is_set() -> None:
     moved = Element("published4", PUBLISHED.key_data, value=b"\xac\x12\0\3\0\x50\0\0")
     assert diff([moved], [PUBLISHED]) == [Step("set", moved)]
