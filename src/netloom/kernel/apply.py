@@ -200,8 +200,12 @@ class _Run:
         )
 
     def _enter_each(self, steps: list[Step]) -> None:
-        for sandbox in dict.fromkeys(_sandbox(s) for s in steps if _sandbox(s)):
-            self._enter(sandbox, [s for s in steps if _sandbox(s) == sandbox])
+        inside: dict[str, list[Step]] = {}
+        for step in steps:
+            if sandbox := _sandbox(step):
+                inside.setdefault(sandbox, []).append(step)
+        for sandbox, part in inside.items():
+            self._enter(sandbox, part)
 
     def _enter(self, sandbox: str, steps: list[Step]) -> None:
         """Go in once, for the socket and the settings; the messages are sent from outside."""
@@ -288,6 +292,8 @@ def _ipv6(step: Step, on: bool) -> Iterator[None]:
     except FileNotFoundError:
         if on:
             raise KernelError(errno.EAFNOSUPPORT, subject(step), detail="the kernel has no IPv6") from None
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, subject(step), detail="disable_ipv6") from error
 
 
 def _turn_ipv6(step: Step, what: Bridge) -> None:

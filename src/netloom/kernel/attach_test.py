@@ -161,3 +161,4 @@ def test_attach_costs_the_same_however_many_stand_and_the_1024th_port_is_refused
     assert last < 4 * first, f"{first * 1e6:.0f} µs, then {last * 1e6:.0f}"
     with pytest.raises(Exhausted, match="bridge br-1 has 1023 ports"):
         world.apply(diff(crowded(1025), []))
+    assert f"nl{1025:012x}" not in world.host.run("ip", "-o", "link")
