@@ -1,7 +1,8 @@
 """JSON bodies into plain values of a known shape, with the sentences that Docker's clients know from Go.
 
-A shape mirrors one Go type. Keys match in their exact case, else in any case; null is the zero value; of duplicate
-keys the last one counts; unknown keys pass. What comes out holds only known keys, in their exact case, without nulls.
+A shape mirrors one Go type. Keys match in their exact case, else in any case; null is the zero value; unknown keys
+pass. What comes out holds only known keys, in their exact case, without nulls. A key that is there twice is refused,
+where Go takes the last: it is two intents, and which of them a proxy or a policy in between has read nobody knows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from netloom.api.gotext import quote
 from netloom.api.jsonscan import Flaw, first_value_end
 from netloom.model.errors import InvalidArgument
 
@@ -177,6 +179,8 @@ class Object:
                 if folded is None:
                     continue
                 name = folded
+            if name in out:
+                raise twice(name)
             try:
                 out[name] = fields[name].take(item)
             except Mismatch as wrong:
@@ -200,6 +204,20 @@ def zero(shape: Shape) -> Any:
             return None
 
 
+def twice(key: str) -> InvalidArgument:
+    """The refusal of a duplicate key."""
+    return InvalidArgument(f"invalid JSON: the key {quote(key)} is there twice", remedy="say it once")
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A hook of the standard decoder, which is the one that sees duplicates."""
+    known = dict(pairs)
+    if len(known) < len(pairs):
+        seen: set[str] = set()
+        raise twice(next(key for key, _ in pairs if key in seen or seen.add(key)))  # type: ignore[func-returns-value]
+    return known
+
+
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _decoder = msgspec.json.Decoder()
 
@@ -215,7 +233,16 @@ def decode(body: bytes, shape: Object) -> dict[str, Any]:
         return _explain(body, shape, error)
     if b"u0000" in body and _NUL.search(body):
         raise InvalidArgument("invalid JSON: text holds a NUL character")
+    if body.count(b":") > 1:
+        _scan(body)
     return _take(value, shape)
+
+
+def _scan(body: bytes) -> Any:
+    try:
+        return json.loads(body, object_pairs_hook=_refuse_twins)
+    except RecursionError:
+        raise InvalidArgument("invalid JSON: exceeded max depth") from None
 
 
 def _take(value: Any, shape: Object) -> dict[str, Any]:
@@ -252,13 +279,13 @@ def _lenient(body: bytes) -> Any:
     Text that is no Unicode Go replaces silently, and makes names that nobody typed. We refuse it.
     """
     try:
-        value = json.loads(body)
+        value = _scan(body)
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeError as error:
         raise InvalidArgument(
             "invalid JSON: text is not valid Unicode", remedy="send UTF-8 without lone surrogates"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidArgument(f"invalid JSON: {error}") from error
     return value
 

@@ -101,14 +101,27 @@ def test_a_wrong_type_is_told_before_what_trails() -> None:
         decode(b'{"Name":1} x', NETWORK_CREATE)
 
 
-def test_keys_null_and_duplicates_as_in_go() -> None:
+def test_keys_and_null_as_in_go() -> None:
     assert decode(b'{"name":"a","Whatever":1}', NETWORK_CREATE) == {"Name": "a"}
-    assert decode(b'{"Name":"a","Name":"b"}', NETWORK_CREATE) == {"Name": "b"}
-    assert decode(b'{"Name":"a","NAME":"b"}', NETWORK_CREATE) == {"Name": "b"}
     assert decode(b'{"Name":"a","NAME":null}', NETWORK_CREATE) == {"Name": "a"}
     assert decode(b'{"Name":null,"IPAM":null,"Labels":{"a":null}}', NETWORK_CREATE) == {"Labels": {"a": ""}}
     assert decode(b"null", NETWORK_CREATE) == {}
     assert decode(b'{"Cmd":"sleep"}', CONTAINER_CREATE) == {"Cmd": ["sleep"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (b'{"Name":"a","Name":"b"}', "Name"),
+        (b'{"Name":"a","NAME":"b"}', "Name"),
+        (b'{"Name":"a","Labels":{"x":"1","y":"2","x":"1"}}', "x"),
+        (b'{"Name":"a","Unknown":{"x":1,"x":2}}', "x"),
+        (b'{"Big":1e999,"Name":"a","Name":"b"}', "Name"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(body: bytes, key: str) -> None:
+    with pytest.raises(InvalidArgument, match=f'^invalid JSON: the key "{key}" is there twice: say it once$'):
+        decode(body, NETWORK_CREATE)
 
 
 @pytest.mark.parametrize(

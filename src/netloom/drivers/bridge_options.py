@@ -108,14 +108,14 @@ def _interface(name: str) -> str:
     if len(name.encode()) >= IFNAMSIZ:
         raise Failed("numerical result out of range", remedy=f"{name}: an interface name has at most 15 bytes")
     if name in (".", "..") or re.search(r"[\s/:\"\0]", name):
-        raise Failed("invalid argument", remedy=f'"{name}" cannot be the name of an interface')
+        raise InvalidArgument("invalid argument", remedy=f'"{name}" cannot be the name of an interface')
     return name
 
 
 def _iface_prefix(prefix: str) -> str:
     try:
         return _interface(f"{prefix}00")[:-2] if prefix else ""
-    except Failed as error:
+    except (Failed, InvalidArgument) as error:
         raise InvalidArgument(
             f"invalid {IFACE_PREFIX} value: {prefix}", remedy="a number follows it, and both have at most 15 bytes"
         ) from error
