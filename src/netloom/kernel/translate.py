@@ -25,7 +25,7 @@ def is_gone(what: Desired, number: int) -> bool:
 
 
 def create(what: Bridge | Veth, peer_netns: int) -> Message:
-    """The link itself, down. `peer_netns` is the fd of a veth's sandbox."""
+    """The link itself, a bridge down, a veth without carrier. `peer_netns` is the fd of a veth's sandbox."""
     if isinstance(what, Bridge):
         return link.bridge(what.name, what.index, what.mac)
     return link.veth(
@@ -46,8 +46,8 @@ def configure(what: Bridge | Veth) -> list[Message]:
     if isinstance(what, Bridge):
         return [link.change(what.index, mtu=what.mtu, alias=what.alias), link.up(what.index)]
     if what.hairpin:
-        return [link.port(what.index, hairpin=True, silent=True), link.up(what.index)]
-    return [link.quiet(what.index), link.up(what.index)]
+        return [link.port(what.index, hairpin=True, silent=True)]
+    return [link.quiet(what.index)]
 
 
 def correct(what: Bridge | Veth) -> list[Message]:

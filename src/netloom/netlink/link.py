@@ -94,9 +94,10 @@ def veth(
     peer_mac: str,
     peer_netns: int,
 ) -> Message:
-    """A veth pair, both ends down: one here as a port of `master` (0: of none), its peer in the namespace of the fd.
+    """A veth pair: one end here, up, as a port of `master` (0: of none), its peer in the namespace of the fd, down.
 
-    Bring the peer up from inside: IFF_UP for it in this message gives ENOTCONN.
+    Bring the peer up from inside: IFF_UP for it in this message gives ENOTCONN. Until then this end has no carrier,
+    and so no IPv6 address of its own making: time enough to make it `quiet`.
     """
     peer = (
         _INFO.pack(0, 0, peer_index, 0, 0)
@@ -108,7 +109,7 @@ def veth(
     return Message(
         NEWLINK,
         CREATE | EXCL,
-        _INFO.pack(0, 0, index, 0, 0)
+        _INFO.pack(0, 0, index, UP, UP)
         + attr(_NAME, text(name))
         + attr(_ADDRESS, mac_bytes(mac))
         + attr(_MTU, u32(mtu))
@@ -133,7 +134,7 @@ def down(index: int) -> Message:
 def quiet(index: int) -> Message:
     """No IPv6 address by itself (addr_gen_mode none), so no multicast chatter when it comes up.
 
-    A message of its own before `up`: in one with the flag the kernel brings the link up first.
+    A message of its own, before there is a carrier: in one with IFF_UP the kernel brings the link up first.
     """
     spec = nest(_AF_SPEC, nest(_INET6, attr(_ADDR_GEN_MODE, u8(_GEN_NONE))))
     return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, 0) + spec)

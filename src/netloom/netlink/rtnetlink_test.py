@@ -38,7 +38,7 @@ def test_veth() -> None:
             peer_name="eth0", peer_index=2, peer_mac="02:42:ac:12:00:02", peer_netns=9,
         ),
     )  # fmt: skip
-    assert (found["index"], found["flags"], found["IFLA_IFNAME"]) == (1000007, 0, "nl0123456789ab")
+    assert (found["index"], found["flags"], found["IFLA_IFNAME"]) == (1000007, 1, "nl0123456789ab")
     assert (found["IFLA_ADDRESS"], found["IFLA_MTU"], found["IFLA_MASTER"]) == ("02:00:00:00:00:01", 1450, 1000001)
     info = found["IFLA_LINKINFO"]
     peer = info["IFLA_INFO_DATA"]["VETH_INFO_PEER"]
