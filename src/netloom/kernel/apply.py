@@ -184,6 +184,8 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
+            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, Veth):
+                continue  # no IPv6 to silence
             if failure.errno == errno.ENOENT and isinstance(step.what, Neighbour):
                 continue  # nobody remembers another MAC for the address
             if failure.errno == errno.EEXIST and isinstance(step.what, Route) and self._has_route(socket, step.what):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from statistics import median
@@ -9,9 +11,11 @@ from statistics import median
 import pytest
 
 from netloom.kernel.kernel_test import BOX, BRIDGE, NETWORK, RealWorld, endpoint, veth
+from netloom.kernel.namespace import FdNamespace
 from netloom.model.desired import Address, Desired, Element, Neighbour, Route, Step, Sysctl
 from netloom.model.errors import Exhausted, KernelError
 from netloom.plan.diff import absent, diff
+from netloom.testing.hosts import Netns
 
 
 @pytest.fixture
@@ -83,6 +87,28 @@ def test_ipv6_is_off_where_it_was_not_asked_for(world: RealWorld) -> None:
     assert "inet6" not in world.host.run("ip", "-6", "addr", "show", "dev", "nl000000000002")
     assert "inet6" not in world.inner.run("ip", "-6", "addr", "show", "dev", "eth0")
     assert world.inner.sysctl("net/ipv6/conf/eth0/disable_ipv6") == "1"
+
+
+def test_a_network_too_narrow_for_ipv6(world: RealWorld) -> None:
+    bridge = type(BRIDGE)("br-2", 1000009, "02:42:00:00:00:09", 1000, "netloom 2")
+    link = veth(3, mtu=1000, master="br-2", master_index=1000009)
+    world.apply(diff([bridge, link, Address("eth1", 3, "172.19.0.3/16", BOX)], []))
+    found = {o.key: o for o in world.observe()}
+    assert diff([bridge, link], [found[bridge.key], found[link.key]]) == []
+
+
+def test_a_new_endpoint_is_not_heard_by_the_others(world: RealWorld) -> None:
+    """Each frame that an attach floods costs as much as there are ports."""
+    world.apply(diff(endpoint(), []))
+    listener = world.inner.call(socket.socket, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86DD))
+    with listener, Netns() as other:
+        listener.settimeout(1.5)  # IPv6 autoconfiguration speaks within a second
+        box = FdNamespace(os.dup(other.fd))
+        link = veth(3, sandbox="c" * 64)
+        world.on(lambda: world.kernel.apply(diff([link], []), {link.sandbox: box}))
+        box.close()
+        with pytest.raises(TimeoutError):
+            listener.recv(2048)
 
 
 def test_ipv6_where_it_was(world: RealWorld) -> None:

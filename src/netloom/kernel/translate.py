@@ -45,9 +45,7 @@ def configure(what: Bridge | Veth) -> list[Message]:
     """What a link that was just made still lacks. The host's end of a veth never speaks IPv6 itself."""
     if isinstance(what, Bridge):
         return [link.change(what.index, mtu=what.mtu, alias=what.alias), link.up(what.index)]
-    if what.hairpin:
-        return [link.port(what.index, hairpin=True, silent=True)]
-    return [link.quiet(what.index)]
+    return [link.quiet(what.index), *([link.port(what.index, hairpin=True)] if what.hairpin else [])]
 
 
 def correct(what: Bridge | Veth) -> list[Message]:
@@ -56,7 +54,8 @@ def correct(what: Bridge | Veth) -> list[Message]:
         return [link.change(what.index, mac=what.mac, mtu=what.mtu, alias=what.alias), link.up(what.index)]
     return [
         link.change(what.index, mac=what.mac, mtu=what.mtu, master=what.master_index),
-        link.port(what.index, hairpin=what.hairpin, silent=True),
+        link.port(what.index, hairpin=what.hairpin),
+        link.quiet(what.index),
         link.up(what.index),
     ]
 

@@ -135,17 +135,16 @@ def quiet(index: int) -> Message:
     """No IPv6 address by itself (addr_gen_mode none), so no multicast chatter when it comes up.
 
     A message of its own, before there is a carrier: in one with IFF_UP the kernel brings the link up first.
+    EAFNOSUPPORT where there is no IPv6 to silence: the kernel has none, or the MTU is below IPv6's 1,280.
     """
     spec = nest(_AF_SPEC, nest(_INET6, attr(_ADDR_GEN_MODE, u8(_GEN_NONE))))
     return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, 0) + spec)
 
 
-def port(index: int, *, hairpin: bool, silent: bool = False) -> Message:
-    """Settings of a bridge's port, which must be one already; `silent` is `quiet` in the same message."""
+def port(index: int, *, hairpin: bool) -> Message:
+    """Settings of a bridge's port, which must be one already."""
     settings = nest(_INFO_SLAVE_DATA, attr(_PORT_HAIRPIN, u8(hairpin)))
     body = _INFO.pack(0, 0, index, 0, 0) + nest(_LINKINFO, attr(_INFO_SLAVE_KIND, b"bridge\0"), settings)
-    if silent:
-        body += nest(_AF_SPEC, nest(_INET6, attr(_ADDR_GEN_MODE, u8(_GEN_NONE))))
     return Message(NEWLINK, 0, body)
 
 
