@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from ipaddress import ip_address, ip_network
 
 from netloom.drivers.bridge import endpoint_options
 from netloom.engine.core import Core
 from netloom.engine.names import dns_names, has_names
+from netloom.ipam.addresses import Reservation
 from netloom.ipam.mac import parse_mac, random_mac
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
-from netloom.model.errors import Forbidden
-from netloom.model.network import Network
+from netloom.model.errors import Forbidden, NotFound
+from netloom.model.network import Network, Status
 
 FIRST_INNER = 2  # lo is 1
 PREFIX_OPTION = "com.docker.network.container_iface_prefix"
@@ -26,33 +28,36 @@ class Allotments:
     def endpoint(
         self, container: Container, network: Network, config: EndpointConfig, others: Collection[Endpoint]
     ) -> Endpoint:
-        """A new endpoint beside the others of this container. Raises with nothing taken."""
+        """A new endpoint beside the others of this container. Raises with nothing taken.
+
+        It counts as moving, so that nobody deletes its network, until it has been moved or released.
+        """
         core = self._core
         if network.config_only:
             raise Forbidden("cannot create endpoint on configuration-only network")
+        if network.status is not Status.READY:
+            raise NotFound(f"network {network.name} not found")
         bare = not network.pools
         asked = config.ipam
-        taken: list[str] = []
+        taken: dict[int, Reservation] = {}
         try:
-            addresses = {}
             for family, wanted, on in (
                 (4, asked.ipv4 if asked else "", network.ipv4),
                 (6, asked.ipv6 if asked else "", network.ipv6),
             ):
-                if bare or not on:
-                    addresses[family] = ""
-                    continue
-                addresses[family] = core.space.request(network.id, family, wanted or None, container.id)
-                taken.append(addresses[family])
+                if on and not bare:
+                    taken[family] = core.space.reserve(network.id, family, wanted or None, container.id)
             key = core.new_id()
             index = max((e.inner_index for e in others), default=FIRST_INNER - 1) + 1
             name = self._name(network, others)
             ifname, sysctls = endpoint_options(config.driver_opts or {}, name)
+            mac = "" if bare else self._mac(config)
         except BaseException:
-            for address in taken:
-                core.space.release(network.id, address)
+            for reservation in taken.values():
+                reservation.cancel()
             raise
-        return Endpoint(
+        addresses = {family: reservation.confirm() for family, reservation in taken.items()}
+        endpoint = Endpoint(
             id=key,
             network=network.id,
             container=container.id,
@@ -61,18 +66,21 @@ class Allotments:
             host_name="" if bare else f"nl{key[:12]}",
             inner_name="" if bare else ifname,
             inner_index=0 if bare else index,
-            mac="" if bare else self._mac(config),
-            ipv4=addresses[4],
-            ipv6=addresses[6],
+            mac=mac,
+            ipv4=addresses.get(4, ""),
+            ipv6=addresses.get(6, ""),
             gateway4=_gateway(network, 4),
             gateway6=_gateway(network, 6),
             link_local=asked.link_local if asked else (),
             dns_names=dns_names(container, config) if has_names(network) else (),
             sysctls=sysctls,
         )
+        core.moving[key] = endpoint
+        return endpoint
 
     def release(self, endpoint: Endpoint, config: EndpointConfig | None, *, keep_static: bool) -> None:
         """Give addresses back; a stopped container keeps those that its user chose."""
+        self._core.moving.pop(endpoint.id, None)
         asked = config.ipam if config else None
         for address, chosen in (
             (endpoint.ipv4, asked.ipv4 if asked else ""),
@@ -86,19 +94,21 @@ class Allotments:
 
         One that somebody else holds now is left to the start, which names the holder.
         """
-        if not config.ipam or not network.pools:
-            return
-        for family, address in ((4, config.ipam.ipv4), (6, config.ipam.ipv6)):
-            if address and self._core.space.holder(network.id, address) is None:
+        for family, address in self._chosen(network, config):
+            if self._core.space.holder(network.id, address) is None:
                 self._core.space.request(network.id, family, address, container.id)
 
     def release_static(self, container: Container, network: Network, config: EndpointConfig) -> None:
         """Give back what `reserve_static` held."""
-        if not config.ipam:
-            return
-        for address in (config.ipam.ipv4, config.ipam.ipv6):
-            if address and self._core.space.holder(network.id, address) == container.id:
+        for _, address in self._chosen(network, config):
+            if self._core.space.holder(network.id, address) == container.id:
                 self._core.space.release(network.id, address)
+
+    def _chosen(self, network: Network, config: EndpointConfig) -> list[tuple[int, str]]:
+        """The addresses that the user chose, by family; not those of a former network of the same name."""
+        wanted = ((4, config.ipam.ipv4), (6, config.ipam.ipv6)) if config.ipam else ()
+        subnets = [ip_network(pool.subnet) for pool in network.pools]
+        return [(f, text) for f, text in wanted if text and any(ip_address(text) in subnet for subnet in subnets)]
 
     def _mac(self, config: EndpointConfig) -> str:
         return parse_mac(config.mac) if config.mac else random_mac(self._core.random(6))

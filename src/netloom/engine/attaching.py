@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 
 import msgspec
 
 from netloom.engine.allot import Allotments
+from netloom.engine.changeover import Changeover
 from netloom.engine.core import Core
 from netloom.engine.endpoints import Endpoints
 from netloom.engine.gateways import settle
@@ -22,6 +22,7 @@ from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, N
 from netloom.model.network import Network, Status
 
 SHARED_MODES = ("host", "container:")
+UNPUBLISHED_MODES = (*SHARED_MODES, "none")
 _ADVERTISE = "com.docker.network.advertise_addr_"
 _MESSAGES, _PAUSE_MS = 3, 1000  # Docker's defaults
 
@@ -31,11 +32,11 @@ class Attaching:
 
     def __init__(self, core: Core, files: SandboxFiles) -> None:
         self._core = core
-        self._files = files
         self.endpoints = Endpoints(core)
         self.allot = Allotments(core)
         self.names = Names(core)
         self.publishing = Publishing(core)
+        self._changeover = Changeover(core, files, self.endpoints, self.names, self.publishing)
 
     async def connect(self, network_ref: str, container_ref: str, config: EndpointConfig) -> None:
         """Connect; a running container has the interface when it returns."""
@@ -102,11 +103,13 @@ class Attaching:
 
     async def _record(self, container: Container, network: Network, config: EndpointConfig) -> None:
         """A container that does not run: its wish is noted, a chosen address held."""
-        self.allot.reserve_static(container, network, config)
         noted = config
         if has_names(network):
             noted = msgspec.structs.replace(config, dns_names=dns_names(container, config))
         await self._save(container, {**container.networks, network.name: noted})
+        if former := container.networks.get(network.name):
+            self.allot.release_static(container, network, former)
+        self.allot.reserve_static(container, network, config)
 
     async def _save(self, container: Container, networks: dict[str, EndpointConfig]) -> Container:
         updated = msgspec.structs.replace(container, networks=networks)
@@ -115,64 +118,65 @@ class Attaching:
         return updated
 
     async def _join(self, container: Container, network: Network, config: EndpointConfig) -> None:
-        core = self._core
         before = self.endpoints.current(container.id)
         endpoint = self.allot.endpoint(container, network, config, before.values())
-        joined = msgspec.structs.replace(
-            container,
-            networks={**container.networks, network.name: self.remembered(config, endpoint)},
-        )
+        networks = {**container.networks, network.name: self.remembered(config, endpoint)}
+        joined = msgspec.structs.replace(container, networks=networks)
+        together = [*before.values(), endpoint]
+        unpublished = not self.publishing.bound(container.id)
         try:
-            after = self.settled(joined, [*before.values(), endpoint])
-            stands = await self._moved(joined, before, after, self.names.put([endpoint]))
+            if unpublished:
+                await self.publish(joined, together)
+            stands = await self._changeover.run(container, joined, before, self.settled(joined, together))
         except BaseException:
             self.allot.release(endpoint, config, keep_static=False)
-            await self.names.drop([endpoint])
+            if unpublished:
+                await self._withdraw(container)
             raise
-        core.tables.put_container(joined)
+        self._core.tables.put_container(joined)
         self.announce([stands[network.id]])
 
     async def _leave(self, container: Container, network: Network) -> None:
-        core = self._core
         config = container.networks[network.name]
         networks = {name: c for name, c in container.networks.items() if name != network.name}
-        left = msgspec.structs.replace(container, networks=networks)
         before = self.endpoints.current(container.id)
         endpoint = before.get(network.id)
         if endpoint is None:
-            self.allot.release_static(container, network, config)
             await self._save(container, networks)
+            self.allot.release_static(container, network, config)
             return
+        left = msgspec.structs.replace(container, networks=networks)
         after = self.settled(left, [e for e in before.values() if e.id != endpoint.id])
-        try:
-            await self._moved(left, before, after, self.names.drop([endpoint]))
-        except BaseException:
-            await self.names.put([endpoint])
-            raise
+        await self._changeover.run(container, left, before, after)
+        self._core.tables.put_container(left)
         self.allot.release(endpoint, config, keep_static=False)
-        core.tables.put_container(left)
+        if not any(e.ports for e in after.values()):
+            await self._withdraw(container)
 
-    async def _moved(
-        self, container: Container, before: dict[str, Endpoint], after: dict[str, Endpoint], names: Awaitable[None]
-    ) -> dict[str, Endpoint]:
-        """From one set of endpoints to the other; files and names follow while the worker works.
-
-        A name may be there a moment before its interface, and go a moment before it.
-        """
-        moving = asyncio.ensure_future(self.endpoints.move(before, after, rows=[container_row(container)]))
-        await asyncio.sleep(0)  # the worker has it by now
+    async def publish(self, container: Container, endpoints: list[Endpoint]) -> None:
+        """Hold the ports that a container asks for, as soon as it has a way out. Raises Failed in Docker's words."""
+        asked = container.host_config.port_bindings or container.host_config.publish_all_ports
+        if not asked or container.host_config.network_mode.startswith(UNPUBLISHED_MODES):
+            return
+        outward = [e for e in self.settled(container, endpoints).values() if e.default4 or e.default6]
+        if not outward:
+            return
+        owner = next((e for e in outward if e.default4), outward[0])
         try:
-            self._files.refresh(container, list(before.values()), list(after.values()))
-            await names
-            await self.names.serve(container, after.values(), self._files.upstreams(container))
-        finally:
-            try:
-                stands = await moving
-            except BaseException:
-                self._files.refresh(container, list(after.values()), list(before.values()))
-                await self.names.serve(container, before.values(), self._files.upstreams(container))
-                raise
-        return stands
+            await self.publishing.publish(container, owner, self._core.tables.networks[owner.network].options)
+        except Failed as error:
+            raise Failed(
+                f"driver failed programming external connectivity on endpoint {container.name}"
+                f" ({owner.id}): {error.sentence}",
+                remedy=error.remedy,
+            ) from error
+
+    async def _withdraw(self, container: Container) -> None:
+        """Without a way out nothing is published."""
+        try:
+            await self.publishing.withdraw(container.id)
+        except Exception as error:
+            self._core.complain("held ports could not be released", error)
 
     def settled(self, container: Container, endpoints: list[Endpoint]) -> dict[str, Endpoint]:
         """Default routes and ports in place, by network id."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal as signals
-
 import msgspec
 
 from netloom.containers.validate import check_name, check_request
@@ -13,15 +10,17 @@ from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.linking import check_linked
 from netloom.engine.names import dns_names, has_names
+from netloom.engine.removal import Removal
 from netloom.engine.signal_numbers import signal_number
 from netloom.engine.starting import Starting, told_as
-from netloom.engine.tables import Row, container_row, endpoint_row, gone
+from netloom.engine.stopping import Stopping
+from netloom.engine.tables import Row, container_row, endpoint_row
 from netloom.engine.waits import Waits
 from netloom.firewall.ports import check_ports
 from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
-from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound, NotModified
+from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound, NotModified
 from netloom.model.network import Network
 
 STOP_TIMEOUT = 10  # seconds, Docker's default
@@ -31,13 +30,24 @@ _KILL_PATIENCE = 10  # seconds until SIGKILL must have worked
 class Containers:
     """Each operation on one container takes its turn in the container's lane."""
 
-    def __init__(self, core: Core, attaching: Attaching, starting: Starting, ending: Ending, waits: Waits) -> None:
+    def __init__(
+        self,
+        core: Core,
+        attaching: Attaching,
+        starting: Starting,
+        stopping: Stopping,
+        ending: Ending,
+        removal: Removal,
+        waits: Waits,
+    ) -> None:
         self._core = core
         self._attaching = attaching
         self._starting = starting
+        self._stopping = stopping
         self._ending = ending
+        self._removal = removal
         self._waits = waits
-        ending.auto_remove = self.finish_removal
+        ending.auto_remove = removal.finish
 
     async def create(self, request: ContainerRequest) -> tuple[str, list[str]]:
         """Record a container. Nothing stands in the kernel before its start."""
@@ -68,14 +78,24 @@ class Containers:
             networks=networks,
         )
         core.tables.put_container(container)
+        async with core.lanes.hold(key):  # its name is known by now: who wants to start it, waits
+            await self._recorded(container)
+        core.publish_container("create", container)
+        return key, warnings
+
+    async def _recorded(self, container: Container) -> None:
+        """Addresses held, and on disk; or forgotten."""
+        core, allot = self._core, self._attaching.allot
+        known = [(n, c) for name, c in container.networks.items() if (n := core.tables.network_named(name))]
+        for network, config in known:
+            allot.reserve_static(container, network, config)
         try:
             await core.worker.run(intents=[container_row(container)])
         except BaseException:
+            for network, config in known:
+                allot.release_static(container, network, config)
             core.tables.drop_container(container)
             raise
-        self._reserve(container)
-        core.publish_container("create", container)
-        return key, warnings
 
     async def start(self, ref: str) -> None:
         """Raises NotModified when it runs already."""
@@ -89,21 +109,26 @@ class Containers:
         if not container.state.running:
             raise NotModified(f"container {container.name} is not running")
         try:
-            await self._stop(container, timeout, signal)
-        except InvalidArgument as error:
-            raise InvalidArgument(f"cannot stop container: {ref}: {error.sentence}") from error
+            await self._stopping.stop(container, timeout, signal)
+        except NetloomError as error:
+            raise told_as(f"cannot stop container: {ref}: ", error) from error
 
     async def restart(self, ref: str, *, timeout: int | None, signal: str) -> None:
         """Stop it where it runs, then start it."""
         core = self._core
         container = core.tables.container(ref)
+        self._ending.kept.add(container.id)
         try:
             if container.state.running:
-                await self._stop(container, timeout, signal, keep=True)
+                await self._stopping.stop(container, timeout, signal)
             async with core.lanes.hold(container.id):
-                await self._start(self._still(container, ref))
+                now = self._still(container, ref)
+                if not now.state.running:  # else somebody else has started it
+                    await self._start(now)
         except NetloomError as error:
             raise told_as(f"Cannot restart container {ref}: ", error) from error
+        finally:
+            self._ending.kept.discard(container.id)
         core.publish_container("restart", core.tables.containers[container.id])
 
     async def kill(self, ref: str, signal: str) -> None:
@@ -112,10 +137,10 @@ class Containers:
         number = signal_number(signal or "KILL")
         if not container.state.running:
             raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
-        done = self._waits.begin(container, "next-exit")
-        await self._signal(container, number)
-        if number == signals.SIGKILL:
-            await asyncio.wait([done], timeout=_KILL_PATIENCE)
+        try:
+            await self._stopping.kill(container, number)
+        except Failed as error:
+            raise told_as(f"cannot kill container: {ref}: ", error) from error
 
     async def rename(self, ref: str, name: str) -> None:
         """Give it another name; DNS follows."""
@@ -136,20 +161,7 @@ class Containers:
 
     async def remove(self, ref: str, *, force: bool) -> None:
         """Remove it with all that it left; a running one only by force."""
-        core = self._core
-        container = core.tables.container(ref)
-        if container.state.running:
-            if not force:
-                raise Conflict(
-                    f'cannot remove container "{ref}": container is running: '
-                    "stop the container before removing or force remove"
-                )
-            await self.kill(container.id, "KILL")
-        async with core.lanes.hold(container.id):
-            container = self._still(container, ref)
-            if container.state.running:
-                raise Conflict(f'cannot remove container "{ref}": container is running')
-            await self._remove(container)
+        await self._removal.remove(ref, force=force)
 
     def _still(self, container: Container, ref: str) -> Container:
         """The container as it is now that it is our turn."""
@@ -161,56 +173,16 @@ class Containers:
     async def _start(self, container: Container) -> None:
         if container.state.running:
             raise NotModified(f"container {container.name} is running")
+        if container.state.status in ("removing", "dead"):
+            raise Conflict("container is marked for removal and cannot be started")
         try:
             await self._starting.start(container)
-        except NetloomError:
+        except Exception:
             failed = self._core.tables.containers[container.id]
             self._waits.exited(container.id, failed.state.exit_code, failed.state.error)
             if container.host_config.auto_remove:
-                await self._remove(failed)
+                await self._removal.take(failed)
             raise
-
-    async def _stop(self, container: Container, timeout: int | None, signal: str, *, keep: bool = False) -> None:
-        number = signal_number(signal or container.config.stop_signal or "TERM")
-        patience = timeout if timeout is not None else container.config.stop_timeout
-        patience = STOP_TIMEOUT if patience is None else patience
-        done = self._waits.begin(container, "next-exit")
-        self._ending.stopping.add(container.id)
-        try:
-            await self._signal(container, number)
-            await asyncio.wait([done], timeout=None if patience < 0 else patience)
-            if not done.done():
-                await self._signal(container, signals.SIGKILL)
-                await asyncio.wait([done], timeout=_KILL_PATIENCE)
-        finally:
-            self._ending.stopping.discard(container.id)
-
-    async def _signal(self, container: Container, number: int) -> None:
-        await self._core.runtime.kill(container.id, number)
-        self._core.publish_container("kill", container, signal=str(number))
-
-    async def finish_removal(self, key: str) -> None:
-        """Remove a container that does not run (`--rm`, or a removal that was cut short); unknown is success."""
-        async with self._core.lanes.hold(key):
-            container = self._core.tables.containers.get(key)
-            if container is not None and not container.state.running:
-                await self._remove(container)
-
-    async def _remove(self, container: Container) -> None:
-        core = self._core
-        removing = msgspec.structs.replace(container, state=msgspec.structs.replace(container.state, status="removing"))
-        await core.worker.run(intents=[container_row(removing)])
-        await core.runtime.delete(container.id)
-        await core.runtime.purge(container.id)
-        core.at("purged")
-        for name, config in container.networks.items():
-            network = core.tables.network_named(name)
-            if network is not None:
-                self._attaching.allot.release_static(container, network, config)
-        await core.worker.run(statuses=[gone("containers", container.id)])
-        core.tables.drop_container(container)
-        core.publish_container("destroy", container)
-        self._waits.removed(container)
 
     def _free(self, container: Container, name: str) -> None:
         taken = self._core.tables.container_named(name)
@@ -235,12 +207,20 @@ class Containers:
             for e in core.tables.endpoints_of(container.id)
             if has_names(core.tables.networks[e.network])
         ]
+        core.tables.claim_name(name, container)  # before anything is awaited, so that nobody else takes it
         rows: list[Row] = [container_row(renamed), *(endpoint_row(e) for e in endpoints)]
-        await core.worker.run(intents=rows)
+        try:
+            await core.worker.run(intents=rows)
+        except BaseException:
+            core.tables.yield_name(name, container)
+            raise
         core.tables.put_container(renamed)
         for endpoint in endpoints:
             core.tables.put_endpoint(endpoint)
-        await self._attaching.names.put(endpoints)
+        try:
+            await self._attaching.names.put(endpoints)
+        except Exception as error:  # it has its name all the same
+            core.complain(f"the new name of container {name} could not be told", error)
         core.publish_container("rename", renamed, oldName=f"/{container.name}")
 
     def _mode(self, mode: str) -> str:
@@ -277,12 +257,6 @@ class Containers:
                     f"invalid config for network {name}: {error.sentence}", remedy=error.remedy
                 ) from error
         return networks
-
-    def _reserve(self, container: Container) -> None:
-        for name, config in container.networks.items():
-            network = self._core.tables.network_named(name)
-            if network is not None:
-                self._attaching.allot.reserve_static(container, network, config)
 
     def _hostname(self, asked: str, key: str, mode: str) -> str:
         if asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,7 +61,9 @@ class Core:
         self.lanes = Lanes()
         self.facts = HostFacts()
         self.moving: dict[str, Endpoint] = {}  # endpoints that come or go just now, by id
+        self.unswept: set[str] = set()  # containers that have ended, and whose remains may be in the way
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
+        self.doubted: Callable[[], None] = _nobody_compares
         self._number = 0
 
     def new_id(self) -> str:
@@ -75,6 +78,11 @@ class Core:
     def numbers_used(self, highest: int) -> None:
         """Numbers up to this one are taken (start-up)."""
         self._number = max(self._number, highest)
+
+    def complain(self, message: str, error: BaseException) -> None:
+        """Tell of a failure that is nobody's reply. What stands is in doubt: it is compared and repaired."""
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+        self.doubted()
 
     def publish(self, kind: str, action: str, key: str, **attributes: str) -> None:
         """Send an event out now."""
@@ -94,6 +102,10 @@ class Core:
         """What the endpoint's driver wants in the kernel."""
         network = self.tables.networks[endpoint.network]
         return self.driver(network.driver).endpoint(network, endpoint, self.facts)
+
+
+def _nobody_compares() -> None:
+    """Until the engine is whole."""
 
 
 def _nowhere(point: str) -> None:

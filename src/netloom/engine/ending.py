@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -26,14 +27,20 @@ class Ending:
         self._attaching = attaching
         self._waits = waits
         self._tasks: set[asyncio.Task[None]] = set()
-        self.stopping: set[str] = set()  # containers that a `stop` waits for
+        self.stopping: Counter[str] = Counter()  # containers that a `stop` waits for
+        self.kept: set[str] = set()  # containers that a `restart` will start again, though they were run with --rm
         self.auto_remove: Callable[[str], Awaitable[None]] | None = None
 
     def ended(self, container: str, how: Exit) -> None:
         """The runtime's notice: handled in a task, in the container's lane."""
         task = asyncio.get_running_loop().create_task(self._ended(container, how))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._core.complain("the end of a container could not be followed", error)
 
     async def drain(self) -> None:
         """Wait for what is under way (daemon's stop)."""
@@ -46,7 +53,7 @@ class Ending:
             if container is None or not container.state.running:
                 return
             container = await self.finish(container, how)
-        if container.host_config.auto_remove and self.auto_remove is not None:
+        if container.host_config.auto_remove and key not in self.kept and self.auto_remove is not None:
             await self.auto_remove(key)
 
     async def finish(self, container: Container, how: Exit) -> Container:
@@ -60,8 +67,11 @@ class Ending:
         )
         code = ended.state.exit_code
         core.tables.put_container(ended)
-        await core.worker.run(statuses=[container_row(ended)])
-        if container.id in self.stopping:
+        try:
+            await core.worker.run(statuses=[container_row(ended)])
+        except Exception as error:  # it has ended all the same, and somebody waits for the news
+            core.complain(f"the end of container {container.name} could not be written down", error)
+        if self.stopping[container.id]:
             core.publish_container("stop", ended)
         seconds = max(0, ended.state.finished - state.started) // _SECOND
         if how.oom_killed:
@@ -74,23 +84,20 @@ class Ending:
         """All that a container's run has put up, in any half-made state; the scratch layer and the log stay."""
         core = self._core
         attaching = self._attaching
-        before = attaching.endpoints.current(container.id)
-        endpoints = list(before.values())
-        errors: list[Exception] = []
+        endpoints = list(core.tables.endpoints_of(container.id))
         for step in (
             attaching.names.drop(endpoints),
             attaching.names.close(container),
             attaching.publishing.withdraw(container.id),
             self._processes_gone(container),
-            attaching.endpoints.move(before, {}),
+            attaching.endpoints.remove(endpoints),
         ):
             try:
                 await step
-            except Exception as error:  # what can still go, goes; the next start-up finds the rest
-                errors.append(error)
+            except Exception as error:  # what can still go, goes; the comparison that follows finds the rest
+                core.complain(f"container {container.name} could not be taken down at once", error)
         for endpoint in endpoints:
             network = core.tables.networks[endpoint.network]
-            core.tables.drop_endpoint(endpoint)
             attaching.allot.release(endpoint, container.networks.get(network.name), keep_static=True)
             core.publish(
                 "network", "disconnect", network.id, container=container.id, name=network.name, type=network.driver
@@ -98,11 +105,10 @@ class Ending:
         namespace = core.sandboxes.pop(container.sandbox, None)
         if namespace is not None:
             namespace.close()
-        if errors:
-            group = ExceptionGroup(f"container {container.name} could not be taken down whole", errors)
-            asyncio.get_running_loop().call_exception_handler({"message": str(group), "exception": group})
 
     async def _processes_gone(self, container: Container) -> None:
         self._core.at("withdrawn")
+        self._core.unswept.add(container.id)
         await self._core.runtime.delete(container.id)
+        self._core.unswept.discard(container.id)
         self._core.at("deleted")

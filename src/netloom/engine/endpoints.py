@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
 from netloom.engine.core import Core
 from netloom.engine.tables import Row, endpoint_row, gone
-from netloom.model.desired import Desired, Sysctl, Veth
+from netloom.model.desired import Desired, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Status
 from netloom.plan.diff import diff
@@ -35,7 +35,7 @@ class Endpoints:
         with the statuses, and only then.
         """
         touched = [e for key, e in {**before, **after}.items() if before.get(key) != after.get(key)]
-        self._core.moving.update((e.id, e) for e in touched)
+        self._core.moving.update((e.id, e if e.network in after else _deleting(e)) for e in touched)
         try:
             return await self._move(before, after, rows)
         finally:
@@ -65,7 +65,7 @@ class Endpoints:
             await self._back(before, after, added, changed)
             raise
         self._core.at("fenced")
-        await self.unlist(removed)
+        await self._unlist(removed)
         self._core.at("unlisted")
         for endpoint in removed:
             core.tables.drop_endpoint(endpoint)
@@ -73,16 +73,45 @@ class Endpoints:
             core.tables.put_endpoint(endpoint)
         return stands
 
-    async def unlist(self, removed: Iterable[Endpoint]) -> None:
-        """Delete the host's interfaces of endpoints whose objects are gone; returns when they are unlisted."""
+    async def remove(self, endpoints: Collection[Endpoint]) -> None:
+        """Take endpoints away, whatever fails: what cannot go now is found by the comparison that follows."""
+        core = self._core
+        core.moving.update((e.id, _deleting(e)) for e in endpoints)
+        steps = diff((), self._outside(endpoints))
+        try:
+            await core.worker.run(
+                intents=[endpoint_row(_deleting(e)) for e in endpoints], steps=steps, statuses=_gone(endpoints)
+            )
+        except Exception as error:
+            core.complain("endpoints could not be removed at once", error)
+            await self._piecemeal(steps, endpoints)
+        self._core.at("fenced")
+        await self._unlist(endpoints)
+        self._core.at("unlisted")
+        for endpoint in endpoints:
+            core.tables.drop_endpoint(endpoint)
+            core.moving.pop(endpoint.id, None)
+
+    async def _piecemeal(self, steps: Sequence[Step], endpoints: Collection[Endpoint]) -> None:
+        run = self._core.worker.run
+        for part in (*(run(steps=[step]) for step in steps), run(statuses=_gone(endpoints))):
+            try:
+                await part
+            except Exception as error:
+                self._core.complain("a part of an endpoint could not be removed", error)
+
+    async def _unlist(self, removed: Iterable[Endpoint]) -> None:
+        """Delete the host's interfaces of endpoints whose objects are gone; returns when they are unlisted.
+
+        One that cannot be deleted carries nothing any more; the comparison that follows tries again.
+        """
         indices = [o.index for e in removed for o in self._core.endpoint_desired(e) if isinstance(o, Veth)]
-        if len(indices) == 1:
-            await self._core.links.delete(indices[0])
-        elif indices:
-            await asyncio.gather(*(self._core.links.delete(index) for index in indices))
+        for failed in await asyncio.gather(*map(self._core.links.delete, indices), return_exceptions=True):
+            if failed is not None:
+                self._core.complain("an interface could not be deleted", failed)
 
     async def _back(self, before: Set, after: Set, added: list[Endpoint], changed: list[Endpoint]) -> None:
-        """Plan to the former state; an object that cannot be removed now is found again at the next start-up."""
+        """Plan to the former state; what does not come or go now is found by the comparison that follows."""
         core = self._core
         former = [before[e.network] for e in changed] + [e for key, e in before.items() if key not in after]
         try:
@@ -91,10 +120,11 @@ class Endpoints:
                 sandboxes=core.sandboxes,
                 statuses=[endpoint_row(_ready(e)) for e in former] + _gone(added),
             )
-            await self.unlist(added)
-        finally:
-            for endpoint in added:
-                core.tables.drop_endpoint(endpoint)
+            await self._unlist(added)
+        except Exception as error:
+            core.complain("the way back failed too", error)
+        for endpoint in added:
+            core.tables.drop_endpoint(endpoint)
 
     def _outside(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
         """What of them must be deleted: what is inside goes with the interface, what is shared stays for others."""
@@ -107,8 +137,11 @@ class Endpoints:
 
     def _shared(self, endpoint: Endpoint) -> bool:
         """Do ports of another endpoint need the same setting of the bridge?"""
-        on = self._core.tables.by_network.get(endpoint.network, {}).values()
-        return any(e.ports and e.id != endpoint.id for e in on)
+        core = self._core
+        on = core.tables.by_network.get(endpoint.network, {}).values()
+        return any(
+            e.ports and e.id != endpoint.id and core.moving.get(e.id, e).status is not Status.DELETING for e in on
+        )
 
     def _desired(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
         return [wanted for e in endpoints for wanted in self._core.endpoint_desired(e)]

@@ -16,12 +16,15 @@ from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
+from netloom.engine.removal import Removal
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.starting import Starting
+from netloom.engine.stopping import Stopping
 from netloom.engine.streams import Waiting
 from netloom.engine.top import top
 from netloom.engine.waits import Waits
 from netloom.engine.watching import Watching
+from netloom.engine.work import Work
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
@@ -40,6 +43,7 @@ class Engine:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self._work = Work()
         self._files = SandboxFiles(core)
         self._waits = Waits()
         self._waiting = Waiting()
@@ -49,24 +53,29 @@ class Engine:
         self._attaching = Attaching(core, self._files)
         self._ending = Ending(core, self._attaching, self._waits)
         starting = Starting(core, self._attaching, self._files, self._waiting, self._ending)
-        self._containers = Containers(core, self._attaching, starting, self._ending, self._waits)
         self._execs = Execs(core)
+        stopping = Stopping(core, self._ending, self._waits)
+        self._removal = Removal(core, self._attaching, starting, stopping, self._execs, self._waits)
+        self._containers = Containers(
+            core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
+        )
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
         self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._repaired)
+        core.doubted = self.watching.doubt
 
     async def recover(self) -> None:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
-        recovery = Recovery(
-            self.core, self._attaching, self._ending, self._containers, self.reconciler, self._forwarding
-        )
+        recovery = Recovery(self.core, self._attaching, self._ending, self._removal, self.reconciler, self._forwarding)
         await recovery.run()
         await establish(self.core, self._networks)
         await self._others.follow()
+        self.watching.open()
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
-        await self.watching.close()
+        await self._work.drain()
         await self._ending.drain()
+        await self.watching.close()
         await self._others.withdraw()
 
     def _repaired(self, steps: list[Step]) -> None:
@@ -86,23 +95,23 @@ class Engine:
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""
-        return await self._networks.create(request)
+        return await self._work.whole(self._networks.create(request))
 
     async def delete_network(self, ref: str) -> None:
         """See Backend."""
-        await self._networks.delete(ref)
+        await self._work.whole(self._networks.delete(ref))
 
     async def prune_networks(self, candidates: Sequence[str]) -> list[str]:
         """See Backend."""
-        return await self._networks.prune(candidates)
+        return await self._work.whole(self._networks.prune(candidates))
 
     async def connect(self, network: str, container: str, config: EndpointConfig) -> None:
         """See Backend."""
-        await self._attaching.connect(network, container, config)
+        await self._work.whole(self._attaching.connect(network, container, config))
 
     async def disconnect(self, network: str, container: str, *, force: bool) -> None:
         """See Backend."""
-        await self._attaching.disconnect(network, container, force=force)
+        await self._work.whole(self._attaching.disconnect(network, container, force=force))
 
     def containers(self) -> list[Container]:
         """See Backend."""
@@ -118,23 +127,23 @@ class Engine:
 
     async def create_container(self, request: ContainerRequest) -> tuple[str, list[str]]:
         """See Backend."""
-        return await self._containers.create(request)
+        return await self._work.whole(self._containers.create(request))
 
     async def start(self, ref: str) -> None:
         """See Backend."""
-        await self._containers.start(ref)
+        await self._work.whole(self._containers.start(ref))
 
     async def stop(self, ref: str, *, timeout: int | None, signal: str = "") -> None:
         """See Backend."""
-        await self._containers.stop(ref, timeout=timeout, signal=signal)
+        await self._work.patient(self._containers.stop(ref, timeout=timeout, signal=signal))
 
     async def restart(self, ref: str, *, timeout: int | None, signal: str = "") -> None:
         """See Backend."""
-        await self._containers.restart(ref, timeout=timeout, signal=signal)
+        await self._work.patient(self._containers.restart(ref, timeout=timeout, signal=signal))
 
     async def kill(self, ref: str, signal: str) -> None:
         """See Backend."""
-        await self._containers.kill(ref, signal)
+        await self._work.whole(self._containers.kill(ref, signal))
 
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         """See Backend."""
@@ -142,11 +151,11 @@ class Engine:
 
     async def rename(self, ref: str, name: str) -> None:
         """See Backend."""
-        await self._containers.rename(ref, name)
+        await self._work.whole(self._containers.rename(ref, name))
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
         """See Backend; there are no volumes to remove yet."""
-        await self._containers.remove(ref, force=force)
+        await self._work.whole(self._containers.remove(ref, force=force))
 
     async def resize(self, ref: str, height: int, width: int) -> None:
         """See Backend."""
@@ -185,7 +194,7 @@ class Engine:
 
     async def start_exec(self, exec_id: str, *, tty: bool, size: tuple[int, int] | None) -> Attachment:
         """See Backend."""
-        return await self._execs.start(exec_id, tty=tty, size=size)
+        return await self._work.whole(self._execs.start(exec_id, tty=tty, size=size))
 
     async def resize_exec(self, exec_id: str, height: int, width: int) -> None:
         """See Backend."""

@@ -26,6 +26,7 @@ class Forwarding:
         self._core = core
         self._recorded: tuple[Sysctl, ...] = ()
         self._standing: tuple[Desired, ...] = ()
+        self._attempted: tuple[Desired, ...] = ()  # by what failed: any of them may stand
 
     def restore(self, body: bytes | None) -> None:
         """The record of an earlier daemon."""
@@ -50,13 +51,20 @@ class Forwarding:
         """Switch what the present set of networks needs."""
         if not self._core.settings.ip_forward:
             return
+        async with self._core.lanes.hold("forwarding"):
+            await self._follow()
+
+    async def _follow(self) -> None:
         switches = self.wanted()
         standing: tuple[Desired, ...] = (*switches.elements, *switches.sysctls)
-        if standing == self._standing:
+        if standing == self._standing and not self._attempted:
             return
-        steps = diff(standing, [o for o in self._standing if not isinstance(o, Sysctl)])
-        await self._core.worker.run(intents=[_row(self._recorded, switches.undo)], steps=steps)
-        self._recorded, self._standing = switches.undo, standing
+        maybe = [o for o in (*self._standing, *self._attempted) if not isinstance(o, Sysctl)]
+        # Should this fail, nobody knows which of them stand: the next attempt must take all of them back.
+        self._attempted = (*self._attempted, *standing)
+        self._recorded = _merged(self._recorded, switches.undo)
+        await self._core.worker.run(intents=[_row(self._recorded)], steps=diff(standing, maybe))
+        self._recorded, self._standing, self._attempted = switches.undo, standing, ()
 
     def stands(self) -> list[Desired]:
         """What a full comparison must find."""
@@ -66,7 +74,10 @@ class Forwarding:
         return [n for n in self._core.tables.networks.values() if n.status is not Status.DELETING]
 
 
-def _row(before: tuple[Sysctl, ...], after: tuple[Sysctl, ...]) -> Row:
+def _merged(before: tuple[Sysctl, ...], after: tuple[Sysctl, ...]) -> tuple[Sysctl, ...]:
     """Until the switches are thrown both records hold: what is in neither was never ours."""
-    paths = {s.path: s for s in (*after, *before)}
-    return (*_KEY, msgspec.json.encode(tuple(paths.values())))
+    return tuple({s.path: s for s in (*after, *before)}.values())
+
+
+def _row(record: tuple[Sysctl, ...]) -> Row:
+    return (*_KEY, msgspec.json.encode(record))

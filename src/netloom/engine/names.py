@@ -93,9 +93,9 @@ class Names:
             self._open.discard(container.sandbox)
             await self._core.dataplane.close_sandbox(container.sandbox)
 
-    def lost(self) -> None:
-        """The data plane was started anew: nothing is open."""
-        self._open.clear()
+    def opened(self, sandboxes: Iterable[str]) -> None:
+        """What the data plane says is open: nothing, where it was started anew."""
+        self._open = set(sandboxes)
 
     async def put(self, endpoints: Iterable[Endpoint]) -> None:
         """Tell the data plane the names of these endpoints."""

@@ -11,7 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.tables import gone, network_row
 from netloom.model.desired import Bridge
-from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NetloomError, NotFound
+from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.plan.diff import diff
 
@@ -48,6 +48,11 @@ class Networks:
         if request.ipam_config:  # the notice of a route may still be on its way
             core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
         key = core.new_id()
+        async with core.lanes.hold(key):  # who wants to delete it meanwhile, waits
+            return await self._made(key, request)
+
+    async def _made(self, key: str, request: NetworkRequest) -> Network:
+        core = self._core
         network = self._described(key, request)
         try:
             core.driver(network.driver).check(network, self._others(network), core.facts)
@@ -56,7 +61,7 @@ class Networks:
                 raise InvalidArgument("invalid name: name is empty")
             if core.tables.network_named(network.name) is not None:
                 raise Conflict(f"network with name {network.name} already exists")
-        except NetloomError:
+        except BaseException:
             core.space.drop_network(key)
             raise
         core.tables.put_network(network)
@@ -68,7 +73,7 @@ class Networks:
             )
             await self._forwarding.follow()
         except BaseException:
-            await self._dismantle(network)
+            await self._abandon(network)
             raise
         core.tables.put_network(ready)
         core.publish("network", "create", key, name=network.name, type=network.driver)
@@ -81,24 +86,29 @@ class Networks:
         if network.name in PREDEFINED:
             raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
         async with core.lanes.hold(network.id):
-            if network.id not in core.tables.networks:
+            now = core.tables.networks.get(network.id)
+            if now is None:
                 raise NotFound(f"network {ref} not found")
-            self._refuse_in_use(network)
-            await self.remove_standing(network)
+            self._refuse_in_use(now)
+            await self.remove_standing(now)
 
     async def prune(self, candidates: Sequence[str]) -> list[str]:
         """Delete those that no endpoint uses; the names of the deleted."""
+        core = self._core
         deleted = []
         for key in candidates:
-            network = self._core.tables.networks.get(key)
+            network = core.tables.networks.get(key)
             if network is None or network.name in PREDEFINED or self._users(network):
                 continue
             try:
                 await self.delete(key)
             except (Forbidden, NotFound):
                 continue  # somebody was faster
+            except NetloomError as error:
+                core.complain(f"network {network.name} could not be pruned", error)
+                continue  # as Docker does: it stands, and may be removed later
             deleted.append(network.name)
-        self._core.publish("network", "prune", "", reclaimed="0")
+        core.publish("network", "prune", "", reclaimed="0")
         return deleted
 
     async def remove_standing(self, network: Network) -> None:
@@ -106,7 +116,11 @@ class Networks:
         core = self._core
         deleting = msgspec.structs.replace(network, status=Status.DELETING)
         core.tables.put_network(deleting)
-        await self._dismantle(deleting)
+        try:
+            await self._dismantle(deleting)
+        except BaseException:
+            await self._restore(network)
+            raise
         core.publish("network", "destroy", network.id, name=network.name, type=network.driver)
 
     async def _dismantle(self, network: Network) -> None:
@@ -120,7 +134,31 @@ class Networks:
         await core.worker.run(statuses=[gone("networks", network.id)])
         core.tables.drop_network(network)
         core.space.drop_network(network.id)
-        await self._forwarding.follow()
+        try:
+            await self._forwarding.follow()
+        except Exception as error:  # the network is gone all the same
+            core.complain("forwarding could not be switched", error)
+
+    async def _abandon(self, network: Network) -> None:
+        """Its creation failed: nothing is left. Where that fails too, it can be deleted, or the next start does it."""
+        core = self._core
+        try:
+            await self._dismantle(network)
+        except Exception as error:
+            core.tables.put_network(msgspec.structs.replace(network, status=Status.DELETING))
+            core.complain(f"what was made of network {network.name} could not be taken back", error)
+
+    async def _restore(self, network: Network) -> None:
+        """Its deletion failed: it stands as before."""
+        core = self._core
+        core.tables.put_network(network)
+        if network.status is not Status.READY:
+            return  # half of one, whose creation failed
+        try:
+            desired = [] if network.config_only else core.network_desired(network)
+            await core.worker.run(steps=diff(desired, []), statuses=[network_row(network)])
+        except Exception as error:
+            core.complain(f"network {network.name} could not be put back", error)
 
     def _configured(self, request: NetworkRequest) -> NetworkRequest:
         """Defaults filled in, and the configuration network's settings where one is named."""
@@ -209,8 +247,10 @@ class Networks:
         return [n for n in self._core.tables.networks.values() if n.id != network.id]
 
     def _users(self, network: Network) -> list[str]:
-        endpoints = self._core.tables.endpoints_on(network.id)
-        return [f'name:"{self._core.tables.containers[e.container].name}" id:"{e.id[:12]}"' for e in endpoints]
+        core = self._core
+        coming = [e for e in core.moving.values() if e.network == network.id]
+        endpoints = {e.id: e for e in (*core.tables.endpoints_on(network.id), *coming)}
+        return [f'name:"{core.tables.containers[e.container].name}" id:"{key[:12]}"' for key, e in endpoints.items()]
 
     def _refuse_in_use(self, network: Network) -> None:
         if users := self._users(network):
@@ -219,5 +259,3 @@ class Networks:
             )
         if network.config_only and any(n.config_from == network.name for n in self._core.tables.networks.values()):
             raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
-        if network.status is Status.PENDING:
-            raise Failed(f"network {network.name} is being created", remedy="try again")

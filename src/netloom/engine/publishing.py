@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netloom.engine.core import Core
-from netloom.firewall.ports import PortRequest, choose, requested
+from netloom.firewall.ports import PortRequest, check_local, choose, requested
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import Conflict, Failed
@@ -41,19 +41,45 @@ class Publishing:
             return ()
         refused: set[tuple[str, int]] = set()
         for attempt in range(_TRIES):
-            bindings = self._choose(requests, refused)
+            bindings = await self._chosen(requests, refused, target)
             try:
-                await core.dataplane.hold(self._held(container, bindings, target))
+                await self._held_by(container, bindings, target)
             except (Conflict, Failed) as error:
                 again = {(b.proto, b.host_port) for b in bindings if not _fixed(b, requests)} - refused
                 if not again or attempt == _TRIES - 1:
                     raise Failed(error.sentence, remedy=error.remedy) from error
                 refused |= again
                 continue
-            self._take(container.id, bindings)
-            await self.relay(container, bindings, target)
             return bindings
         return ()
+
+    async def _chosen(
+        self, requests: list[PortRequest], refused: set[tuple[str, int]], target: Endpoint
+    ) -> tuple[PortBinding, ...]:
+        """Free ports on addresses that the host has. Nothing is awaited between the choice and the return of it."""
+        core = self._core
+        address = _address(target)
+        bindings = self._choose(requests, refused)
+        try:
+            check_local(bindings, core.facts.addresses, address)
+        except Failed:
+            core.facts = await core.worker.call(lambda kernel, _: kernel.facts())  # it may have come just now
+            bindings = self._choose(requests, refused)
+            check_local(bindings, core.facts.addresses, address)
+        return bindings
+
+    async def _held_by(self, container: Container, bindings: tuple[PortBinding, ...], target: Endpoint) -> None:
+        """Taken before they are asked for, so that nobody else chooses them meanwhile."""
+        self._take(container.id, bindings)
+        try:
+            await self._core.dataplane.hold(self._held(container, bindings, target))
+            await self.relay(container, bindings, target)
+        except BaseException:
+            try:
+                await self.withdraw(container.id)
+            except Exception as error:
+                self._core.complain("held ports could not be released", error)
+            raise
 
     async def hold_again(self, container: Container, target: Endpoint) -> None:
         """Tell a data plane that knows nothing what a running container has."""
@@ -64,7 +90,7 @@ class Publishing:
 
     async def relay(self, container: Container, bindings: tuple[PortBinding, ...], target: Endpoint) -> None:
         """The paths that the kernel cannot translate: [::1], and an IPv6 host address to an IPv4-only container."""
-        address = (target.ipv4 or target.ipv6).partition("/")[0]
+        address = _address(target)
         relays = [
             Relay(
                 owner=container.id,
@@ -82,7 +108,7 @@ class Publishing:
             await self._core.dataplane.relay(relays)
 
     def _held(self, container: Container, bindings: tuple[PortBinding, ...], target: Endpoint) -> list[HeldPort]:
-        address = (target.ipv4 or target.ipv6).partition("/")[0]
+        address = _address(target)
         return [
             HeldPort(
                 owner=container.id,
@@ -126,6 +152,10 @@ class Publishing:
         self._bound[container] = bindings
         for binding in bindings:
             self._used.setdefault((binding.proto, binding.host_port), {})[binding.host_ip] = container
+
+
+def _address(target: Endpoint) -> str:
+    return (target.ipv4 or target.ipv6).partition("/")[0]
 
 
 def _fixed(binding: PortBinding, requests: list[PortRequest]) -> bool:

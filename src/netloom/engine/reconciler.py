@@ -10,9 +10,11 @@ from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Kernel, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
+from netloom.engine.tables import container_row, endpoint_row, gone, network_row
 from netloom.firewall.elements import relay_elements
 from netloom.model.desired import Bridge, Desired, Element, Key, Step, Veth
 from netloom.model.endpoint import Endpoint
+from netloom.model.names import DataPlaneState, HeldPort, Relay
 from netloom.model.network import Status
 from netloom.plan.diff import diff
 
@@ -49,22 +51,68 @@ class Reconciler:
                 wanted += core.endpoint_desired(endpoint)
         return [*wanted, *self._forwarding.stands(), *self._relay]
 
+    async def everything(self) -> list[Step]:
+        """Kernel, data plane and store; the steps that the kernel needed."""
+        steps = await self.kernel()
+        await self.data_plane()
+        await self.rows()
+        for container in list(self._core.unswept):
+            await self._sweep(container)
+        return steps
+
+    async def _sweep(self, key: str) -> None:
+        core = self._core
+        async with core.lanes.hold(key):
+            container = core.tables.containers.get(key)
+            if key in core.unswept and not (container and container.state.running):
+                await core.runtime.delete(key)
+            core.unswept.discard(key)
+
     async def kernel(self) -> list[Step]:
         """Make the kernel agree; the steps that were needed."""
         core = self._core
         await self._find_relay()
         found = await core.worker.call(lambda kernel, _: kernel.observe())
+        ended: set[str] = set()
         for sandbox, namespace in self._inhabited():
-            found += await core.worker.call(lambda kernel, _, n=namespace, s=sandbox: _look_inside(kernel, n, s))  # type: ignore[misc]
+            inside = await core.worker.call(lambda kernel, _, n=namespace, s=sandbox: _look_inside(kernel, n, s))  # type: ignore[misc]
+            if inside is None:
+                ended.add(sandbox)  # its end is on the way to us
+            else:
+                found += inside
         # Nothing is awaited from here to the plan: what is under way is on neither side.
         others = self._under_way()
-        steps = diff(self.desired(), [what for what in found if what.key not in others])
+        wanted = [what for what in self.desired() if getattr(what, "sandbox", "") not in ended]
+        steps = diff(wanted, [what for what in found if what.key not in others])
         if steps:
             await core.worker.run(steps=steps, sandboxes=dict(core.sandboxes))
         for step in steps:
             if step.verb == "del" and isinstance(step.what, (Bridge, Veth)):
                 await core.links.delete(step.what.index)
         return steps
+
+    async def rows(self) -> None:
+        """Make the store agree with the tables, but for what is under way: it was disobeyed by a disk that was full."""
+        core, tables = self._core, self._core.tables
+        loaded = await core.worker.call(
+            lambda _, rows: {t: rows.load(t) for t in ("networks", "containers", "endpoints")}
+        )
+        # Nothing is awaited from here to the commit.
+        busy = {n.id for n in tables.networks.values() if n.status is not Status.READY} | set(core.moving)
+        busy |= {c for c in tables.containers if core.lanes.held(c)}
+        busy |= {e.id for c in busy for e in tables.endpoints_of(c)}
+        wanted = [
+            *map(network_row, tables.networks.values()),
+            *map(container_row, tables.containers.values()),
+            *(endpoint_row(e) for c in tables.containers for e in tables.endpoints_of(c)),
+        ]
+        known = {(table, key) for table, key, _ in wanted}
+        changes = [row for row in wanted if row[1] not in busy and loaded[row[0]].get(row[1]) != row[2]]
+        changes += [
+            gone(t, key) for t, rows in loaded.items() for key in rows if (t, key) not in known and key not in busy
+        ]
+        if changes:
+            await core.worker.run(statuses=changes)
 
     def _inhabited(self) -> list[tuple[str, Namespace]]:
         """Sandboxes with endpoints, and their namespaces."""
@@ -80,26 +128,40 @@ class Reconciler:
         return keys | {o.key for endpoint in core.moving.values() for o in core.endpoint_desired(endpoint)}
 
     async def data_plane(self) -> None:
-        """Make the data plane agree: also after it was started anew."""
+        """Make the data plane agree: also after it was started anew.
+
+        Others go on meanwhile. Requests are carried out in the order in which they are made: each is made of what
+        the tables say at that moment, and none for what is under way, whose own requests come.
+        """
         core = self._core
         await self._find_relay()
         state = await core.dataplane.state()
-        self._attaching.names.lost()
-        living = self.living()
-        containers = {e.container: core.tables.containers[e.container] for e in living}
-        sandboxes = {c.sandbox for c in containers.values()}
-        for unknown in set(state.sandboxes) - sandboxes:
-            await core.dataplane.close_sandbox(unknown)
-        known = {e.id for e in living}
+        self._attaching.names.opened(state.sandboxes)
+        for sandbox in state.sandboxes:
+            if sandbox not in core.sandboxes:
+                await core.dataplane.close_sandbox(sandbox)
+        known = {e.id for e in self.living()} | set(core.moving)
         for entry in state.entries:
             if entry.endpoint not in known:
                 await core.dataplane.drop_names(entry.endpoint)
-        for owner in {h.owner for h in state.held} | {r.owner for r in state.relays}:
-            if owner not in containers:
-                await core.dataplane.release(owner)
-        await self._attaching.names.put(living)
-        for container in containers.values():
-            await self._open(container.id)
+        await self._release(state)
+        for endpoint in self.living():
+            now = core.tables.endpoint(endpoint.network, endpoint.container)
+            if now is not None and now.id not in core.moving:
+                await self._attaching.names.put([now])
+        for key in {e.container for e in self.living()}:
+            await self._open(key)
+
+    async def _release(self, state: DataPlaneState) -> None:
+        """Ports that are held and that their container does not have."""
+        bound = self._attaching.publishing.bound
+        held: dict[str, set[tuple[str, str, int]]] = {}
+        ports: tuple[HeldPort | Relay, ...] = (*state.held, *state.relays)
+        for port in ports:
+            held.setdefault(port.owner, set()).add((port.proto, port.ip, port.port))
+        for owner, theirs in held.items():
+            if theirs - {(b.proto, b.host_ip, b.host_port) for b in bound(owner)}:
+                await self._core.dataplane.release(owner)
 
     async def _find_relay(self) -> None:
         """A data plane that was started anew may have its relay on another port."""
@@ -111,8 +173,10 @@ class Reconciler:
 
     async def _open(self, key: str) -> None:
         core = self._core
-        container = core.tables.containers[key]
-        endpoints = list(core.tables.endpoints_of(key))
+        container = core.tables.containers.get(key)
+        if container is None or container.sandbox not in core.sandboxes:
+            return  # it has ended meanwhile
+        endpoints = [e for e in core.tables.endpoints_of(key) if e.id not in core.moving]
         try:
             await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
         except ProcessLookupError:
@@ -122,9 +186,9 @@ class Reconciler:
             await self._attaching.publishing.hold_again(container, holder)
 
 
-def _look_inside(kernel: Kernel, namespace: Namespace, sandbox: str) -> list[Desired]:
-    """What a sandbox holds; nothing when it has just ended."""
+def _look_inside(kernel: Kernel, namespace: Namespace, sandbox: str) -> list[Desired] | None:
+    """What a sandbox holds; None when it has just ended."""
     try:
         return kernel.observe_sandbox(namespace, sandbox)
     except ProcessLookupError:
-        return []
+        return None

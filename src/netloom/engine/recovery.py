@@ -6,12 +6,12 @@ import msgspec
 
 from netloom.containers.lifecycle import start_failed
 from netloom.engine.attaching import Attaching
-from netloom.engine.containers import Containers
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Exit, Launched, Survivor
 from netloom.engine.reconciler import Reconciler
+from netloom.engine.removal import Removal
 from netloom.engine.tables import Row, container_row, decode, gone
 from netloom.model.container import Container
 from netloom.model.desired import Bridge
@@ -30,14 +30,14 @@ class Recovery:
         core: Core,
         attaching: Attaching,
         ending: Ending,
-        containers: Containers,
+        removal: Removal,
         reconciler: Reconciler,
         forwarding: Forwarding,
     ) -> None:
         self._core = core
         self._attaching = attaching
         self._ending = ending
-        self._containers = containers
+        self._removal = removal
         self._reconciler = reconciler
         self._forwarding = forwarding
         self._never_started: set[str] = set()
@@ -145,7 +145,7 @@ class Recovery:
     async def _end(self, container: Container) -> None:
         core = self._core
         if container.state.status == "removing":
-            await self._containers.finish_removal(container.id)
+            await self._removal.finish(container.id)
             return
         if not container.state.running or container.id in self._never_started:
             await self._unstarted(container)
@@ -153,7 +153,7 @@ class Recovery:
         async with core.lanes.hold(container.id):
             ended = await self._ending.finish(container, self._how.pop(container.id, _UNKNOWN))
         if ended.host_config.auto_remove:
-            await self._containers.finish_removal(container.id)
+            await self._removal.finish(container.id)
 
     async def _unstarted(self, container: Container) -> None:
         """The earlier daemon was killed in the midst of its start: it is as if that had failed."""

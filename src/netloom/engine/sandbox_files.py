@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from netloom.containers import files as texts
@@ -34,8 +34,12 @@ class SandboxFiles:
         files.write(container.id, "hosts", self._hosts(container, endpoints))
         self._write_resolv_conf(container, self._resolv_conf(container, endpoints))
 
-    def refresh(self, container: Container, before: Sequence[Endpoint], after: Sequence[Endpoint]) -> None:
+    def refresh(
+        self, container: Container, before: Sequence[Endpoint], after: Sequence[Endpoint], former: dict[str, str]
+    ) -> None:
         """Follow a change of networks: own lines come and go, everything that others wrote stays.
+
+        `former` gets the texts of what is rewritten, for `put_back`.
 
         resolv.conf changes once, when the first network with names is joined, and only if nobody has edited it.
         """
@@ -44,11 +48,18 @@ class SandboxFiles:
         text = files.read(container.id, "hosts")
         changed = texts.add_lines(texts.drop_lines(text, [line for line in old if line not in new]), new)
         if changed != text:
+            former["hosts"] = text
             files.write(container.id, "hosts", changed)
         if self._named(after) and not self._named(before):
             written = files.read(container.id, _AS_WRITTEN)
             if files.read(container.id, "resolv.conf") == written:
+                former |= {"resolv.conf": written, _AS_WRITTEN: written}
                 self._write_resolv_conf(container, self._resolv_conf(container, after))
+
+    def put_back(self, container: Container, former: Mapping[str, str]) -> None:
+        """As it was before `refresh`."""
+        for name, text in former.items():
+            self._core.files.write(container.id, name, text)
 
     def upstreams(self, container: Container) -> tuple[Upstream, ...]:
         """The servers that the container's 127.0.0.11 forwards to, from the host's resolv.conf as it is now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 import msgspec
@@ -15,9 +14,9 @@ from netloom.engine.linking import check_reachable
 from netloom.engine.ports import Launched, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.specs import launch
-from netloom.engine.streams import Waiting
+from netloom.engine.streams import PendingAttachment, Waiting
 from netloom.engine.tables import container_row
-from netloom.model.container import Container, State
+from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed, NetloomError, NotFound
 
@@ -38,7 +37,7 @@ class Starting:
         """Start it; the container as it runs. On failure its state tells the error and nothing else is left."""
         core = self._core
         sandbox = core.new_id()
-        former = container.state
+        former = container
         container = msgspec.structs.replace(
             container, sandbox=sandbox, state=msgspec.structs.replace(container.state, error="", exit_code=0)
         )
@@ -54,7 +53,7 @@ class Starting:
             core.at("created")
             container = await self._run(container, launched)
         except BaseException as error:
-            await self._undo(core.tables.containers[container.id], former, error)
+            await self._undo(former, error)
             raise
         self._attaching.announce(list(core.tables.endpoints_of(container.id)))
         core.publish_container("start", container)
@@ -89,25 +88,20 @@ class Starting:
         try:
             for network, config in self._ordered(container):
                 made.append(attaching.allot.endpoint(container, network, config, made))
-            await self._publish(container, made)
-        except NetloomError as error:
-            self._release(container, made)
-            raise told_as(SETUP_FAILED, error) from error
-        except BaseException:
-            self._release(container, made)
-            raise
-        networks = dict(container.networks)
-        for endpoint in made:
-            name = core.tables.networks[endpoint.network].name
-            networks[name] = attaching.remembered(networks[name], endpoint)
-        container = msgspec.structs.replace(container, networks=networks)
-        try:
+            await attaching.publish(container, made)
+            networks = dict(container.networks)
+            for endpoint in made:
+                name = core.tables.networks[endpoint.network].name
+                networks[name] = attaching.remembered(networks[name], endpoint)
+            container = msgspec.structs.replace(container, networks=networks)
             after = attaching.settled(container, made)
             self._files.write(container, list(after.values()))
             await attaching.endpoints.move({}, after)
-        except NetloomError as error:
+        except BaseException as error:
             self._release(container, made)
-            raise told_as(SETUP_FAILED, error) from error
+            if isinstance(error, NetloomError):
+                raise told_as(SETUP_FAILED, error) from error
+            raise
         core.tables.put_container(container)
         for endpoint in made:
             network = core.tables.networks[endpoint.network]
@@ -122,23 +116,6 @@ class Starting:
         for name in sorted(container.networks, key=lambda n: (n != mode, n)):
             yield self._core.tables.network(name), container.networks[name]
 
-    async def _publish(self, container: Container, endpoints: list[Endpoint]) -> None:
-        core = self._core
-        if container.host_config.network_mode.startswith(("host", "none", "container:")):
-            return
-        outward = [e for e in self._attaching.settled(container, endpoints).values() if e.default4 or e.default6]
-        if outward:
-            owner = next((e for e in outward if e.default4), outward[0])
-            try:
-                options = core.tables.networks[owner.network].options
-                await self._attaching.publishing.publish(container, owner, options)
-            except Failed as error:
-                raise Failed(
-                    f"driver failed programming external connectivity on endpoint {container.name}"
-                    f" ({owner.id}): {error.sentence}",
-                    remedy=error.remedy,
-                ) from error
-
     def _release(self, container: Container, endpoints: Iterable[Endpoint]) -> None:
         for endpoint in endpoints:
             config = container.networks.get(self._core.tables.networks[endpoint.network].name)
@@ -147,6 +124,9 @@ class Starting:
     async def _processes(self, container: Container, namespace: Namespace) -> Launched:
         """The container created under conmon, its program not yet started."""
         core = self._core
+        if container.id in core.unswept:
+            await core.runtime.delete(container.id)
+            core.unswept.discard(container.id)
         image = core.images.resolve(container.config.image)
         files = self._files.paths(container)
         if container.host_config.network_mode == "host":
@@ -167,10 +147,20 @@ class Starting:
         await core.runtime.start(container.id)
         core.at("started")
         container = msgspec.structs.replace(container, state=msgspec.structs.replace(state, started=core.clock.now()))
+        # Awaited: one that merely follows could overtake, or be overtaken by, the row of the next operation.
+        await core.worker.run(statuses=[container_row(container)])
         core.tables.put_container(container)
         core.runtime.watch(container.id, launched, self._ending.ended)
-        core.worker.post(lambda _, rows: rows.commit([container_row(container)], durable=False))
+        for late in self._waiting.take(container.id):
+            await self._connect(late, container)
         return container
+
+    async def _connect(self, late: PendingAttachment, container: Container) -> None:
+        """A client that attached while the program was being started."""
+        try:
+            late.connect(await self._core.runtime.attach(container.id))
+        except NetloomError:
+            late.give_up()  # it has ended by now
 
     async def _hold_by_process(self, container: Container) -> None:
         """From here on the namespace lives as long as its process: our fd would keep it beyond."""
@@ -183,15 +173,24 @@ class Starting:
         await self._attaching.names.put(endpoints)
         await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
 
-    async def _undo(self, container: Container, former: State, error: BaseException) -> None:
+    async def _undo(self, former: Container, error: BaseException) -> None:
         """Everything back; the state remembers why."""
-        for pending in self._waiting.take(container.id):
+        core = self._core
+        for pending in self._waiting.take(former.id):
             pending.give_up()
-        await self._ending.dismantle(container)
-        message = error.sentence if isinstance(error, NetloomError) else repr(error)
-        failed = msgspec.structs.replace(container, sandbox="", state=start_failed(former, message))
-        self._core.tables.put_container(failed)
-        await asyncio.shield(self._core.worker.run(statuses=[container_row(failed)]))
+        await self._ending.dismantle(core.tables.containers[former.id])
+        message = error.sentence if isinstance(error, NetloomError) else str(error) or repr(error)
+        failed = msgspec.structs.replace(former, sandbox="", state=start_failed(former.state, message))
+        core.tables.put_container(failed)
+        try:
+            await core.worker.run(statuses=[container_row(failed)])
+        except Exception as unwritten:
+            core.complain("a failed start could not be written down", unwritten)
+
+    def abandon(self, container: str) -> None:
+        """It is removed: whoever waits for its start sees the end."""
+        for pending in self._waiting.take(container):
+            pending.give_up()
 
 
 def told_as(prefix: str, error: NetloomError) -> NetloomError:

@@ -101,6 +101,15 @@ class Tables:
             del self._container_names[container.name]
         self.by_container.pop(container.id, None)
 
+    def claim_name(self, name: str, container: Container) -> None:
+        """A container that is being renamed has this name too, until it is put under it or yields it."""
+        self._container_names[name] = container.id
+
+    def yield_name(self, name: str, container: Container) -> None:
+        """It keeps its old name after all."""
+        if name != container.name and self._container_names.get(name) == container.id:
+            del self._container_names[name]
+
     def container_named(self, name: str) -> Container | None:
         """By full name, with or without the leading slash."""
         key = self._container_names.get(name.removeprefix("/"))

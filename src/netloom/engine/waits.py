@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TypeAlias
 
 from netloom.model.container import Container
 from netloom.model.errors import InvalidArgument
@@ -10,12 +11,15 @@ from netloom.model.errors import InvalidArgument
 CONDITIONS = ("", "not-running", "next-exit", "removed")
 
 
+_Waiting: TypeAlias = dict[str, list[asyncio.Future[tuple[int, str]]]]
+
+
 class Waits:
     """Futures by container; `exited` and `removed` settle them."""
 
     def __init__(self) -> None:
-        self._exit: dict[str, list[asyncio.Future[tuple[int, str]]]] = {}
-        self._removal: dict[str, list[asyncio.Future[tuple[int, str]]]] = {}
+        self._exit: _Waiting = {}
+        self._removal: _Waiting = {}
         self._last: dict[str, tuple[int, str]] = {}
 
     def begin(self, container: Container, condition: str) -> asyncio.Future[tuple[int, str]]:
@@ -28,6 +32,7 @@ class Waits:
             return future
         table = self._removal if condition == "removed" else self._exit
         table.setdefault(container.id, []).append(future)
+        future.add_done_callback(lambda done: _forget(table, container.id, done))
         return future
 
     def exited(self, container: str, code: int, error: str = "") -> None:
@@ -40,6 +45,15 @@ class Waits:
         last = self._last.pop(container.id, (container.state.exit_code, container.state.error))
         _settle(self._exit.pop(container.id, []), last)
         _settle(self._removal.pop(container.id, []), last)
+
+
+def _forget(table: _Waiting, container: str, future: asyncio.Future[tuple[int, str]]) -> None:
+    """Who waited has gone."""
+    waiting = table.get(container, [])
+    if future in waiting:
+        waiting.remove(future)
+        if not waiting:
+            del table[container]
 
 
 def _settle(futures: list[asyncio.Future[tuple[int, str]]], result: tuple[int, str]) -> None:

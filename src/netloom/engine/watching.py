@@ -11,6 +11,8 @@ from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.reconciler import Reconciler
 from netloom.model.desired import Step
 
+_ATTEMPTS = 3  # what fails so often goes on failing until something changes
+
 
 class Watching:
     """Hears of bursts of changes; one repair at a time, and one more when something came meanwhile."""
@@ -29,35 +31,70 @@ class Watching:
         self._others = others
         self._repaired = repaired
         self._task: asyncio.Task[None] | None = None
-        self._facts = self._repair = self._ruleset = False
+        self._facts = self._repair = self._ruleset = self._doubt = False
+        self._open = False
+
+    def open(self) -> None:
+        """Follow from now on, and what came before."""
+        self._open = True
+        self._begin()
 
     def changed(self, links: Collection[str], *, facts: bool, ruleset: bool, lost: bool) -> None:
         """`links` of ours went or differ; `lost`: anything may have changed."""
         self._facts |= facts or lost
         self._ruleset |= ruleset or lost
-        self._repair |= ruleset or lost or any(name in self._expected() for name in links)
-        if (self._facts or self._repair) and (self._task is None or self._task.done()):
-            self._task = asyncio.get_running_loop().create_task(self._follow())
+        self._repair |= ruleset or lost or (bool(links) and not self._expected().isdisjoint(links))
+        self._begin()
+
+    def doubt(self) -> None:
+        """Something of ours failed: what stands may differ from what should, in kernel, data plane and store."""
+        self._doubt = True
+        self._begin()
 
     async def close(self) -> None:
         """Let a repair that is under way finish."""
+        self._open = False
         if self._task is not None:
             await asyncio.wait([self._task])
 
+    def _begin(self) -> None:
+        wanted = self._facts or self._repair or self._doubt
+        if self._open and wanted and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._follow())
+
     async def _follow(self) -> None:
-        while self._facts or self._repair:
-            facts, self._facts = self._facts, False
-            repair, self._repair = self._repair, False
-            ruleset, self._ruleset = self._ruleset, False
-            if facts:
-                self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
-                await self._forwarding.follow()
-            if ruleset:
-                await self._others.follow()
-            if repair:
-                steps = await self._reconciler.kernel()
-                if steps:
-                    self._repaired(steps)
+        failures = 0
+        while (self._facts or self._repair or self._doubt) and failures < _ATTEMPTS:
+            flags = self._facts, self._repair, self._ruleset, self._doubt
+            self._facts = self._repair = self._ruleset = self._doubt = False
+            try:
+                await self._round(*flags)
+                failures = 0
+            except Exception as error:
+                failures += 1
+                context = {"message": "what stands could not be compared", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
+                self._facts |= flags[0]
+                self._repair |= flags[1]
+                self._ruleset |= flags[2]
+                self._doubt |= flags[3]
+        self._facts = self._repair = self._ruleset = self._doubt = False  # given up, until the next notice
+
+    async def _round(self, facts: bool, repair: bool, ruleset: bool, doubt: bool) -> None:
+        if facts:
+            self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
+            await self._forwarding.follow()
+        if ruleset:
+            await self._others.follow()
+        if doubt:
+            await self._forwarding.follow()
+            self._tell(await self._reconciler.everything())
+        elif repair:
+            self._tell(await self._reconciler.kernel())
+
+    def _tell(self, steps: list[Step]) -> None:
+        if steps:
+            self._repaired(steps)
 
     def _expected(self) -> set[str]:
         """Names of interfaces that should stand; those that come or go just now are somebody's business already."""

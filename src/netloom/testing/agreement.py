@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def state(world: World) -> dict[str, Any]:
     """Everything that an operation which failed must leave as it was, in comparable values."""
     core, tables = world.core, world.core.tables
+    running = {c.id for c in tables.containers.values() if c.state.running}  # others' files are written anew at start
     return {
         "networks": dict(sorted(tables.networks.items())),
         "containers": dict(sorted(tables.containers.items())),
@@ -29,9 +30,9 @@ def state(world: World) -> dict[str, Any]:
         "addresses": addresses(world),
         "names": dict(sorted(world.dataplane.entries.items())),
         "resolvers": {k: r for k, r in sorted(world.dataplane.resolvers.items()) if r.networks},
-        "held": dict(sorted(world.dataplane.held.items())),
+        "held": {key: port.owner for key, port in sorted(world.dataplane.held.items())},
         "relays": dict(sorted(world.dataplane.relays.items())),
-        "files": {c: dict(sorted(t.items())) for c, t in sorted(world.files.texts.items())},
+        "files": {c: dict(sorted(t.items())) for c, t in sorted(world.files.texts.items()) if c in running},
         "processes": sorted(world.runtime.inits),
         "sandboxes": sorted(core.sandboxes),
     }

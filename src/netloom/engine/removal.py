@@ -1,0 +1,115 @@
+"""Removing containers: once each, though several ask for it."""
+
+from __future__ import annotations
+
+import signal as signals
+
+import msgspec
+
+from netloom.engine.attaching import Attaching
+from netloom.engine.core import Core
+from netloom.engine.execs import Execs
+from netloom.engine.starting import Starting, told_as
+from netloom.engine.stopping import Stopping
+from netloom.engine.tables import container_row, gone
+from netloom.engine.waits import Waits
+from netloom.model.container import Container
+from netloom.model.errors import Conflict, Failed, NotFound
+
+
+class Removal:
+    """Docker's `rm`, and the end of containers that were run with `--rm`."""
+
+    def __init__(
+        self, core: Core, attaching: Attaching, starting: Starting, stopping: Stopping, execs: Execs, waits: Waits
+    ) -> None:
+        self._core = core
+        self._attaching = attaching
+        self._starting = starting
+        self._stopping = stopping
+        self._execs = execs
+        self._waits = waits
+        self._under_way: set[str] = set()
+
+    async def remove(self, ref: str, *, force: bool) -> None:
+        """Remove a container with all that it left; a running one only by force, however often it is started again."""
+        container = self._core.tables.container(ref)
+        if container.id in self._under_way:
+            raise Conflict(f"removal of container {ref} is already in progress")
+        _refuse_running(container, ref, force=force)
+        self._under_way.add(container.id)
+        try:
+            while not await self._removed(container.id, ref, force=force):
+                continue
+        finally:
+            self._under_way.discard(container.id)
+
+    async def finish(self, key: str) -> None:
+        """Remove a container that does not run (`--rm`, or a removal that was cut short); unknown is success."""
+        if key in self._under_way:
+            return  # somebody does it
+        self._under_way.add(key)
+        try:
+            async with self._core.lanes.hold(key):
+                container = self._core.tables.containers.get(key)
+                if container is not None and not container.state.running:
+                    await self.take(container)
+        finally:
+            self._under_way.discard(key)
+
+    async def _removed(self, key: str, ref: str, *, force: bool) -> bool:
+        """One attempt; False when the container was started again meanwhile."""
+        core = self._core
+        running = core.tables.containers.get(key)
+        if running is not None and running.state.running:
+            try:
+                await self._stopping.kill(running, signals.SIGKILL)
+            except Failed as error:
+                raise told_as(f'cannot remove container "{ref}": could not kill container: ', error) from error
+        async with core.lanes.hold(key):
+            container = core.tables.containers.get(key)
+            if container is None:
+                raise NotFound(f"No such container: {ref}")
+            _refuse_running(container, ref, force=force)
+            if container.state.running:
+                return False
+            await self.take(container)
+        return True
+
+    async def take(self, container: Container) -> None:
+        """Remove a container that does not run; its lane is held. On failure it is as before."""
+        core = self._core
+        removing = msgspec.structs.replace(container, state=msgspec.structs.replace(container.state, status="removing"))
+        core.tables.put_container(removing)
+        try:
+            await core.worker.run(intents=[container_row(removing)])
+            await core.runtime.delete(container.id)
+            await core.runtime.purge(container.id)
+            core.at("purged")
+            await core.worker.run(statuses=[gone("containers", container.id)])
+        except BaseException:
+            core.tables.put_container(container)
+            await self._write_back(container)
+            raise
+        self._starting.abandon(container.id)
+        self._execs.forget(container.id)
+        for name, config in container.networks.items():
+            network = core.tables.network_named(name)
+            if network is not None:
+                self._attaching.allot.release_static(container, network, config)
+        core.tables.drop_container(container)
+        core.publish_container("destroy", container)
+        self._waits.removed(container)
+
+    async def _write_back(self, container: Container) -> None:
+        try:
+            await self._core.worker.run(statuses=[container_row(container)])
+        except Exception as error:
+            self._core.complain(f"the failed removal of container {container.name} could not be written down", error)
+
+
+def _refuse_running(container: Container, ref: str, *, force: bool) -> None:
+    if container.state.running and not force:
+        raise Conflict(
+            f'cannot remove container "{ref}": container is running: stop the container before removing or force remove'
+        )
