@@ -129,14 +129,17 @@ class Publishing:
 
     async def withdraw(self, container: str) -> None:
         """Give all ports of a container back; none is success."""
-        if container not in self._bound:
-            return
+        if container in self._bound:
+            self.forget(container)
+            await self._core.dataplane.release(container)
+
+    def forget(self, container: str) -> None:
+        """They are free for others; what the data plane still holds is released by somebody else."""
         for binding in self._bound.pop(container, ()):
             holders = self._used.get((binding.proto, binding.host_port), {})
             holders.pop(binding.host_ip, None)
             if not holders:
                 self._used.pop((binding.proto, binding.host_port), None)
-        await self._core.dataplane.release(container)
 
     def _choose(self, requests: list[PortRequest], refused: set[tuple[str, int]]) -> tuple[PortBinding, ...]:
         def taken(proto: str, port: int) -> set[str]:

@@ -12,14 +12,16 @@ from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Exit, Launched, Survivor
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.removal import Removal
-from netloom.engine.tables import Row, container_row, decode, gone
+from netloom.engine.tables import Row, container_row, decode, endpoint_row, gone
 from netloom.model.container import Container
 from netloom.model.desired import Bridge
-from netloom.model.endpoint import Endpoint
+from netloom.model.endpoint import Endpoint, PortBinding
+from netloom.model.errors import KernelError
 from netloom.model.network import Network, Status
 from netloom.plan.diff import absent
 
 _UNKNOWN = Exit(code=-1, time_nano=0)
+_ATTEMPTS = 3
 
 
 class Recovery:
@@ -42,6 +44,8 @@ class Recovery:
         self._forwarding = forwarding
         self._never_started: set[str] = set()
         self._half: list[Network] = []  # neither ready nor gone
+        self._ports: dict[str, tuple[PortBinding, ...]] = {}  # by container, its endpoint may have been on the way out
+        self._mended: list[Row] = []
         self._how: dict[str, Exit] = {}  # how those ended that ended without us
 
     async def run(self) -> None:
@@ -60,15 +64,30 @@ class Recovery:
         if doomed:
             await core.worker.run(statuses=doomed)
         survivors = {s.id: s for s in await core.runtime.survivors()}
-        ended = [c for c in core.tables.containers.values() if not self._adopt(c, survivors.pop(c.id, None))]
+        ended = [c for c in list(core.tables.containers.values()) if not self._adopt(c, survivors.pop(c.id, None))]
+        if self._mended:
+            await core.worker.run(statuses=self._mended)
         for stranger in survivors.values():
             await core.runtime.delete(stranger.id)
             await core.runtime.purge(stranger.id)
         await self._forwarding.follow()
-        await self._reconciler.kernel()
+        await self._compare()
         await self._reconciler.data_plane()
         for container in ended:
-            await self._end(container)
+            try:
+                await self._end(container)
+            except Exception as error:  # one that cannot be buried does not keep the others from being served
+                core.complain(f"the end of container {container.name} could not be followed", error)
+
+    async def _compare(self) -> None:
+        """A sandbox that ends in the midst of it is left out the next time."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._reconciler.kernel()
+                return
+            except KernelError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
 
     def _networks(self, networks: list[Network]) -> list[Row]:
         """Ready ones stand; the others go on the way they were going: to absent."""
@@ -98,6 +117,8 @@ class Recovery:
         tables = self._core.tables
         for endpoint in sorted(endpoints, key=lambda e: e.number):
             self._core.numbers_used(endpoint.number)
+            if endpoint.ports:
+                self._ports[endpoint.container] = endpoint.ports
             known = endpoint.network in tables.networks and endpoint.container in tables.containers
             if not known or endpoint.status is not Status.READY:
                 doomed.append(gone("endpoints", endpoint.id))
@@ -112,14 +133,21 @@ class Recovery:
 
     def _adopt(self, container: Container, survivor: Survivor | None) -> bool:
         """Take a living container over. False when it needs an end: it ran, was starting, or was being removed."""
+        if container.state.running and self._lives(container, survivor):
+            self._mend(container)
+            return True
         core = self._core
         for name, config in container.networks.items():
             network = core.tables.network_named(name)
             if network is not None:
                 self._attaching.allot.reserve_static(container, network, config)
-        if not container.state.running:
-            half = survivor is not None or bool(core.tables.by_container.get(container.id))
-            return not half and container.state.status != "removing"
+        if container.state.running:
+            return False
+        half = survivor is not None or bool(core.tables.by_container.get(container.id))
+        return not half and container.state.status != "removing" and not _forgotten(container)
+
+    def _lives(self, container: Container, survivor: Survivor | None) -> bool:
+        core = self._core
         if survivor is None or not survivor.pid:
             if survivor is not None and survivor.exit is None:
                 self._never_started.add(container.id)
@@ -136,15 +164,35 @@ class Recovery:
             self._how[container.id] = _UNKNOWN
             return False
         core.sandboxes[container.sandbox] = namespace
-        ports = next((e.ports for e in core.tables.endpoints_of(container.id) if e.ports), ())
-        self._attaching.publishing.restore(container.id, ports)
         launched = Launched(pid=survivor.pid, conmon_pid=survivor.conmon_pid)
         core.runtime.watch(container.id, launched, self._ending.ended)
         return True
 
+    def _mend(self, container: Container) -> None:
+        """A connect or disconnect that was cut short is undone or finished: default routes and ports where they belong.
+
+        Every network of a running container has an endpoint; one that was going is gone.
+        """
+        tables, publishing = self._core.tables, self._attaching.publishing
+        before = {e.network: e for e in tables.endpoints_of(container.id)}
+        on = {tables.networks[key].name for key in before}
+        if lost := container.networks.keys() - on:
+            left = {name: config for name, config in container.networks.items() if name not in lost}
+            container = msgspec.structs.replace(container, networks=left)
+            tables.put_container(container)
+            self._mended.append(container_row(container))
+        publishing.restore(container.id, self._ports.get(container.id, ()))
+        after = self._attaching.settled(container, list(before.values()))
+        if not any(e.ports for e in after.values()):
+            publishing.forget(container.id)
+        for key, endpoint in after.items():
+            if endpoint != before[key]:
+                tables.put_endpoint(endpoint)
+                self._mended.append(endpoint_row(endpoint))
+
     async def _end(self, container: Container) -> None:
         core = self._core
-        if container.state.status == "removing":
+        if container.state.status == "removing" or _forgotten(container):
             await self._removal.finish(container.id)
             return
         if not container.state.running or container.id in self._never_started:
@@ -166,3 +214,8 @@ class Recovery:
         failed = msgspec.structs.replace(container, sandbox="", state=state)
         core.tables.put_container(failed)
         await core.worker.run(statuses=[container_row(failed)])
+
+
+def _forgotten(container: Container) -> bool:
+    """Run with `--rm`, it has ended, and the earlier daemon did not come to remove it."""
+    return container.host_config.auto_remove and container.state.status == "exited"
