@@ -40,10 +40,10 @@ def network_json(network: Network, containers: dict[str, Any]) -> dict[str, Any]
 
 
 def shown_pools(network: Network) -> list[IpamConfig]:
-    """What the user wrote of each family, and what was allotted of a family of which nothing was written."""
+    """IPv4 first: what the user wrote of a family, and what was allotted where nothing was written."""
     requested = [pool for pool in network.requested if pool.subnet]
     families = {_family(pool) for pool in requested}
-    return requested + [pool for pool in network.pools if _family(pool) not in families]
+    return sorted(requested + [pool for pool in network.pools if _family(pool) not in families], key=_family)
 
 
 def containers_json(
