@@ -117,7 +117,7 @@ class Containers:
         """Stop it where it runs, then start it."""
         core = self._core
         container = core.tables.container(ref)
-        self._ending.kept.add(container.id)
+        core.kept.add(container.id)
         try:
             if container.state.running:
                 await self._stopping.stop(container, timeout, signal)
@@ -128,7 +128,7 @@ class Containers:
         except NetloomError as error:
             raise told_as(f"Cannot restart container {ref}: ", error) from error
         finally:
-            self._ending.kept.discard(container.id)
+            core.kept.discard(container.id)
         core.publish_container("restart", core.tables.containers[container.id])
 
     async def kill(self, ref: str, signal: str) -> None:

@@ -61,6 +61,7 @@ class Core:
         self.lanes = Lanes()
         self.facts = HostFacts()
         self.moving: dict[str, Endpoint] = {}  # endpoints that come or go just now, by id
+        self.kept: set[str] = set()  # containers that a restart will start again, though they were run with --rm
         self.unswept: set[str] = set()  # containers that have ended, and whose remains may be in the way
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
         self.doubted: Callable[[], None] = _nobody_compares

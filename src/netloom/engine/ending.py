@@ -28,7 +28,6 @@ class Ending:
         self._waits = waits
         self._tasks: set[asyncio.Task[None]] = set()
         self.stopping: Counter[str] = Counter()  # containers that a `stop` waits for
-        self.kept: set[str] = set()  # containers that a `restart` will start again, though they were run with --rm
         self.auto_remove: Callable[[str], Awaitable[None]] | None = None
 
     def ended(self, container: str, how: Exit) -> None:
@@ -53,7 +52,7 @@ class Ending:
             if container is None or not container.state.running:
                 return
             container = await self.finish(container, how)
-        if container.host_config.auto_remove and key not in self.kept and self.auto_remove is not None:
+        if container.host_config.auto_remove and key not in self._core.kept and self.auto_remove is not None:
             await self.auto_remove(key)
 
     async def finish(self, container: Container, how: Exit) -> Container:

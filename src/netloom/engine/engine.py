@@ -60,7 +60,9 @@ class Engine:
             core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
         )
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
-        self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._repaired)
+        self.watching = Watching(
+            core, self.reconciler, self._forwarding, self._others, self._removal.sweep, self._repaired
+        )
         core.doubted = self.watching.doubt
 
     async def recover(self) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from netloom.model.endpoint import EndpointConfig
 from netloom.testing.engine_world import World, publish, static
-from netloom.testing.failures import break_each, die_at_each, fail_each
+from netloom.testing.failures import break_each, die_at_each, fail_each, leave_each
 
 Part = Callable[[World], Awaitable[object]]
 
@@ -53,6 +55,31 @@ async def stopped(world: World) -> None:
     await world.container("web", "red", networks={"red": static("10.1.0.7")})
 
 
+async def removed_by_itself(world: World) -> None:
+    await two_networks(world)
+    await world.container("web", "red", ports=publish("8080"), start=True, auto_remove=True)
+
+
+async def pair(world: World) -> None:
+    await running(world)
+    await world.container("side", f"container:{world.engine.container('web').id}")
+    await world.container("bare", "host")
+    await world.container("alone", "none")
+
+
+async def on_internal(world: World) -> None:
+    await world.network("in", "10.3.0.0/24", internal=True)
+    await world.network("blue", "10.2.0.0/24")
+    await world.container("web", "in", ports=publish("8080"), start=True)
+
+
+async def ends(world: World) -> None:
+    waiting = asyncio.ensure_future(world.engine.wait("web", "next-exit"))
+    await asyncio.sleep(0)
+    world.end("web", 3)
+    await waiting
+
+
 SCENARIOS: dict[str, tuple[Part, Part]] = {
     "network create": (nothing, lambda w: w.network("red", "10.1.0.0/24")),
     "network create, two families": (nothing, lambda w: w.network("red", ipv6=True)),
@@ -62,6 +89,16 @@ SCENARIOS: dict[str, tuple[Part, Part]] = {
     "create": (two_networks, lambda w: w.container("web", "red", networks={"red": static("10.1.0.7")})),
     "start": (created, lambda w: w.engine.start("web")),
     "kill": (running, lambda w: w.engine.kill("web", "KILL")),
+    "stop": (running, lambda w: w.engine.stop("web", timeout=5)),
+    "restart": (running, lambda w: w.engine.restart("web", timeout=5)),
+    "restart, --rm": (removed_by_itself, lambda w: w.engine.restart("web", timeout=5)),
+    "end": (running, ends),
+    "end, --rm": (removed_by_itself, ends),
+    "rm --force": (running, lambda w: w.engine.remove("web", force=True, volumes=False, link=False)),
+    "start, container:": (pair, lambda w: w.engine.start("side")),
+    "start, host": (pair, lambda w: w.engine.start("bare")),
+    "start, none": (pair, lambda w: w.engine.start("alone")),
+    "connect, ports get out": (on_internal, lambda w: w.engine.connect("blue", "web", EndpointConfig())),
     "rm": (created, lambda w: w.engine.remove("web", force=False, volumes=False, link=False)),
     "rename": (running, lambda w: w.engine.rename("web", "shop")),
     "connect": (on_red, lambda w: w.engine.connect("blue", "db", static("10.2.0.9"))),
@@ -72,18 +109,25 @@ SCENARIOS: dict[str, tuple[Part, Part]] = {
     "disconnect, stopped": (stopped, lambda w: w.engine.disconnect("red", "web", force=False)),
 }
 
+IN_PARTS = ("restart", "restart, --rm", "rm --force")  # whose first part stands when the second fails
+
 each_scenario = pytest.mark.parametrize("name", SCENARIOS)
 
 
 @each_scenario
 async def test_one_call_fails(name: str) -> None:
-    tried = await fail_each(*SCENARIOS[name], blind=_without_blame)
+    tried = await fail_each(*SCENARIOS[name], blind=_without_blame, whole=name not in IN_PARTS)
     assert tried
 
 
 @each_scenario
 async def test_a_seam_breaks(name: str) -> None:
     assert await break_each(*SCENARIOS[name])
+
+
+@each_scenario
+async def test_the_client_leaves(name: str) -> None:
+    assert await leave_each(*SCENARIOS[name])
 
 
 @each_scenario

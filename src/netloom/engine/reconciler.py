@@ -56,17 +56,7 @@ class Reconciler:
         steps = await self.kernel()
         await self.data_plane()
         await self.rows()
-        for container in list(self._core.unswept):
-            await self._sweep(container)
         return steps
-
-    async def _sweep(self, key: str) -> None:
-        core = self._core
-        async with core.lanes.hold(key):
-            container = core.tables.containers.get(key)
-            if key in core.unswept and not (container and container.state.running):
-                await core.runtime.delete(key)
-            core.unswept.discard(key)
 
     async def kernel(self) -> list[Step]:
         """Make the kernel agree; the steps that were needed."""

@@ -11,7 +11,7 @@ from netloom.engine.ending import Ending
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Exit, Launched, Survivor
 from netloom.engine.reconciler import Reconciler
-from netloom.engine.removal import Removal
+from netloom.engine.removal import Removal, forgotten
 from netloom.engine.tables import Row, container_row, decode, endpoint_row, gone
 from netloom.model.container import Container
 from netloom.model.desired import Bridge
@@ -144,7 +144,7 @@ class Recovery:
         if container.state.running:
             return False
         half = survivor is not None or bool(core.tables.by_container.get(container.id))
-        return not half and container.state.status != "removing" and not _forgotten(container)
+        return not half and container.state.status != "removing" and not forgotten(container)
 
     def _lives(self, container: Container, survivor: Survivor | None) -> bool:
         core = self._core
@@ -192,7 +192,8 @@ class Recovery:
 
     async def _end(self, container: Container) -> None:
         core = self._core
-        if container.state.status == "removing" or _forgotten(container):
+        if container.state.status == "removing" or forgotten(container):
+            await self._ending.dismantle(container)
             await self._removal.finish(container.id)
             return
         if not container.state.running or container.id in self._never_started:
@@ -214,8 +215,3 @@ class Recovery:
         failed = msgspec.structs.replace(container, sandbox="", state=state)
         core.tables.put_container(failed)
         await core.worker.run(statuses=[container_row(failed)])
-
-
-def _forgotten(container: Container) -> bool:
-    """Run with `--rm`, it has ended, and the earlier daemon did not come to remove it."""
-    return container.host_config.auto_remove and container.state.status == "exited"

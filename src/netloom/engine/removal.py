@@ -57,6 +57,19 @@ class Removal:
         finally:
             self._under_way.discard(key)
 
+    async def sweep(self) -> None:
+        """What earlier failures have left: processes of ended containers, and containers that were run with `--rm`."""
+        core = self._core
+        for key in list(core.unswept):
+            async with core.lanes.hold(key):
+                container = core.tables.containers.get(key)
+                if key in core.unswept and not (container and container.state.running):
+                    await core.runtime.delete(key)
+                core.unswept.discard(key)
+        for container in list(core.tables.containers.values()):
+            if forgotten(container) and container.id not in core.kept and not core.lanes.held(container.id):
+                await self.finish(container.id)
+
     async def _removed(self, key: str, ref: str, *, force: bool) -> bool:
         """One attempt; False when the container was started again meanwhile."""
         core = self._core
@@ -113,3 +126,8 @@ def _refuse_running(container: Container, ref: str, *, force: bool) -> None:
         raise Conflict(
             f'cannot remove container "{ref}": container is running: stop the container before removing or force remove'
         )
+
+
+def forgotten(container: Container) -> bool:
+    """Run with `--rm`, it has ended, and nobody came to remove it."""
+    return container.host_config.auto_remove and container.state.status == "exited"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
@@ -23,12 +23,14 @@ class Watching:
         reconciler: Reconciler,
         forwarding: Forwarding,
         others: OtherFirewalls,
+        sweep: Callable[[], Awaitable[None]],
         repaired: Callable[[list[Step]], None],
     ) -> None:
         self._core = core
         self._reconciler = reconciler
         self._forwarding = forwarding
         self._others = others
+        self._sweep = sweep
         self._repaired = repaired
         self._task: asyncio.Task[None] | None = None
         self._facts = self._repair = self._ruleset = self._doubt = False
@@ -89,6 +91,7 @@ class Watching:
         if doubt:
             await self._forwarding.follow()
             self._tell(await self._reconciler.everything())
+            await self._sweep()
         elif repair:
             self._tell(await self._reconciler.kernel())
 

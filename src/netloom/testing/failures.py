@@ -17,11 +17,13 @@ _MOST = 400  # calls; a scenario of more is no longer small
 _PATIENCE = 10  # seconds until an operation counts as hung
 
 
-async def fail_each(prepare: Part, act: Part, *, blind: Blind = lambda state: state, **settings: Any) -> list[str]:
+async def fail_each(
+    prepare: Part, act: Part, *, blind: Blind = lambda state: state, whole: bool = True, **settings: Any
+) -> list[str]:
     """With each single call failing once: `act` raises and all is as before, or it succeeds and all is as it should.
 
     After either, everything agrees, and goes on agreeing when the daemon starts anew. The calls that were made to
-    fail, in order.
+    fail, in order. Where not the `whole` of it is done or undone, what a failure leaves is only asked to agree.
     """
     wanted = await _unhurt(prepare, act, blind, settings)
     tried: list[str] = []
@@ -37,13 +39,40 @@ async def fail_each(prepare: Part, act: Part, *, blind: Blind = lambda state: st
         tried += world.wire.tripped
         try:
             world.check()
-            _same(blind(world.state()), before if failed else wanted)
+            if whole or not failed:
+                _same(blind(world.state()), before if failed else wanted)
             await world.restart()
             await world.settle()
             world.check()
             await world.stop()
         except Exception as error:
             raise AssertionError(f"{where}:\n{error!r}") from error
+    return tried
+
+
+async def leave_each(prepare: Part, act: Part, **settings: Any) -> list[str]:
+    """With the client leaving at each call: the operation goes on, to the end that it would have had."""
+    wanted = await _unhurt(prepare, act, lambda state: state, settings)
+    tried: list[str] = []
+    for nth in count(1):
+        assert nth < _MOST
+        world, _ = await _prepared(prepare, lambda state: state, settings)
+        loop = asyncio.get_running_loop()
+        acting = asyncio.ensure_future(act(world))
+        world.wire.arm(nth, "nothing", told=partial(_cancel_from_thread, loop, acting))
+        await asyncio.wait([acting], timeout=_PATIENCE)
+        if not world.wire.tripped:
+            await acting
+            await world.stop()
+            return tried
+        tried += world.wire.tripped
+        try:
+            await world.settle()
+            world.check()
+            _same(world.state(), wanted)
+            await world.stop()
+        except Exception as error:
+            raise AssertionError(f"left at call {nth}, {tried[-1]}:\n{error!r}") from error
     return tried
 
 
@@ -148,3 +177,7 @@ def _same(found: dict[str, Any], wanted: dict[str, Any]) -> None:
 
 def _from_thread(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     loop.call_soon_threadsafe(event.set)
+
+
+def _cancel_from_thread(loop: asyncio.AbstractEventLoop, task: asyncio.Future[object]) -> None:
+    loop.call_soon_threadsafe(task.cancel)

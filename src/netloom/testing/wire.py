@@ -19,7 +19,7 @@ from netloom.plan.steps import line, subject
 from netloom.store.memory import MemoryStore
 from netloom.testing.fake_kernel import FakeKernel, Openable
 
-Reach: TypeAlias = Literal["call", "seam", "all"]
+Reach: TypeAlias = Literal["nothing", "call", "seam", "all"]
 
 _ERRORS: dict[str, Callable[[str], Exception]] = {
     "kernel": lambda what: KernelError(errno.EIO, what),
@@ -45,7 +45,7 @@ class Wire:
         self._lock = threading.Lock()
 
     def arm(self, nth: int, breaks: Reach = "call", *, told: Callable[[], None] | None = None) -> None:
-        """The nth call from now on fails, and with it every later one of its seam, or of all seams.
+        """The nth call from now on fails, and with it every later one of its seam, or of all seams, or nothing.
 
         `told` is called at the first failure, from whatever thread that is in.
         """
@@ -64,6 +64,11 @@ class Wire:
             if not self._turn(seam):
                 return
             self.tripped.append(f"{seam} {call}")
+            if self._told is not None:
+                self._told()
+                self._told = None
+            if self._breaks == "nothing":
+                return
         raise _ERRORS[seam](call)
 
     def _turn(self, seam: str) -> bool:
@@ -73,9 +78,7 @@ class Wire:
             self._left = max(0, self._left - 1)
             return False
         self._left = 0
-        self._broken = {"call": (), "seam": (seam,), "all": tuple(_ERRORS)}[self._breaks]
-        if self._told is not None:
-            self._told()
+        self._broken = {"nothing": (), "call": (), "seam": (seam,), "all": tuple(_ERRORS)}[self._breaks]
         return True
 
 
