@@ -7,13 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from netloom.kernel import foreign, namespace, observe, ports, ruleset, sysctl, translate
+from netloom.kernel import foreign, namespace, observe, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
 from netloom.model.errors import KernelError
-from netloom.netlink.sock_diag import Listener, Proto
 
 
 class Ruleset(NamedTuple):
@@ -93,10 +92,6 @@ class HostKernel:
     def facts(self) -> HostFacts:
         """Routes, uplinks, addresses and MTU of the host now."""
         return observe.facts(self._applier.route)
-
-    def listeners(self, *protocols: Proto) -> list[Listener]:
-        """Sockets of the host's programs that wait for strangers."""
-        return ports.listeners(*protocols)
 
     def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
         """One gratuitous ARP or unsolicited NA for each address. The flood costs 1.5 µs a port: after the reply."""

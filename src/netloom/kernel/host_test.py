@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 
-from netloom.kernel import ports
 from netloom.kernel.host import HostKernel
 from netloom.kernel.kernel_test import NETWORK, RULES, RealWorld, endpoint
 from netloom.model.desired import HostRoute
 from netloom.model.errors import KernelError
-from netloom.netlink.sock_diag import Listener
 from netloom.plan.diff import diff
-from netloom.testing.hosts import Host, Netns, eventually
+from netloom.testing.hosts import Host, eventually
 
 
 @pytest.fixture
@@ -49,48 +46,6 @@ def test_facts_leave_our_own_networks_out(world: RealWorld) -> None:
     assert (facts.default_mtu, facts.uplinks, facts.routes) == (1500, (), ())
     assert "172.18.0.1" not in facts.addresses
     assert facts.links == ("lo",)
-
-
-def test_listening_sockets() -> None:
-    with Netns() as host:
-        kernel = host.call(HostKernel)
-        try:
-            assert host.call(kernel.listeners) == []
-            with (
-                host.serve("0.0.0.0", 80),
-                host.serve("::1", 81),
-                host.serve("127.0.0.1", 53, "udp"),
-                host.call(dual_stack, 82),
-                host.call(connected_udp),
-            ):  # fmt: skip
-                found = host.call(kernel.listeners)
-        finally:
-            kernel.close()
-    assert sorted(found) == [
-        Listener("tcp", "0.0.0.0", 80, False),
-        Listener("tcp", "::", 82, False),
-        Listener("tcp", "::1", 81, True),
-        Listener("udp", "127.0.0.1", 53, False),
-    ]
-    assert ports.in_the_way(found, "tcp", "10.0.0.1", 80) is not None
-    assert ports.in_the_way(found, "tcp", "0.0.0.0", 80) is not None
-    assert ports.in_the_way(found, "tcp", "::", 80) is None
-    assert ports.in_the_way(found, "tcp", "10.0.0.1", 82) is not None
-    assert ports.in_the_way(found, "tcp", "127.0.0.1", 81) is None
-    assert ports.in_the_way(found, "tcp", "::", 81) is not None
-    assert ports.in_the_way(found, "udp", "10.0.0.1", 53) is None
-    assert ports.in_the_way(found, "udp", "0.0.0.0", 53) is not None
-    assert ports.in_the_way(found, "udp", "127.0.0.1", 80) is None
-
-
-def dual_stack(port: int) -> socket.socket:
-    return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-
-
-def connected_udp() -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.connect(("127.0.0.1", 9))
-    return made
 
 
 def neighbour_of(world: RealWorld, address: str) -> str:
