@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+
+from netloom.model.errors import Exhausted, Failed
 
 RESOLVED = "/run/systemd/resolve/resolv.conf"  # systemd-resolved(8): the real upstreams behind its stub
 STUB = "127.0.0.53"
@@ -36,17 +39,11 @@ class DiskFiles:
         it is closed (auto_da_alloc), which takes half a millisecond.
         """
         path = self.path(container, name)
-        data = text.encode()
         try:
-            fd = os.open(path, _WRITE, 0o644)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), mode=0o710, exist_ok=True)
-            fd = os.open(path, _WRITE, 0o644)
-        try:
-            os.write(fd, data)
-            os.ftruncate(fd, len(data))
-        finally:
-            os.close(fd)
+            _write(path, text.encode())
+        except OSError as error:
+            kind = Exhausted if error.errno in (errno.ENOSPC, errno.EDQUOT) else Failed
+            raise kind(f"cannot write {path}: {(error.strerror or str(error)).lower()}") from error
 
     def read(self, container: str, name: str) -> str:
         """Its text."""
@@ -78,6 +75,20 @@ class _Unchanged:
         if known is None or known[0] != mark:
             known = self._known[path] = (mark, _text(path))
         return known[1]
+
+
+def _write(path: str, data: bytes) -> None:
+    try:
+        fd = os.open(path, _WRITE, 0o644)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o710, exist_ok=True)
+        fd = os.open(path, _WRITE, 0o644)
+    try:
+        if os.write(fd, data) != len(data):  # the disk took a part of it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(fd, len(data))
+    finally:
+        os.close(fd)
 
 
 def _text(path: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -50,7 +52,8 @@ class Attaching:
             if not container.state.running:
                 await self._record(container, network, config)
                 return
-            await self._join(container, network, config)
+            with _while_it_runs(container):
+                await self._join(container, network, config)
         core.publish("network", "connect", network.id, container=container.id, name=network.name, type=network.driver)
 
     async def disconnect(self, network_ref: str, container_ref: str, *, force: bool) -> None:
@@ -71,7 +74,8 @@ class Attaching:
                 )
             if network.name not in container.networks:
                 raise Failed(f"container {container.id} is not connected to network {network.name}")
-            await self._leave(container, network)
+            with _while_it_runs(container):
+                await self._leave(container, network)
         core.publish(
             "network", "disconnect", network.id, container=container.id, name=network.name, type=network.driver
         )
@@ -213,6 +217,15 @@ class Attaching:
         core.worker.post(lambda kernel, _: kernel.announce(bridge, endpoint.mac, addresses))
         if left > 1:
             asyncio.get_running_loop().call_later(pause, self._announce, endpoint, left - 1, pause)
+
+
+@contextmanager
+def _while_it_runs(container: Container) -> Iterator[None]:
+    """Its end comes when it likes."""
+    try:
+        yield
+    except ProcessLookupError as error:
+        raise Conflict(f"container {container.id} is not running") from error
 
 
 def _refuse_dead(container: Container) -> None:

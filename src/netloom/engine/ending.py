@@ -84,6 +84,7 @@ class Ending:
         core = self._core
         attaching = self._attaching
         endpoints = list(core.tables.endpoints_of(container.id))
+        attaching.endpoints.going(endpoints)
         for step in (
             attaching.names.drop(endpoints),
             attaching.names.close(container),

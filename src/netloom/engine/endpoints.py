@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from errno import ESRCH
 
 import msgspec
 
@@ -11,6 +12,7 @@ from netloom.engine.core import Core
 from netloom.engine.tables import Row, endpoint_row, gone
 from netloom.model.desired import Desired, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
+from netloom.model.errors import KernelError
 from netloom.model.network import Status
 from netloom.plan.diff import diff
 
@@ -73,10 +75,14 @@ class Endpoints:
             core.tables.put_endpoint(endpoint)
         return stands
 
+    def going(self, endpoints: Iterable[Endpoint]) -> None:
+        """From now on until `remove` has ended nobody else puts up anything for them."""
+        self._core.moving.update((e.id, _deleting(e)) for e in endpoints)
+
     async def remove(self, endpoints: Collection[Endpoint]) -> None:
         """Take endpoints away, whatever fails: what cannot go now is found by the comparison that follows."""
         core = self._core
-        core.moving.update((e.id, _deleting(e)) for e in endpoints)
+        self.going(endpoints)
         steps = diff((), self._outside(endpoints))
         try:
             await core.worker.run(
@@ -122,7 +128,10 @@ class Endpoints:
             )
             await self._unlist(added)
         except Exception as error:
-            core.complain("the way back failed too", error)
+            if isinstance(error, KernelError) and error.errno == ESRCH:
+                core.doubted()  # the sandbox has ended under our hands, and its end is on the way to us
+            else:
+                core.complain("the way back failed too", error)
         for endpoint in added:
             core.tables.drop_endpoint(endpoint)
 

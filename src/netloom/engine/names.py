@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from netloom.engine.core import Core, opened
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
+from netloom.model.errors import NotFound
 from netloom.model.names import NameEntry, Resolver, Upstream
 from netloom.model.network import PREDEFINED, Network
 
@@ -75,14 +76,20 @@ class Names:
                     yield alias or ref, found.id
 
     async def serve(self, container: Container, endpoints: Iterable[Endpoint], upstreams: tuple[Upstream, ...]) -> None:
-        """Open the resolver of a running container, or tell the open one what has changed."""
+        """Open the resolver of a running container, or tell the open one what has changed.
+
+        Raises ProcessLookupError when the container has just ended.
+        """
         resolver = self.resolver(container, endpoints, upstreams)
         if resolver is None:
             return
         dataplane = self._core.dataplane
         if container.sandbox in self._open:
-            await dataplane.set_resolver(container.sandbox, resolver)
-            return
+            try:
+                await dataplane.set_resolver(container.sandbox, resolver)
+                return
+            except NotFound:
+                self._open.discard(container.sandbox)  # closed by itself, as when its process ends
         with opened(self._core.sandboxes[container.sandbox]) as fd:
             await dataplane.open_sandbox(container.sandbox, fd, container.state.pid, resolver)
         self._open.add(container.sandbox)

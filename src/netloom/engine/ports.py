@@ -220,7 +220,7 @@ class Files(Protocol):
         ...
 
     def write(self, container: str, name: str, text: str) -> None:
-        """Write STATE/containers/ID/NAME, keeping the file's identity."""
+        """Write STATE/containers/ID/NAME, keeping the file's identity. Raises Failed or Exhausted."""
         ...
 
     def read(self, container: str, name: str) -> str:

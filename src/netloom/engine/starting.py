@@ -52,6 +52,10 @@ class Starting:
             launched = await self._processes(container, namespace)
             core.at("created")
             container = await self._run(container, launched)
+        except ProcessLookupError as error:
+            told = Failed(f"container {container.name} ended before its program was started", remedy=str(error))
+            await self._undo(former, told)
+            raise told from error
         except BaseException as error:
             await self._undo(former, error)
             raise
@@ -78,7 +82,12 @@ class Starting:
                 "cannot join network namespace of a non running container:"
                 f" container {target.name} is {target.state.status}"
             )
-        return self._core.make_namespace.from_process(target.state.pid)
+        try:
+            return self._core.make_namespace.from_process(target.state.pid)
+        except ProcessLookupError as error:
+            raise Conflict(
+                f"cannot join network namespace of a non running container: container {target.name} has just ended"
+            ) from error
 
     async def _networked(self, container: Container) -> Container:
         """Endpoints allotted, ports held, files written, everything in the kernel."""

@@ -11,7 +11,7 @@ from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.reconciler import Reconciler
 from netloom.model.desired import Step
 
-_ATTEMPTS = 3  # what fails so often goes on failing until something changes
+_ATTEMPTS = 3  # a sandbox may end in the midst of it; what fails so often goes on failing until something changes
 
 
 class Watching:
@@ -74,8 +74,9 @@ class Watching:
                 failures = 0
             except Exception as error:
                 failures += 1
-                context = {"message": "what stands could not be compared", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(context)
+                if failures == _ATTEMPTS:
+                    context = {"message": "what stands could not be compared", "exception": error}
+                    asyncio.get_running_loop().call_exception_handler(context)
                 self._facts |= flags[0]
                 self._repair |= flags[1]
                 self._ruleset |= flags[2]

@@ -25,7 +25,7 @@ _ERRORS: dict[str, Callable[[str], Exception]] = {
     "kernel": lambda what: KernelError(errno.EIO, what),
     "links": lambda what: KernelError(errno.EIO, what),
     "rows": lambda what: Exhausted(f"{what}: database or disk is full"),
-    "files": lambda what: OSError(errno.ENOSPC, f"{what}: No space left on device"),
+    "files": lambda what: Exhausted(f"cannot {what}: no space left on device"),
     "dataplane": lambda what: Unavailable(f"{what}: the data plane does not answer"),
     "runtime": lambda what: Failed(f"{what}: crun failed"),
     "namespaces": lambda what: ProcessLookupError(f"{what}: the process has ended"),
