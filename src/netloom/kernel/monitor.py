@@ -25,6 +25,7 @@ _RCVBUFFORCE = 33
 _ROUTE_GROUPS = (1, 5, 7, 9, 11)  # RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
 _NFT_GROUP = 7  # NFNLGRP_NFTABLES
 _NFT_END = 0xA0F  # NFT_MSG_NEWGEN: each transaction ends with it, and says nothing by itself
+_DELAY = 0.02  # seconds until a notification is read
 _QUIET = 0.2  # seconds without a notification that end a burst
 _LONGEST = 1.0  # seconds after which a burst is told of, quiet or not
 _LINKS = (link.NEWLINK, link.DELLINK)
@@ -60,18 +61,35 @@ class Monitor:
         self._ruleset = self._own_ruleset = self._lost = False
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
-        self._loop.add_reader(self._route.fileno(), self._read, self._route, self._take_route)
-        self._loop.add_reader(self._nft.fileno(), self._read, self._nft, self._take_nft)
+        self._later: set[asyncio.TimerHandle] = set()
+        self._listen_to(self._route, self._take_route)
+        self._listen_to(self._nft, self._take_nft)
 
     def close(self) -> None:
         """Stop listening; nothing is called any more. Twice is once."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for timer in self._later:
+            timer.cancel()
+        self._later.clear()
         for one in (self._route, self._nft):
             if one.fileno() >= 0:
                 self._loop.remove_reader(one.fileno())
                 one.close()
+
+    def _listen_to(self, one: socket.socket, take: Callable[[Reply], bool]) -> None:
+        self._loop.add_reader(one.fileno(), self._heard, one, take)
+
+    def _heard(self, one: socket.socket, take: Callable[[Reply], bool]) -> None:
+        """Read a little later: most of it is the echo of a request that is being answered just now."""
+        self._loop.remove_reader(one.fileno())
+        self._later = {timer for timer in self._later if timer.when() > self._loop.time()}
+        self._later.add(self._loop.call_later(_DELAY, self._catch_up, one, take))
+
+    def _catch_up(self, one: socket.socket, take: Callable[[Reply], bool]) -> None:
+        self._read(one, take)
+        self._listen_to(one, take)
 
     def _read(self, one: socket.socket, take: Callable[[Reply], bool]) -> None:
         for _ in range(64):  # then others get their turn

@@ -139,15 +139,17 @@ def test_killed_writer_loses_nothing_that_was_committed(tmp_path: Path) -> None:
 
 
 FULL = """
-import subprocess, sys
+import os, subprocess, sys
 from pathlib import Path
 from netloom.model.errors import Exhausted, Failed
 from netloom.store.sqlite import SqliteStore
 directory = Path(sys.argv[1])
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tiny", str(directory)], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tiny", str(directory)], check=True)
 store = SqliteStore(directory)
 model = {}
-(directory / "filler").write_bytes(bytes(200 << 10))
+filler = directory / "filler"
+free = os.statvfs(directory)
+filler.write_bytes(bytes(free.f_bavail * free.f_frsize - (200 << 10)))
 try:
     for n in range(10_000):
         store.commit([("t", f"{n:05}a", bytes(1000)), ("t", f"{n:05}b", bytes(1000))], durable=n % 2 == 0)
