@@ -45,7 +45,7 @@ _WORDS = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _VOLA
 _UNNUMBERED = ("time", "nano", "age")
 # What differs by name alone (docs/differences.md), by the kernel's counting, or by the version of a program inside.
 _SAME = (
-    (r"/tmp/anchor-docker/data|/\S+/state(?=/containers)", "<root>"),
+    (r'"/[^"\s]*(?=/containers/[0-9a-f]{64}/)', '"<root>'),
     (r"-json\.log\b", ".log"),
     (r'"SandboxKey": ?"/[^"]+"', '"SandboxKey": "<namespace>"'),
     (r'(?m)^ *"(?:Lower|Merged|Upper|Work)Dir": .*\n', ""),
@@ -62,7 +62,7 @@ _SAME = (
     (r"/dev/pts/\d", "/dev/pts/<n>"),
     (r'"execDuration":"\d+"', '"execDuration":"<n>"'),
     (r"(?<=endpoint )[a-z]+_[0-9a-z]+(?= \()", "<name>"),
-    (r"(?m)^(UID|root)( +(\d+|PID|PPID|C|STIME|\d\d:\d\d)){5}", r"\1 <process>"),
+    (r"(?m)^(UID|root)( +(\d\d:\d\d|\d+|PID|PPID|C|STIME)){4}", r"\1 <process>"),
     (r" {3,}", "   "),
 )
 

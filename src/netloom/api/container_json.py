@@ -293,7 +293,7 @@ def _settings_of(
         return endpoint_json(config, endpoint.network, endpoint, endpoint.dns_names)
     if not container.state.started:
         return endpoint_json(config, "", None, None) | {"MacAddress": config.mac}
-    return endpoint_json(config, network.id if network else "", None, _names(container, name, config))
+    return endpoint_json(config, config.network_id, None, _names(container, name, config))
 
 
 def _names(container: Container, network: str, config: EndpointConfig) -> tuple[str, ...] | None:

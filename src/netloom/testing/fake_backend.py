@@ -230,7 +230,8 @@ class FakeBackend:
         if container.state.running:
             raise NotModified(f"container {container.name} is running")
         state = State(status="running", pid=1000 + len(self.processes), started=self.now())
-        running = replace(container, state=state, sandbox=self.new_id())
+        networks = {n: replace(config, network_id=self.network(n).id) for n, config in container.networks.items()}
+        running = replace(container, state=state, sandbox=self.new_id(), networks=networks)
         self.containers_by_id[container.id] = running
         for name in running.networks:
             self._attach(self.network(name), running)
