@@ -43,9 +43,13 @@ class Changeover:
                 await self._follow(latter, before, after, texts)
             finally:
                 stands = await moving
-        except BaseException:
-            if _succeeded(moving):
-                await self._try(self._endpoints.move(moving.result(), before, rows=[container_row(former)]))
+        except BaseException as error:
+            moved = moving.result() if _succeeded(moving) else None
+            back = moved is None or await self._endpoints.revert(moved, before, container_row(former))
+            if moved is not None and not back and after.keys() < before.keys():
+                # What goes has gone for good; who must still hear of it, hears of it by the comparison.
+                self._core.complain("a disconnect could not be told to everybody", error)
+                return moved
             await self._try(self._back(former, before, after, texts))
             raise
         return stands

@@ -51,7 +51,7 @@ class Endpoints:
         removed = [e for key, e in before.items() if key not in after]
         steps = diff(
             self._desired([*changed, *added]),
-            self._desired(before[e.network] for e in changed) + self._outside(removed),
+            self._own(before[e.network] for e in changed) + self._outside(removed),
         )
         for endpoint in added:
             core.tables.put_endpoint(endpoint)
@@ -122,7 +122,7 @@ class Endpoints:
         former = [before[e.network] for e in changed] + [e for key, e in before.items() if key not in after]
         try:
             await core.worker.run(
-                steps=diff(self._desired(former), self._desired(changed) + self._outside(added)),
+                steps=diff(self._desired(former), self._own(changed) + self._outside(added)),
                 sandboxes=core.sandboxes,
                 statuses=[endpoint_row(_ready(e)) for e in former] + _gone(added),
             )
@@ -135,14 +135,31 @@ class Endpoints:
         for endpoint in added:
             core.tables.drop_endpoint(endpoint)
 
-    def _outside(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
-        """What of them must be deleted: what is inside goes with the interface, what is shared stays for others."""
+    async def revert(self, stands: Set, before: Set, row: Row) -> bool:
+        """Back from `stands`, which an operation has made. Where that fails what it added goes, and nothing comes."""
+        try:
+            await self.move(stands, before, rows=[row])
+            return True
+        except Exception as error:
+            self._core.complain("the way back failed too", error)
+            for key, endpoint in before.items():
+                if key in stands:
+                    self._core.tables.put_endpoint(endpoint)
+            await self.remove([e for key, e in stands.items() if key not in before])
+            return False
+
+    def _own(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
+        """What they have that nobody else needs."""
         return [
             o
             for e in endpoints
             for o in self._core.endpoint_desired(e)
-            if isinstance(o, Veth) or not (getattr(o, "sandbox", "") or (isinstance(o, Sysctl) and self._shared(e)))
+            if not (isinstance(o, Sysctl) and not o.sandbox and self._shared(e))
         ]
+
+    def _outside(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
+        """What of them must be deleted: what is inside goes with the interface, what is shared stays for others."""
+        return [o for o in self._own(endpoints) if isinstance(o, Veth) or not getattr(o, "sandbox", "")]
 
     def _shared(self, endpoint: Endpoint) -> bool:
         """Do ports of another endpoint need the same setting of the bridge?"""

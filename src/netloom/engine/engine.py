@@ -60,9 +60,7 @@ class Engine:
             core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
         )
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
-        self.watching = Watching(
-            core, self.reconciler, self._forwarding, self._others, self._removal.sweep, self._repaired
-        )
+        self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._sweep, self._repaired)
         core.doubted = self.watching.doubt
 
     async def recover(self) -> None:
@@ -79,6 +77,10 @@ class Engine:
         await self._ending.drain()
         await self.watching.close()
         await self._others.withdraw()
+
+    async def _sweep(self) -> None:
+        await self._removal.sweep()
+        await self._networks.sweep()
 
     def _repaired(self, steps: list[Step]) -> None:
         log.warning("put back what somebody had changed", extra={"steps": "; ".join(map(line, steps))})

@@ -148,6 +148,14 @@ class Networks:
             core.tables.put_network(msgspec.structs.replace(network, status=Status.DELETING))
             core.complain(f"what was made of network {network.name} could not be taken back", error)
 
+    async def sweep(self) -> None:
+        """Networks whose creation failed, and whose undoing failed too."""
+        core = self._core
+        for network in list(core.tables.networks.values()):
+            if network.status is Status.DELETING and not core.lanes.held(network.id):
+                async with core.lanes.hold(network.id):
+                    await self._dismantle(network)
+
     async def _restore(self, network: Network) -> None:
         """Its deletion failed: it stands as before."""
         core = self._core

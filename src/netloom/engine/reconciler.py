@@ -121,7 +121,7 @@ class Reconciler:
         """Make the data plane agree: also after it was started anew.
 
         Others go on meanwhile. Requests are carried out in the order in which they are made: each is made of what
-        the tables say at that moment, and none for what is under way, whose own requests come.
+        will be when that has ended which is under way at that moment; where it fails, it tells the contrary later.
         """
         core = self._core
         await self._find_relay()
@@ -136,11 +136,15 @@ class Reconciler:
                 await core.dataplane.drop_names(entry.endpoint)
         await self._release(state)
         for endpoint in self.living():
-            now = core.tables.endpoint(endpoint.network, endpoint.container)
-            if now is not None and now.id not in core.moving:
-                await self._attaching.names.put([now])
+            await self._attaching.names.put(self._coming(endpoint.container, endpoint.network))
         for key in {e.container for e in self.living()}:
             await self._open(key)
+
+    def _coming(self, container: str, network: str = "") -> list[Endpoint]:
+        """The endpoints of a container, on one network or all, as they will be when what is under way has ended."""
+        core = self._core
+        standing = [e for e in core.tables.endpoints_of(container) if network in ("", e.network)]
+        return [now for e in standing if (now := core.moving.get(e.id, e)).status is not Status.DELETING]
 
     async def _release(self, state: DataPlaneState) -> None:
         """Ports that are held and that their container does not have."""
@@ -166,7 +170,7 @@ class Reconciler:
         container = core.tables.containers.get(key)
         if container is None or container.sandbox not in core.sandboxes:
             return  # it has ended meanwhile
-        endpoints = [e for e in core.tables.endpoints_of(key) if e.id not in core.moving]
+        endpoints = self._coming(key)
         try:
             await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
         except ProcessLookupError:

@@ -102,10 +102,9 @@ class World:
 
     async def crash(self) -> None:
         """The daemon is gone from one moment to the next; the wire is broken, so that nobody's last words are heard."""
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        while tasks := [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]:
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks)
         await self._die()
 
