@@ -20,7 +20,7 @@ from netloom.api.routing import Route
 from netloom.api.shapes import CONTAINER_CREATE
 from netloom.api.streaming import Stream
 from netloom.model.container import Container
-from netloom.model.errors import InvalidArgument, NetloomError, NotFound, Unsupported
+from netloom.model.errors import Failed, InvalidArgument, NetloomError, NotFound, Unsupported
 
 _CONDITIONS = ("", "not-running", "next-exit", "removed")
 _MACHINES = {"x86_64": ("amd64", "x86_64"), "aarch64": ("arm64", "aarch64", "arm64/v8")}
@@ -150,8 +150,14 @@ async def rename(call: Call) -> Reply:
 
 
 async def remove(call: Call) -> Reply:
-    """DELETE /containers/{id}."""
-    await call.backend.remove(call.ref, force=call.flag("force"), volumes=call.flag("v"), link=call.flag("link"))
+    """DELETE /containers/{id}. With `link` the name of a link is meant, never a container."""
+    if call.flag("link"):
+        call.backend.container(call.ref)
+        raise Failed(
+            "Conflict, cannot remove the default link name of the container",
+            remedy="links go with the container that made them",
+        )
+    await call.backend.remove(call.ref, force=call.flag("force"), volumes=call.flag("v"), link=False)
     return empty_reply(204)
 
 

@@ -313,6 +313,16 @@ async def test_names_of_a_stopped_container_stay(api: Client) -> None:
     assert (after["EndpointID"], after["DNSNames"]) == ("", ["c", "al", key[:12]])
 
 
+async def test_removing_a_link_removes_no_container(api: Client) -> None:
+    await api("POST", "/containers/create?name=c", {"Image": "host"})
+    answer = await api("DELETE", "/containers/c?link=1&force=1")
+    sentence = (
+        "Conflict, cannot remove the default link name of the container: links go with the container that made them"
+    )
+    assert (answer.status, answer.message) == (500, sentence)
+    assert (await api("GET", "/containers/c/json")).status == 200
+
+
 async def test_before_api_1_45_all_names_stood_among_the_aliases(api: Client) -> None:
     await api("POST", "/networks/create", {"Name": "n"})
     networking = {"EndpointsConfig": {"n": {"Aliases": ["al"]}}}
