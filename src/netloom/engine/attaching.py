@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -24,6 +24,11 @@ from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, N
 from netloom.model.network import Network, Status
 
 SHARED_MODES = ("host", "container:")
+SHARED_IS_ALONE = (
+    "container sharing network namespace with another container or host cannot be connected to any other network"
+)
+HOST_MODE_ONLY = "cannot connect container to host network - container must be created in host network mode"
+NONE_IS_ALONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
 UNPUBLISHED_MODES = (*SHARED_MODES, "none")
 _ADVERTISE = "com.docker.network.advertise_addr_"
 _MESSAGES, _PAUSE_MS = 3, 1000  # Docker's defaults
@@ -84,20 +89,13 @@ class Attaching:
         _refuse_dead(container)
         mode = container.host_config.network_mode
         if mode.startswith(SHARED_MODES):
-            raise InvalidArgument(
-                "container sharing network namespace with another container or host cannot be connected"
-                " to any other network"
-            )
+            raise InvalidArgument(SHARED_IS_ALONE)
         check_endpoint(config, network.name, network.requested)
         if network.driver == "host":
-            raise InvalidArgument(
-                "cannot connect container to host network - container must be created in host network mode"
-            )
+            raise InvalidArgument(HOST_MODE_ONLY)
         others = {name for name in container.networks if name != network.name}
         if others and (network.driver == "null" or "none" in others):
-            raise InvalidArgument(
-                "container cannot be connected to multiple networks with one of the networks in private (none) mode"
-            )
+            raise InvalidArgument(NONE_IS_ALONE)
         if network.config_only:
             raise Forbidden("cannot create endpoint on configuration-only network")
         if network.status is not Status.READY:
@@ -226,6 +224,16 @@ def _while_it_runs(container: Container) -> Iterator[None]:
         yield
     except ProcessLookupError as error:
         raise Conflict(f"container {container.id} is not running") from error
+
+
+def refuse_mixture(mode: str, drivers: Sequence[str]) -> None:
+    """The networks of one container: that of the host, and none, go with no other. Raises InvalidArgument."""
+    if len(drivers) < 2:
+        return
+    if "host" in drivers:
+        raise InvalidArgument(SHARED_IS_ALONE if mode == "host" else HOST_MODE_ONLY)
+    if "null" in drivers:
+        raise InvalidArgument(NONE_IS_ALONE)
 
 
 def _refuse_dead(container: Container) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from errno import ESRCH
 
 from netloom.drivers.driver import Driver
 from netloom.engine.lanes import Lanes
@@ -18,6 +19,7 @@ from netloom.ipam.space import AddressSpace
 from netloom.model.container import Container
 from netloom.model.desired import Desired, HostFacts
 from netloom.model.endpoint import Endpoint
+from netloom.model.errors import KernelError
 from netloom.model.network import Network
 
 
@@ -81,8 +83,12 @@ class Core:
         self._number = max(self._number, highest)
 
     def complain(self, message: str, error: BaseException) -> None:
-        """Tell of a failure that is nobody's reply. What stands is in doubt: it is compared and repaired."""
-        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+        """Tell of a failure that is nobody's reply. What stands is in doubt: it is compared and repaired.
+
+        That a sandbox ended under our hands is no failure: its end is on the way to us.
+        """
+        if not _ended(error):
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
         self.doubted()
 
     def publish(self, kind: str, action: str, key: str, **attributes: str) -> None:
@@ -103,6 +109,10 @@ class Core:
         """What the endpoint's driver wants in the kernel."""
         network = self.tables.networks[endpoint.network]
         return self.driver(network.driver).endpoint(network, endpoint, self.facts)
+
+
+def _ended(error: BaseException) -> bool:
+    return isinstance(error, ProcessLookupError) or (isinstance(error, KernelError) and error.errno == ESRCH)
 
 
 def _nobody_compares() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from errno import ESRCH
 
 import msgspec
 
@@ -12,7 +11,6 @@ from netloom.engine.core import Core
 from netloom.engine.tables import Row, endpoint_row, gone
 from netloom.model.desired import Desired, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
-from netloom.model.errors import KernelError
 from netloom.model.network import Status
 from netloom.plan.diff import diff
 
@@ -128,10 +126,7 @@ class Endpoints:
             )
             await self._unlist(added)
         except Exception as error:
-            if isinstance(error, KernelError) and error.errno == ESRCH:
-                core.doubted()  # the sandbox has ended under our hands, and its end is on the way to us
-            else:
-                core.complain("the way back failed too", error)
+            core.complain("the way back failed too", error)
         for endpoint in added:
             core.tables.drop_endpoint(endpoint)
 

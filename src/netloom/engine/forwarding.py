@@ -11,7 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.tables import Row
 from netloom.firewall.forwarding import Forwarding as Switches
 from netloom.firewall.forwarding import forwarding
-from netloom.model.desired import Desired, Sysctl
+from netloom.model.desired import Desired, Key, Sysctl
 from netloom.model.errors import Forbidden
 from netloom.model.network import Network, Status
 from netloom.plan.diff import diff
@@ -65,6 +65,10 @@ class Forwarding:
         self._recorded = _merged(self._recorded, switches.undo)
         await self._core.worker.run(intents=[_row(self._recorded)], steps=diff(standing, maybe))
         self._recorded, self._standing, self._attempted = switches.undo, standing, ()
+
+    def under_way(self) -> set[Key]:
+        """What is being switched just now, or by an attempt that failed."""
+        return {o.key for o in (*self._standing, *self._attempted)} if self._attempted else set()
 
     def stands(self) -> list[Desired]:
         """What a full comparison must find."""

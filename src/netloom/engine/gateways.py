@@ -18,13 +18,18 @@ def settle(
 ) -> list[Endpoint]:
     """The endpoints with their default routes and ports in place.
 
-    For each family the endpoint with the highest gw-priority wins, the first by network name among equals; an
-    internal network has no way out and never wins. Published ports belong to the winner of IPv4, or of IPv6 where
+    For each family the endpoint with the highest gw-priority wins; among equals one with gateways of both families,
+    then one with IPv6, then the first by network name (libnetwork's Endpoint.Less). An internal network has no way
+    out and never wins. Published ports belong to the winner of IPv4, or of IPv6 where
     no endpoint has IPv4. `priorities` is by network id.
     """
     ranked = sorted(
         (e for e in endpoints),
-        key=lambda e: (-priorities.get(e.network, 0), networks[e.network].name),
+        key=lambda e: (
+            -priorities.get(e.network, 0),
+            -(bool(e.gateway4) + 2 * bool(e.gateway6)),
+            networks[e.network].name,
+        ),
     )
     outward = [e for e in ranked if not networks[e.network].internal]
     first4 = next((e.id for e in outward if e.gateway4 and e.ipv4), "")

@@ -37,6 +37,13 @@ def test_the_first_by_name_wins_among_equals() -> None:
     assert winners([endpoint("b"), endpoint("a")], nets) == ("a", "", "a")
 
 
+def test_both_families_come_before_one_and_ipv6_before_ipv4() -> None:
+    nets = [network("a"), network("b"), network("c")]
+    endpoints = [endpoint("a"), endpoint("b", v4=False, v6=True), endpoint("c", v6=True)]
+    assert winners(endpoints, nets) == ("c", "c", "c")
+    assert winners(endpoints, nets, a=1) == ("a", "c", "a")
+
+
 def test_priority_beats_the_name() -> None:
     nets = [network("b"), network("a")]
     assert winners([endpoint("a"), endpoint("b")], nets, b=1) == ("b", "", "b")

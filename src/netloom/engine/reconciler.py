@@ -5,6 +5,9 @@ Start-up, a repaired link, a flushed ruleset and a data plane that was started a
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import partial
+
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
@@ -64,16 +67,16 @@ class Reconciler:
         await self._find_relay()
         found = await core.worker.call(lambda kernel, _: kernel.observe())
         ended: set[str] = set()
-        for sandbox, namespace in self._inhabited():
-            inside = await core.worker.call(lambda kernel, _, n=namespace, s=sandbox: _look_inside(kernel, n, s))  # type: ignore[misc]
+        for sandbox in self._inhabited():
+            inside = await self._inside(sandbox)
             if inside is None:
                 ended.add(sandbox)  # its end is on the way to us
             else:
                 found += inside
         # Nothing is awaited from here to the plan: what is under way is on neither side.
-        others = self._under_way()
-        wanted = [what for what in self.desired() if getattr(what, "sandbox", "") not in ended]
-        steps = diff(wanted, [what for what in found if what.key not in others])
+        others = self._under_way(ended)
+        wanted, found = ([o for o in objects if o.key not in others] for objects in (self.desired(), found))
+        steps = diff(wanted, found)
         if steps:
             await core.worker.run(steps=steps, sandboxes=dict(core.sandboxes))
         for step in steps:
@@ -104,18 +107,27 @@ class Reconciler:
         if changes:
             await core.worker.run(statuses=changes)
 
-    def _inhabited(self) -> list[tuple[str, Namespace]]:
-        """Sandboxes with endpoints, and their namespaces."""
-        core = self._core
-        keys = dict.fromkeys(core.tables.containers[e.container].sandbox for e in self.living())
-        return [(key, core.sandboxes[key]) for key in keys]
+    def _inhabited(self) -> list[str]:
+        """Sandboxes with endpoints."""
+        return list(dict.fromkeys(self._core.tables.containers[e.container].sandbox for e in self.living()))
 
-    def _under_way(self) -> set[Key]:
-        """Keys of objects that somebody adds or deletes just now."""
+    async def _inside(self, sandbox: str) -> list[Desired] | None:
+        """What stands in a sandbox; None when it has ended."""
         core = self._core
+        while (namespace := core.sandboxes.get(sandbox)) is not None:
+            found = await core.worker.call(partial(_look_inside, namespace=namespace, sandbox=sandbox))
+            if found is not None or core.sandboxes.get(sandbox) is namespace:
+                return found  # else somebody else holds it now: the process, after our fd
+        return None
+
+    def _under_way(self, ended: Collection[str]) -> set[Key]:
+        """Keys of objects that somebody adds or deletes just now, or that go with a sandbox."""
+        core = self._core
+        going = [e for e in self.living() if e.sandbox in ended]
         busy = [n for n in core.tables.networks.values() if n.status is not Status.READY and not n.config_only]
         keys = {o.key for network in busy for o in core.network_desired(network)}
-        return keys | {o.key for endpoint in core.moving.values() for o in core.endpoint_desired(endpoint)}
+        keys |= {o.key for endpoint in (*core.moving.values(), *going) for o in core.endpoint_desired(endpoint)}
+        return keys | self._forwarding.under_way()
 
     async def data_plane(self) -> None:
         """Make the data plane agree: also after it was started anew.
@@ -180,7 +192,7 @@ class Reconciler:
             await self._attaching.publishing.hold_again(container, holder)
 
 
-def _look_inside(kernel: Kernel, namespace: Namespace, sandbox: str) -> list[Desired] | None:
+def _look_inside(kernel: Kernel, rows: object, *, namespace: Namespace, sandbox: str) -> list[Desired] | None:
     """What a sandbox holds; None when it has just ended."""
     try:
         return kernel.observe_sandbox(namespace, sandbox)

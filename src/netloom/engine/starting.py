@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from netloom.containers.lifecycle import start_failed, started
-from netloom.engine.attaching import Attaching
+from netloom.engine.attaching import Attaching, refuse_mixture
 from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
 from netloom.engine.linking import check_reachable
@@ -122,8 +122,11 @@ class Starting:
     def _ordered(self, container: Container) -> Iterable[tuple]:  # type: ignore[type-arg]
         """(network, config): the one of the network mode first, since it gets eth0; the others by name."""
         mode = container.host_config.network_mode
-        for name in sorted(container.networks, key=lambda n: (n != mode, n)):
-            yield self._core.tables.network(name), container.networks[name]
+        names = sorted(container.networks, key=lambda n: (n != mode, n))
+        networks = [self._core.tables.network(name) for name in names]
+        refuse_mixture(mode, [network.driver for network in networks])
+        for network, name in zip(networks, names, strict=True):
+            yield network, container.networks[name]
 
     def _release(self, container: Container, endpoints: Iterable[Endpoint]) -> None:
         for endpoint in endpoints:
