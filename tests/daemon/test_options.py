@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from netloom.testing.daemons import Daemon
-from netloom.testing.hosts import Host
+from netloom.testing.hosts import Host, eventually
 
 
 @contextmanager
@@ -149,3 +150,17 @@ def test_tcp_is_for_clients_of_the_ca_alone(tmp_path: Path, certificates: Path) 
         assert docker("run", "--rm", "host", "echo", "out", client=True).stdout == "out\n"
         assert docker("run", "--rm", "-i", "host", "cat", client=True).stdout == "in\n"
         assert docker("network", "ls", client=False).returncode != 0
+
+
+def test_a_hangup_ends_nothing_and_an_idle_daemon_leaves_no_process(tmp_path: Path) -> None:
+    with serving(tmp_path) as daemon:
+        os.kill(daemon.pid, signal.SIGHUP)
+        eventually(lambda: "SIGHUP" in daemon.log_tail())
+        assert daemon.docker("network", "create", "app")
+        daemon.docker("run", "-d", "--name", "web", "--network", "app", "host", "sleep", "100")
+        daemon.stop()
+        assert daemon.data_plane_pid()
+        daemon.start()
+        daemon.docker("rm", "-f", "web")
+        daemon.stop()
+        assert not daemon.data_plane_pid()

@@ -74,6 +74,7 @@ async def _serve(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _hangup)
     async with _engine(config) as engine:
         server = ApiServer(engine)
         await server.listen_unix(Path(config.socket), group=config.group or GROUP)
@@ -89,6 +90,11 @@ async def _serve(config: Config) -> None:
         log.info("stopping; containers go on")
         engine.core.bus.close()
         await server.stop()
+
+
+def _hangup() -> None:
+    """What makes other daemons read their files again must not end this one."""
+    log.warning("SIGHUP: nothing is read again; restart the daemon, containers go on")
 
 
 @contextlib.asynccontextmanager
@@ -120,7 +126,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
             await engine.reconciler.data_plane()
 
         dataplane = DataPlaneClient(Path(config.run_dir), on_restart=tell_all)
-        stack.push_async_callback(dataplane.close)
+        stack.push_async_callback(dataplane.leave)
         tables = Tables()
         engine = Engine(
             Core(

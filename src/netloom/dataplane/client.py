@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from netloom import __version__
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import HEADER, Channel
 from netloom.model import errors
@@ -28,6 +29,7 @@ _GREETING = 5.0  # seconds for a running process to greet
 _ANSWER = 15.0  # seconds for an answer, the process's return included
 _START = 20.0  # seconds for a fresh process to be ready
 _TAKEN = 3.0  # seconds to wait for an earlier daemon's connection to end
+_ENDED = 5.0  # seconds for a process that was told to stop
 _PAUSE = 0.5  # seconds between attempts to bring the process back
 
 _log = logging.getLogger(__name__)
@@ -93,6 +95,15 @@ class DataPlaneClient:
         self._drop()
         self._fail_all(errors.Unavailable("the data plane's client is closed"))
 
+    async def leave(self) -> None:
+        """Let go of the process; one that holds nothing ends first. Never raises: it is for a daemon that ends."""
+        try:
+            if self._channel is not None and not await self._holds():
+                await self._end()
+        except (OSError, TimeoutError, errors.NetloomError) as error:
+            _log.warning("the data plane goes on: %s", error)
+        await self.close()
+
     async def replace(self) -> None:
         """Put a fresh process in the place of the one that runs; it takes everything over, no query is lost."""
         await self._spawn("--takeover")
@@ -102,6 +113,20 @@ class DataPlaneClient:
         self._stopping = True
         await self._ask(p.Stop(self._next()))
         await self.close()
+
+    async def _holds(self) -> bool:
+        state = await self.state()
+        return bool(state.sandboxes or state.held or state.relays)
+
+    async def _end(self) -> None:
+        """End the process and wait: whoever starts next must not meet one that is on its way out."""
+        pidfd = os.pidfd_open(self.pid)
+        try:
+            await self.stop()
+            async with asyncio.timeout(_ENDED):
+                await _readable(pidfd)
+        finally:
+            os.close(pidfd)
 
     async def open_sandbox(self, sandbox: str, netns: int, pid: int, resolver: Resolver) -> None:
         """See `engine.ports.DataPlane`, also for the others."""
@@ -208,9 +233,9 @@ class DataPlaneClient:
                 await self._spawn()
                 sock, welcome = await self._greet()
                 self.fresh = True
-            if welcome.version != p.VERSION:
+            if (welcome.version, welcome.program) != (p.VERSION, __version__):
                 sock.close()
-                _log.info("the data plane speaks version %d, we %d: it is replaced", welcome.version, p.VERSION)
+                _log.info("the data plane is of netloom %s, we of %s: it is replaced", welcome.program, __version__)
                 await self._spawn("--takeover")
                 sock, welcome = await self._greet()
             refused = await self._introduce(sock)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from netloom import __version__
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import Channel
 from netloom.dataplane.loop import EventLoop
@@ -116,7 +117,7 @@ class Control:
             return
         session = _Session(self, sock)
         self._sessions.add(session)
-        session.channel.send(p.encode(p.Welcome(p.VERSION, os.getpid(), self._incarnation)))
+        session.channel.send(p.encode(p.Welcome(p.VERSION, os.getpid(), self._incarnation, __version__)))
 
     def hello(self, session: _Session, hello: p.Hello) -> None:
         """Who it is that has connected."""

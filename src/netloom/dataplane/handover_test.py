@@ -63,6 +63,35 @@ async def test_nothing_is_lost(host: Host, box: Netns, tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_an_upgrade_replaces_it(host: Host, box: Netns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with plane(host, tmp_path) as client:
+        await client.open_sandbox("s1", box.fd, 0, RED)
+        await client.close()
+        async with plane(host, tmp_path) as same:
+            assert (same.pid, same.fresh) == (client.pid, False)
+            await same.close()
+            monkeypatch.setattr("netloom.dataplane.client.__version__", "another")
+            async with plane(host, tmp_path) as upgraded:
+                assert upgraded.pid != client.pid
+                assert (await upgraded.state()).sandboxes == ("s1",)
+
+
+async def test_a_daemon_that_leaves_ends_only_what_holds_nothing(host: Host, box: Netns, tmp_path: Path) -> None:
+    async with plane(host, tmp_path) as client:
+        await client.open_sandbox("s1", box.fd, 0, RED)
+        await client.leave()
+        assert not _gone(client.pid)
+    async with plane(host, tmp_path) as client:
+        await client.hold([HeldPort("e1", "tcp", "0.0.0.0", 8080)])
+        await client.leave()
+        assert not _gone(client.pid)
+    async with plane(host, tmp_path) as client:
+        await client.leave()
+        assert _gone(client.pid)
+        async with plane(host, tmp_path) as following:
+            assert following.fresh
+
+
 async def test_relayed_connections_go_on_and_new_ones_are_served(host: Host, box: Netns, tmp_path: Path) -> None:
     attached(host, box)
     async with plane(host, tmp_path) as client:

@@ -23,11 +23,15 @@ class _Message(Struct, frozen=True, array_like=True, tag=True):
 
 
 class Welcome(_Message, frozen=True, array_like=True, tag=True):
-    """`incarnation` is random, and stays the same through a hand-over: the state is the one that a daemon knows."""
+    """`incarnation` is random, and stays the same through a hand-over: the state is the one that a daemon knows.
+
+    `program` is netloom's version: after an upgrade the process is replaced, the protocol changed or not.
+    """
 
     version: int
     pid: int
     incarnation: str
+    program: str = ""
 
 
 class Hello(_Message, frozen=True, array_like=True, tag=True):
