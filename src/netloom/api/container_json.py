@@ -12,27 +12,13 @@ from msgspec import to_builtins
 
 from netloom.api.gotext import rfc3339nano
 from netloom.api.ports_json import ports_json
+from netloom.containers import masks
 from netloom.model.container import Container, ContainerConfig, HostConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.network import Network
 
 FindNetwork = Callable[[str], Network | None]
 
-MASKED_PATHS = (
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-)
-READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 _GRAPH = ("LowerDir", "MergedDir", "UpperDir", "WorkDir")
 
 
@@ -214,8 +200,8 @@ def host_config_json(host: HostConfig, links: Iterable[str] | None) -> dict[str,
         "CpuPercent": 0,
         "IOMaximumIOps": 0,
         "IOMaximumBandwidth": 0,
-        "MaskedPaths": None if host.privileged else MASKED_PATHS,
-        "ReadonlyPaths": None if host.privileged else READONLY_PATHS,
+        "MaskedPaths": None if host.privileged else masks.MASKED,
+        "ReadonlyPaths": None if host.privileged else masks.READ_ONLY,
     }
     if host.init is not None:
         shown["Init"] = host.init
