@@ -21,7 +21,7 @@ def settle(
     For each family the endpoint with the highest gw-priority wins; among equals one with gateways of both families,
     then one with IPv6, then the first by network name (libnetwork's Endpoint.Less). An internal network has no way
     out and never wins. Published ports belong to the winner of IPv4, or of IPv6 where
-    no endpoint has IPv4. `priorities` is by network id.
+    no endpoint has IPv4: then those of the host's IPv4 addresses wait for one. `priorities` is by network id.
     """
     ranked = sorted(
         (e for e in endpoints),
@@ -40,7 +40,7 @@ def settle(
             e,
             default4=e.id == first4,
             default6=e.id == first6,
-            ports=ports if e.id == holder else (),
+            ports=tuple(p for p in ports if e.ipv4 or ":" in p.host_ip) if e.id == holder else (),
         )
         for e in endpoints
     ]

@@ -2,7 +2,9 @@ from netloom.engine.gateways import settle
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.network import Network
 
-PORTS = (PortBinding(proto="tcp", container_port=80, host_ip="0.0.0.0", host_port=8080),)
+PORTS = tuple(
+    PortBinding(proto="tcp", container_port=80, host_ip=host_ip, host_port=8080) for host_ip in ("0.0.0.0", "::")
+)
 
 
 def network(name: str, *, internal: bool = False) -> Network:
@@ -60,6 +62,13 @@ def test_families_choose_on_their_own_and_ports_follow_ipv4() -> None:
     endpoints = [endpoint("a", v4=False, v6=True), endpoint("b")]
     assert winners(endpoints, nets) == ("b", "a", "b")
     assert winners(endpoints[:1], nets) == ("", "a", "a")
+
+
+def test_without_ipv4_the_hosts_ipv4_ports_wait() -> None:
+    (alone,) = settle([endpoint("a", v4=False, v6=True)], {"a": network("a")}, {}, PORTS)
+    assert [p.host_ip for p in alone.ports] == ["::"]
+    (both,) = settle([endpoint("a", v6=True)], {"a": network("a")}, {}, PORTS)
+    assert both.ports == PORTS
 
 
 def test_order_is_kept_and_nothing_else_changes() -> None:

@@ -36,7 +36,7 @@ class Publishing:
         """
         core = self._core
         default_ip = options.get("com.docker.network.bridge.host_binding_ipv4", "") or core.settings.host_ip
-        requests = requested(container.config, container.host_config, default_ip, ipv4=bool(target.ipv4))
+        requests = requested(container.config, container.host_config, default_ip)
         if not requests:
             return ()
         refused: set[tuple[str, int]] = set()
