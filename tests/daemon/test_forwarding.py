@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from netloom.testing.daemons import Daemon
-from netloom.testing.hosts import OUTSIDE4, Host
+from netloom.testing.hosts import OUTSIDE4, Host, eventually
 
 
 def test_what_needs_forwarding_is_refused_where_it_is_off(tmp_path: Path) -> None:
@@ -15,6 +16,7 @@ def test_what_needs_forwarding_is_refused_where_it_is_off(tmp_path: Path) -> Non
         refused = Daemon(host, tmp_path, "--ip-forward=false")
         with pytest.raises(AssertionError, match=r"network bridge needs forwarding.*net/ipv4/conf/eth0/forwarding"):
             refused.start()
+        assert not refused.data_plane_pid()
         assert host.sysctl("net/ipv4/conf/eth0/forwarding") == "0"
         host.sysctl("net/ipv4/conf/eth0/forwarding", "1")
         with Daemon(host, tmp_path, "--ip-forward=false") as daemon:
@@ -23,7 +25,10 @@ def test_what_needs_forwarding_is_refused_where_it_is_off(tmp_path: Path) -> Non
             done = daemon.docker_run("network", "create", "--ipv6", "six")
             assert done.returncode == 1
             assert "needs forwarding" in done.stderr
-        refused._end_data_plane()
+            host.sysctl("net/ipv4/conf/eth0/forwarding", "0")
+            late = (f"late{n}" for n in itertools.count())  # one that came before the notice stands
+            eventually(lambda: "needs forwarding" in daemon.docker_run("network", "create", next(late)).stderr)
+            daemon.docker("network", "create", "--internal", "inside")
 
 
 def test_what_was_switched_on_is_switched_off_with_the_last_network(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Forwarding:
         """Raises Forbidden for a network that needs what the daemon may not switch on (`--ip-forward=false`)."""
         if self._core.settings.ip_forward:
             return
-        off = [s.path for s in forwarding([*self._networks(), network], self._core.facts).undo]
+        off = [s.path for s in forwarding([network], self._core.facts).undo]
         if off:
             raise Forbidden(
                 f"network {network.name} needs forwarding, which is off and not ours to switch on (--ip-forward=false)",
