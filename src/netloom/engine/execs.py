@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 import msgspec
 
@@ -13,14 +14,18 @@ from netloom.model.container import Exec, ExecConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound
 from netloom.model.streams import Attachment
 
+REMEMBERED = 5 * 60 * 1_000_000_000  # ns for which an exec that has ended can be looked up, as with Docker
+_UNKNOWN = 255
+
 
 class Execs:
-    """By id; an exec is forgotten with its container."""
+    """By id; an exec is forgotten with its container, or some time after its end."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._execs: dict[str, Exec] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended: deque[tuple[int, str]] = deque()  # when each ended, and which
 
     async def create(self, ref: str, config: ExecConfig) -> Exec:
         """Record one; the container must be running and know the user."""
@@ -34,6 +39,7 @@ class Execs:
                 await self._core.runtime.check_user(container.id, config.user)
             except Failed as error:
                 raise InvalidArgument(error.sentence) from error
+        self._forget_old()
         execution = Exec(id=self._core.new_id(), container=container.id, config=config)
         self._execs[execution.id] = execution
         command = " ".join(config.cmd)
@@ -89,12 +95,22 @@ class Execs:
         for key in [e.id for e in self._execs.values() if e.container == container]:
             del self._execs[key]
 
+    def _forget_old(self) -> None:
+        """A container that lives for years may be asked every second for its health."""
+        while self._ended and self._core.clock.now() - self._ended[0][0] > REMEMBERED:
+            self._execs.pop(self._ended.popleft()[1], None)
+
     async def _await(self, execution: Exec) -> None:
-        execution.exit_code = await self._core.runtime.exec_wait(execution.id)
+        try:
+            execution.exit_code = await self._core.runtime.exec_wait(execution.id)
+        except NetloomError as error:
+            execution.exit_code = _UNKNOWN
+            self._core.complain(f"the exit code of exec {execution.id} is not known", error)
         execution.running = False
         self._died(execution)
 
     def _died(self, execution: Exec) -> None:
+        self._ended.append((self._core.clock.now(), execution.id))
         container = self._core.tables.containers.get(execution.container)
         if container is not None:
             code = str(execution.exit_code)

@@ -90,7 +90,6 @@ SCENARIOS: dict[str, tuple[Part, Part]] = {
     "start": (created, lambda w: w.engine.start("web")),
     "kill": (running, lambda w: w.engine.kill("web", "KILL")),
     "stop": (running, lambda w: w.engine.stop("web", timeout=5)),
-    "restart": (running, lambda w: w.engine.restart("web", timeout=5)),
     "restart, --rm": (removed_by_itself, lambda w: w.engine.restart("web", timeout=5)),
     "end": (running, ends),
     "end, --rm": (removed_by_itself, ends),
@@ -109,7 +108,7 @@ SCENARIOS: dict[str, tuple[Part, Part]] = {
     "disconnect, stopped": (stopped, lambda w: w.engine.disconnect("red", "web", force=False)),
 }
 
-IN_PARTS = ("restart", "restart, --rm", "rm --force")  # whose first part stands when the second fails
+IN_PARTS = ("restart, --rm", "rm --force")  # whose first part stands when the second fails
 
 each_scenario = pytest.mark.parametrize("name", SCENARIOS)
 
