@@ -175,6 +175,7 @@ def _terminal(line: str, environment: dict[str, str]) -> tuple[int, str]:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
         os.execvpe("bash", ["bash", "-c", line], environment)
     output, deadline = b"", time.monotonic() + LIMIT
+    answers = {b"INPUT?": b"hello\n", b"DETACH?": b"\x10\x11"}
     try:
         while time.monotonic() < deadline:
             if not select.select([fd], [], [], 1)[0]:
@@ -184,10 +185,10 @@ def _terminal(line: str, environment: dict[str, str]) -> tuple[int, str]:
             except OSError:  # EIO: the terminal's last program has ended
                 break
             output += piece
-            if b"INPUT?" in piece:
-                os.write(fd, b"hello\n")
-            if b"DETACH?" in piece:
-                os.write(fd, b"\x10\x11")
+            for question, answer in list(answers.items()):
+                if question in output:
+                    del answers[question]
+                    os.write(fd, answer)
     finally:
         os.close(fd)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output.decode(errors="replace").replace("\r\n", "\n")
