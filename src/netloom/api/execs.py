@@ -21,7 +21,10 @@ from netloom.model.streams import STDERR, STDOUT, Attachment
 async def create(call: Call) -> Reply:
     """POST /containers/{id}/exec."""
     config = exec_config(await call.body(EXEC_CREATE))
-    parse_keys(config.detach_keys)
+    try:
+        parse_keys(config.detach_keys)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"Invalid escape keys ({config.detach_keys}) provided") from error
     created = await call.backend.create_exec(call.ref, config)
     return json_reply({"Id": created.id}, 201)
 

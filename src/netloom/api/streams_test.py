@@ -281,7 +281,7 @@ async def test_exec_detached(api: Client, backend: FakeBackend) -> None:
         ("/containers/c/exec", {}, 400, "No exec command specified"),
         ("/containers/c/exec", None, 400, "No exec command specified"),
         ("/containers/nope/exec", {"Cmd": ["x"]}, 404, "No such container: nope"),
-        ("/containers/c/exec", {"Cmd": ["x"], "DetachKeys": "zz"}, 400, "Invalid detach keys (zz) provided"),
+        ("/containers/c/exec", {"Cmd": ["x"], "DetachKeys": "zz"}, 400, "Invalid escape keys (zz) provided"),
         ("/exec/nope/start", {}, 404, "No such exec instance: nope"),
         ("/exec/nope/resize?h=1&w=1", None, 404, "No such exec instance: nope"),
     ],
