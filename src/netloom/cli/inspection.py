@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from netloom.cli.errors import CliError, DaemonError
-from netloom.cli.template import Template, TemplateError
+from netloom.cli.listing import template_of
+from netloom.cli.template import TemplateError
 from netloom.cli.template.functions import to_json
 
 
 def inspected(references: Sequence[str], form: str, find: Callable[[str], Any]) -> int:
     """Print what `find` knows of each, then an error for each that it does not know; the exit status."""
-    template = _template(form)
+    template = template_of(form)
     found: list[Any] = []
     errors: list[str] = []
     for reference in references:
@@ -41,12 +42,3 @@ def inspected(references: Sequence[str], form: str, find: Callable[[str], Any]) 
     if errors:
         raise CliError("\n".join(errors))
     return 0
-
-
-def _template(form: str) -> Template | None:
-    if form in ("", "json"):
-        return None
-    try:
-        return Template(form)
-    except TemplateError as error:
-        raise CliError(f"template parsing error: {error}") from None

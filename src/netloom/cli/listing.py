@@ -37,6 +37,16 @@ def listed(rows: Sequence[Row], layout: Layout, form: str, *, quiet: bool = Fals
         raise CliError(f"failed to execute template: {error}") from None
 
 
+def template_of(form: str) -> Template | None:
+    """What `--format` of one object asks for, as it stands; None for its own text and `json`."""
+    if form in ("", "json"):
+        return None
+    try:
+        return Template(form)
+    except TemplateError as error:
+        raise CliError(f"template parsing error: {error}") from None
+
+
 def read_template(form: str) -> Template:
     """A template from the command line, where a tab may be written as backslash and t."""
     try:

@@ -10,7 +10,8 @@ from netloom import __version__
 from netloom.cli.client import API, Client
 from netloom.cli.errors import CliError
 from netloom.cli.flags import Arguments, Flag, Usage
-from netloom.cli.template import Template, TemplateError
+from netloom.cli.listing import template_of
+from netloom.cli.template import TemplateError
 from netloom.cli.template.functions import to_json
 
 USAGE = Usage(
@@ -32,7 +33,7 @@ def main(client: Client, arguments: Arguments) -> int:
         "Os": sys.platform,
         "Arch": os.uname().machine,
     }
-    template = _template(arguments.format)
+    template = template_of(arguments.format)
     failure: CliError | None = None
     theirs: dict[str, Any] | None = None
     try:
@@ -52,15 +53,6 @@ def main(client: Client, arguments: Arguments) -> int:
     if failure is not None:
         raise failure
     return 0
-
-
-def _template(form: str) -> Template | None:
-    if form in ("", "json"):
-        return None
-    try:
-        return Template(form)
-    except TemplateError as error:
-        raise CliError(f"template parsing error: {error}") from None
 
 
 def _text(mine: dict[str, str], theirs: dict[str, Any] | None) -> str:
