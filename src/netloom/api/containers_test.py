@@ -313,6 +313,16 @@ async def test_names_of_a_stopped_container_stay(api: Client) -> None:
     assert (after["EndpointID"], after["DNSNames"]) == ("", ["c", "al", key[:12]])
 
 
+async def test_a_body_at_start(api: Client) -> None:
+    await api("POST", "/containers/create?name=c", {"Image": "host"})
+    answer = await api("POST", "/containers/c/start", {"Binds": []})
+    assert (answer.status, answer.message.partition(" was ")[0]) == (
+        400,
+        "starting container with non-empty request body",
+    )
+    assert (await api("POST", "/containers/c/start", {})).status == 204
+
+
 async def test_removing_a_link_removes_no_container(api: Client) -> None:
     await api("POST", "/containers/create?name=c", {"Image": "host"})
     answer = await api("DELETE", "/containers/c?link=1&force=1")
