@@ -124,9 +124,16 @@ async def test_killed_in_mid_start_leaves_nothing(tmp_path: Path, instance: str,
         await asyncio.sleep(chance.random() * 0.02)  # anywhere in the 10 ms of a create and a start
         daemon.kill()
         for survivor in await rig.runtime.survivors():
-            assert survivor.pid
+            assert survivor.exit is None  # it runs, or its program never got its start
             await rig.runtime.delete(survivor.id)
         assert not rig.left()
+
+
+async def test_one_that_never_got_its_start_is_told_and_gone(rig: Rig) -> None:
+    key = await rig.create(rig.launch("sleep", "100"))
+    (survivor,) = await rig.runtime.survivors()
+    assert (survivor.id, survivor.pid, survivor.exit) == (key, 0, None)
+    assert not rig.left()
 
 
 async def test_traces_without_a_bundle_are_swept(rig: Rig) -> None:
