@@ -60,9 +60,11 @@ class Changeover:
 
     async def _tell(self, container: Container, before: Set, after: Set) -> None:
         """The data plane's part."""
-        await self._names.put(e for key, e in after.items() if key not in before)
-        await self._names.drop(e for key, e in before.items() if key not in after)
-        await self._names.serve(container, after.values(), self._files.upstreams(container))
+        await all_of(
+            self._names.put(e for key, e in after.items() if key not in before),
+            self._names.drop(e for key, e in before.items() if key not in after),
+            self._names.serve(container, after.values(), self._files.upstreams(container)),
+        )
         holder = next((e for e in after.values() if e.ports), None)
         if holder is not None and not any(e.ports and e.id == holder.id for e in before.values()):
             await self._publishing.relay(container, holder.ports, holder)
@@ -77,6 +79,13 @@ class Changeover:
             await part
         except Exception as error:
             self._core.complain("the way back failed too", error)
+
+
+async def all_of(*parts: Awaitable[None]) -> None:
+    """Side by side, each to its end; then the first failure is raised."""
+    for outcome in await asyncio.gather(*parts, return_exceptions=True):
+        if outcome is not None:
+            raise outcome
 
 
 def _succeeded(task: asyncio.Task[dict[str, Endpoint]]) -> bool:

@@ -51,10 +51,11 @@ class SandboxFiles:
             former["hosts"] = text
             files.write(container.id, "hosts", changed)
         if self._named(after) and not self._named(before):
+            made = self._resolv_conf(container, after)
             written = files.read(container.id, _AS_WRITTEN)
-            if files.read(container.id, "resolv.conf") == written:
+            if made.text != written == files.read(container.id, "resolv.conf"):
                 former |= {"resolv.conf": written, _AS_WRITTEN: written}
-                self._write_resolv_conf(container, self._resolv_conf(container, after))
+                self._write_resolv_conf(container, made)
 
     def put_back(self, container: Container, former: Mapping[str, str]) -> None:
         """As it was before `refresh`."""
@@ -87,7 +88,7 @@ class SandboxFiles:
         if container.host_config.network_mode == "host":
             return texts.resolv_conf(host, "host", overrides)
         kind = "internal" if self._named(endpoints) else "legacy"
-        return texts.resolv_conf(host, kind, overrides, ipv6=any(e.ipv6 for e in endpoints))  # type: ignore[arg-type]
+        return _made(host, kind, overrides, ipv6=any(e.ipv6 for e in endpoints))  # type: ignore[arg-type]
 
     def _overrides(self, container: Container) -> DnsOverrides:
         asked, daemon = container.host_config, self._core.settings

@@ -115,10 +115,13 @@ class World:
 
     async def settle(self) -> None:
         """Wait until nothing is under way: no task but the caller's, nothing in the worker's queue."""
-        while others := [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]:
-            await asyncio.wait(others)
         assert self._worker is not None
-        await self._worker.call(lambda kernel, rows: None)
+        while True:
+            await self._worker.call(lambda kernel, rows: None)
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            if not others:
+                return
+            await asyncio.wait(others)
 
     async def _die(self) -> None:
         assert self._worker is not None
