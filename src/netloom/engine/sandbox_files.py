@@ -88,7 +88,7 @@ class SandboxFiles:
         if container.host_config.network_mode == "host":
             return texts.resolv_conf(host, "host", overrides)
         kind = "internal" if self._named(endpoints) else "legacy"
-        return _made(host, kind, overrides, ipv6=any(e.ipv6 for e in endpoints))  # type: ignore[arg-type]
+        return _made(host, kind, overrides, ipv6=any(e.ipv6 for e in endpoints))
 
     def _overrides(self, container: Container) -> DnsOverrides:
         asked, daemon = container.host_config, self._core.settings
