@@ -235,7 +235,7 @@ class DataPlaneClient:
                 self.fresh = True
             if (welcome.version, welcome.program) != (p.VERSION, __version__):
                 sock.close()
-                _log.info("the data plane is of netloom %s, we of %s: it is replaced", welcome.program, __version__)
+                _log.info("the data plane is of netloom %s, we of %s: replaced", welcome.program or "?", __version__)
                 await self._spawn("--takeover")
                 sock, welcome = await self._greet()
             refused = await self._introduce(sock)
