@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netloom.testing.daemons import Daemon
-from netloom.testing.hosts import OUTSIDE4, Host
+from netloom.testing.hosts import OUTSIDE4, Host, eventually
 
 
 def test_what_needs_forwarding_is_refused_where_it_is_off(tmp_path: Path) -> None:
@@ -39,3 +39,20 @@ def test_what_was_switched_on_is_switched_off_with_the_last_network(tmp_path: Pa
         daemon.docker("network", "rm", "six")
         assert host.sysctl("net/ipv6/conf/all/forwarding") == "0"
         assert host.sysctl("net/ipv4/conf/eth0/forwarding") == "1"
+
+
+def test_a_comparison_sees_the_hosts_switches(tmp_path: Path) -> None:
+    with Host(uplink=True) as host:
+        host.sysctl("net/ipv4/conf/eth0/forwarding", "0")
+        with Daemon(host, tmp_path) as daemon:
+
+            def compared(times: int) -> None:
+                host.run("ip", "link", "set", "netloom0", "mtu", str(1300 + times))
+                eventually(lambda: daemon.log_tail().count("put back") == times, what=f"comparison {times}")
+
+            assert host.sysctl("net/ipv4/conf/eth0/forwarding") == "1"
+            compared(1)
+            assert "eth0/forwarding" not in daemon.log_tail()
+            host.sysctl("net/ipv4/conf/eth0/forwarding", "0")
+            compared(2)
+            assert host.sysctl("net/ipv4/conf/eth0/forwarding") == "1"

@@ -15,7 +15,7 @@ from netloom.engine.ports import Kernel, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row, endpoint_row, gone, network_row
 from netloom.firewall.elements import relay_elements
-from netloom.model.desired import Bridge, Desired, Element, Key, Step, Veth
+from netloom.model.desired import Bridge, Desired, Element, Key, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.names import DataPlaneState, HeldPort, Relay
 from netloom.model.network import Status
@@ -73,6 +73,7 @@ class Reconciler:
                 ended.add(sandbox)  # its end is on the way to us
             else:
                 found += inside
+        found += await self._switched()
         # Nothing is awaited from here to the plan: what is under way is on neither side.
         others = self._under_way(ended)
         wanted, found = ([o for o in objects if o.key not in others] for objects in (self.desired(), found))
@@ -83,6 +84,12 @@ class Reconciler:
             if step.verb == "del" and isinstance(step.what, (Bridge, Veth)):
                 await core.links.delete(step.what.index)
         return steps
+
+    async def _switched(self) -> list[Desired]:
+        """The host's own switches that are as wanted; they have no owner by which `observe` could know them."""
+        facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
+        now = dict(facts.sysctls)
+        return [w for w in self._forwarding.stands() if isinstance(w, Sysctl) and now.get(w.path) == w.value]
 
     async def rows(self) -> None:
         """Make the store agree with the tables, but for what is under way: it was disobeyed by a disk that was full."""
