@@ -60,10 +60,11 @@ class Changeover:
 
     async def _tell(self, container: Container, before: Set, after: Set) -> None:
         """The data plane's part."""
+        upstreams = self._files.upstreams(container)
         await all_of(
             self._names.put(e for key, e in after.items() if key not in before),
             self._names.drop(e for key, e in before.items() if key not in after),
-            self._names.serve(container, after.values(), self._files.upstreams(container)),
+            self._names.serve(container, after.values(), upstreams),
         )
         holder = next((e for e in after.values() if e.ports), None)
         if holder is not None and not any(e.ports and e.id == holder.id for e in before.values()):

@@ -110,6 +110,8 @@ class Endpoints:
         One that cannot be deleted carries nothing any more; the comparison that follows tries again.
         """
         indices = [o.index for e in removed for o in self._core.endpoint_desired(e) if isinstance(o, Veth)]
+        if not indices:
+            return
         for failed in await asyncio.gather(*map(self._core.links.delete, indices), return_exceptions=True):
             if failed is not None:
                 self._core.complain("an interface could not be deleted", failed)

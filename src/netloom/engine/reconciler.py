@@ -112,7 +112,8 @@ class Reconciler:
             gone(t, key) for t, rows in loaded.items() for key in rows if (t, key) not in known and key not in busy
         ]
         if changes:
-            await core.worker.run(statuses=changes)
+            # As intents: statuses would come after the intents of whoever is queued behind us.
+            await core.worker.run(intents=changes)
 
     def _inhabited(self) -> list[str]:
         """Sandboxes with endpoints."""
