@@ -32,9 +32,10 @@ from netloom.ipam.space import AddressSpace
 from netloom.kernel import namespace
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.links import Deleter
-from netloom.model.container import ContainerConfig, ContainerRequest, HostConfig
+from netloom.model.container import ContainerConfig, ContainerRequest
 from netloom.model.desired import Element, Step
 from netloom.model.endpoint import EndpointConfig, EndpointIpam
+from netloom.model.host_config import HostConfig
 from netloom.model.network import IpamConfig, NetworkRequest
 from netloom.store.sqlite import SqliteStore
 from netloom.testing.fake_dataplane import FakeDataPlane

@@ -11,10 +11,12 @@ from typing import Any
 from msgspec import to_builtins
 
 from netloom.api.gotext import rfc3339nano
+from netloom.api.host_config_json import host_config_json
 from netloom.api.ports_json import ports_json
-from netloom.containers import masks
-from netloom.model.container import Container, ContainerConfig, HostConfig, State
+from netloom.model.container import Container, ContainerConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig
+from netloom.model.health import Health
+from netloom.model.mount import MountPoint
 from netloom.model.network import Network
 
 FindNetwork = Callable[[str], Network | None]
@@ -49,7 +51,7 @@ def container_json(
         "HostsPath": paths.get("HostsPath", ""),
         "LogPath": paths.get("LogPath", ""),
         "Name": f"/{container.name}",
-        "RestartCount": 0,
+        "RestartCount": container.restart_count,
         "Driver": "overlay2",
         "Platform": "linux",
         "MountLabel": "",
@@ -64,7 +66,7 @@ def container_json(
     }
     if sizes:
         shown["SizeRw"] = shown["SizeRootFs"] = 0
-    shown["Mounts"] = []
+    shown["Mounts"] = [mount_json(mount) for mount in container.mounts]
     shown["Config"] = config_json(container.config, _main_mac(container))
     settings = network_settings_json(container, endpoints, paths, find_network)
     if version < (1, 45):
@@ -73,13 +75,24 @@ def container_json(
     return shown
 
 
+def mount_json(mount: MountPoint) -> dict[str, Any]:
+    """One entry of `Mounts`."""
+    shown: dict[str, Any] = {"Type": mount.type}
+    if mount.name:
+        shown["Name"] = mount.name
+    shown |= {"Source": mount.source, "Destination": mount.destination}
+    if mount.driver:
+        shown["Driver"] = mount.driver
+    return {**shown, "Mode": mount.mode, "RW": mount.rw, "Propagation": mount.propagation}
+
+
 def state_json(state: State) -> dict[str, Any]:
     """`State`."""
-    return {
+    shown: dict[str, Any] = {
         "Status": state.status,
-        "Running": state.running,
-        "Paused": False,
-        "Restarting": False,
+        "Running": state.running or state.restarting,
+        "Paused": state.paused,
+        "Restarting": state.restarting,
         "OOMKilled": state.oom_killed,
         "Dead": state.status == "dead",
         "Pid": state.pid,
@@ -88,6 +101,23 @@ def state_json(state: State) -> dict[str, Any]:
         "StartedAt": rfc3339nano(state.started),
         "FinishedAt": rfc3339nano(state.finished),
     }
+    if state.health is not None:
+        shown["Health"] = health_json(state.health)
+    return shown
+
+
+def health_json(health: Health) -> dict[str, Any]:
+    """`Health`."""
+    log = [
+        {
+            "Start": rfc3339nano(probe.start),
+            "End": rfc3339nano(probe.end),
+            "ExitCode": probe.exit_code,
+            "Output": probe.output,
+        }
+        for probe in health.log
+    ]
+    return {"Status": health.status, "FailingStreak": health.failing_streak, "Log": log}
 
 
 def config_json(config: ContainerConfig, mac: str) -> dict[str, Any]:
@@ -108,11 +138,19 @@ def config_json(config: ContainerConfig, mac: str) -> dict[str, Any]:
         "StdinOnce": config.stdin_once,
         "Env": config.env,
         "Cmd": config.cmd,
+    }
+    if config.healthcheck is not None:
+        shown["Healthcheck"] = to_builtins(config.healthcheck)
+    if config.args_escaped:
+        shown["ArgsEscaped"] = True
+    shown |= {
         "Image": config.image,
-        "Volumes": None,
+        "Volumes": config.volumes or None,
         "WorkingDir": config.working_dir,
         "Entrypoint": config.entrypoint,
     }
+    if config.network_disabled:
+        shown["NetworkDisabled"] = True
     if mac:
         shown["MacAddress"] = mac
     shown["OnBuild"] = config.on_build
@@ -121,90 +159,8 @@ def config_json(config: ContainerConfig, mac: str) -> dict[str, Any]:
         shown["StopSignal"] = config.stop_signal
     if config.stop_timeout is not None:
         shown["StopTimeout"] = config.stop_timeout
-    return shown
-
-
-def host_config_json(host: HostConfig, links: Iterable[str] | None) -> dict[str, Any]:
-    """`HostConfig`."""
-
-    def rest(key: str) -> list[Any] | None:
-        return [] if key in host.empty_lists else None
-
-    shown: dict[str, Any] = {
-        "Binds": rest("Binds"),
-        "ContainerIDFile": "",
-        "LogConfig": to_builtins(host.log_config),
-        "NetworkMode": host.network_mode,
-        "PortBindings": _bindings(host),
-        "RestartPolicy": to_builtins(host.restart_policy),
-        "AutoRemove": host.auto_remove,
-        "VolumeDriver": "",
-        "VolumesFrom": rest("VolumesFrom"),
-        "ConsoleSize": host.console_size,
-    }
-    if host.annotations:
-        shown["Annotations"] = dict(sorted(host.annotations.items()))
-    shown |= {
-        "CapAdd": host.cap_add,
-        "CapDrop": host.cap_drop,
-        "CgroupnsMode": "private",
-        "Dns": host.dns,
-        "DnsOptions": host.dns_options,
-        "DnsSearch": host.dns_search,
-        "ExtraHosts": host.extra_hosts,
-        "GroupAdd": rest("GroupAdd"),
-        "IpcMode": "private",
-        "Cgroup": "",
-        "Links": None if links is None else list(links) or None,
-        "OomScoreAdj": host.oom_score_adj,
-        "PidMode": "",
-        "Privileged": host.privileged,
-        "PublishAllPorts": host.publish_all_ports,
-        "ReadonlyRootfs": host.readonly_rootfs,
-        "SecurityOpt": rest("SecurityOpt"),
-        "UTSMode": "",
-        "UsernsMode": "",
-        "ShmSize": host.shm_size,
-    }
-    if host.sysctls:
-        shown["Sysctls"] = dict(sorted(host.sysctls.items()))
-    shown |= {
-        "Runtime": "crun",
-        "Isolation": "",
-        "CpuShares": 0,
-        "Memory": host.memory,
-        "NanoCpus": host.nano_cpus,
-        "CgroupParent": "",
-        "BlkioWeight": 0,
-        "BlkioWeightDevice": rest("BlkioWeightDevice"),
-        "BlkioDeviceReadBps": rest("BlkioDeviceReadBps"),
-        "BlkioDeviceWriteBps": rest("BlkioDeviceWriteBps"),
-        "BlkioDeviceReadIOps": rest("BlkioDeviceReadIOps"),
-        "BlkioDeviceWriteIOps": rest("BlkioDeviceWriteIOps"),
-        "CpuPeriod": 0,
-        "CpuQuota": 0,
-        "CpuRealtimePeriod": 0,
-        "CpuRealtimeRuntime": 0,
-        "CpusetCpus": "",
-        "CpusetMems": "",
-        "Devices": rest("Devices"),
-        "DeviceCgroupRules": rest("DeviceCgroupRules"),
-        "DeviceRequests": rest("DeviceRequests"),
-        "MemoryReservation": 0,
-        "MemorySwap": 2 * host.memory,  # as much swap again, Docker's default
-        "MemorySwappiness": None,
-        "OomKillDisable": False,
-        "PidsLimit": host.pids_limit,
-        "Ulimits": rest("Ulimits"),
-        "CpuCount": 0,
-        "CpuPercent": 0,
-        "IOMaximumIOps": 0,
-        "IOMaximumBandwidth": 0,
-        "MaskedPaths": None if host.privileged else masks.MASKED,
-        "ReadonlyPaths": None if host.privileged else masks.READ_ONLY,
-    }
-    if host.init is not None:
-        shown["Init"] = host.init
+    if config.shell:
+        shown["Shell"] = config.shell
     return shown
 
 
@@ -301,12 +257,6 @@ def _names_as_aliases(container: Container, networks: Mapping[str, dict[str, Any
 def _main_mac(container: Container) -> str:
     main = container.networks.get(container.host_config.network_mode)
     return main.mac if main is not None else ""
-
-
-def _bindings(host: HostConfig) -> dict[str, Any] | None:
-    if host.port_bindings is None:
-        return None
-    return {port: to_builtins(specs) for port, specs in sorted(host.port_bindings.items())}
 
 
 def _split(address: str) -> tuple[str, int]:

@@ -13,9 +13,10 @@ from netloom.api.event_stream import event_line
 from netloom.api.gotext import parse_rfc3339
 from netloom.api.network_json import containers_json, network_json
 from netloom.api.respond import json_reply
-from netloom.model.container import Container, ContainerConfig, HostConfig, State
+from netloom.model.container import Container, ContainerConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, EndpointIpam, PortBinding
 from netloom.model.event import Event
+from netloom.model.host_config import HostConfig
 from netloom.model.network import IpamConfig, Network
 
 TESTDATA = Path(__file__).parent / "testdata"

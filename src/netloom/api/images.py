@@ -5,13 +5,15 @@ from __future__ import annotations
 import platform
 from typing import Any
 
+from msgspec import to_builtins
+
 from netloom.api.call import Call
 from netloom.api.filters import parse_filters
 from netloom.api.gotext import SECOND, rfc3339nano
 from netloom.api.respond import JSON, Reply, json_reply
 from netloom.api.routing import Route
 from netloom.model.errors import InvalidArgument, NotFound, Unsupported
-from netloom.model.image import ImageView
+from netloom.model.image import ImageConfig, ImageView
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _FILTERS = ("reference", "dangling", "label", "before", "since", "until")
@@ -54,16 +56,6 @@ async def list_images(call: Call) -> Reply:
 async def inspect_image(call: Call) -> Reply:
     """GET /images/{name}/json."""
     image = find_image(call.backend.images(), call.ref)
-    config = {
-        "Cmd": image.cmd,
-        "Entrypoint": image.entrypoint,
-        "Env": image.env,
-        "Labels": None,
-        "OnBuild": None,
-        "User": "",
-        "Volumes": None,
-        "WorkingDir": image.working_dir,
-    }
     return json_reply(
         {
             "Id": image.id,
@@ -80,9 +72,24 @@ async def inspect_image(call: Call) -> Reply:
             "GraphDriver": {"Data": None, "Name": "overlay2"},
             "RootFS": {"Type": "layers", "Layers": [image.id]},
             "Metadata": {"LastTagTime": rfc3339nano(image.created)},
-            "Config": config,
+            "Config": image_config_json(image.config),
         }
     )
+
+
+def image_config_json(config: ImageConfig) -> dict[str, Any]:
+    """`Config` of an image; keys with nothing in them are left out where Docker does."""
+    shown: dict[str, Any] = {"Cmd": config.cmd, "Entrypoint": config.entrypoint, "Env": config.env}
+    if config.exposed_ports:
+        shown["ExposedPorts"] = dict(sorted(config.exposed_ports.items()))
+    if config.healthcheck is not None:
+        shown["Healthcheck"] = to_builtins(config.healthcheck)
+    shown |= {"Labels": config.labels, "OnBuild": config.on_build}
+    if config.shell:
+        shown["Shell"] = config.shell
+    if config.stop_signal:
+        shown["StopSignal"] = config.stop_signal
+    return {**shown, "User": config.user, "Volumes": config.volumes, "WorkingDir": config.working_dir}
 
 
 async def image_history(call: Call) -> Reply:

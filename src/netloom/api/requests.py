@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netloom.api.unsupported import SHOWN_LISTS, refuse_unsupported
-from netloom.model.container import (
-    ContainerConfig,
-    ContainerRequest,
-    ExecConfig,
-    HostConfig,
-    LogConfig,
-    PortSpec,
-    RestartPolicy,
-)
+import msgspec
+
+from netloom.api.unsupported import refuse_unsupported
+from netloom.model.container import ContainerConfig, ContainerRequest, ExecConfig
 from netloom.model.endpoint import EndpointConfig, EndpointIpam
 from netloom.model.errors import InvalidArgument
+from netloom.model.health import HealthConfig
+from netloom.model.host_config import SHM_SIZE, HostConfig, LogConfig, PortSpec, RestartPolicy
 from netloom.model.network import IpamConfig, NetworkRequest
 
 Body = Mapping[str, Any]
+
+# Keys of HostConfig that need more than a conversion.
+_SPECIAL = frozenset(
+    "NetworkMode PortBindings RestartPolicy LogConfig ConsoleSize CapAdd CapDrop CgroupnsMode IpcMode PidsLimit "
+    "ShmSize Annotations MemorySwappiness".split()
+)
+_PLAIN = frozenset(field.encode_name for field in msgspec.structs.fields(HostConfig)) - _SPECIAL
+
 _MAC_DEPRECATED = (
     "The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."
 )
@@ -148,46 +152,40 @@ def _config(body: Body) -> ContainerConfig:
         stdin_once=body.get("StdinOnce", False),
         env=_words(body.get("Env")),
         cmd=_words(body.get("Cmd")),
+        healthcheck=msgspec.convert(body["Healthcheck"], HealthConfig) if "Healthcheck" in body else None,
+        args_escaped=body.get("ArgsEscaped", False),
         image=body.get("Image", ""),
         volumes=body.get("Volumes"),
         working_dir=body.get("WorkingDir", ""),
         entrypoint=_words(body.get("Entrypoint")),
+        network_disabled=body.get("NetworkDisabled", False),
         on_build=_words(body.get("OnBuild")),
         labels=body.get("Labels", {}),
         stop_signal=body.get("StopSignal", ""),
         stop_timeout=body.get("StopTimeout"),
+        shell=_words(body.get("Shell")),
     )
 
 
 def _host_config(host: Body, mode: str) -> HostConfig:
+    given = {key: value for key, value in host.items() if key in _PLAIN}
     bindings = host.get("PortBindings")
     restart = host.get("RestartPolicy", {})
-    return HostConfig(
+    return msgspec.structs.replace(
+        msgspec.convert(given, HostConfig),
         network_mode=mode,
         port_bindings=None if bindings is None else {port: _specs(specs) for port, specs in bindings.items()},
-        publish_all_ports=host.get("PublishAllPorts", False),
-        auto_remove=host.get("AutoRemove", False),
-        dns=_words(host.get("Dns")),
-        dns_options=_words(host.get("DnsOptions")),
-        dns_search=_words(host.get("DnsSearch")),
-        extra_hosts=_words(host.get("ExtraHosts")),
-        links=_words(host.get("Links")),
-        sysctls=host.get("Sysctls"),
-        cap_add=_capabilities(host.get("CapAdd")),
-        cap_drop=_capabilities(host.get("CapDrop")),
-        privileged=host.get("Privileged", False),
         restart_policy=RestartPolicy(restart.get("Name") or "no", restart.get("MaximumRetryCount", 0)),
         log_config=LogConfig(),
         console_size=console_size(host) or (0, 0),
-        readonly_rootfs=host.get("ReadonlyRootfs", False),
-        init=host.get("Init"),
-        oom_score_adj=host.get("OomScoreAdj", 0),
-        memory=host.get("Memory", 0),
-        nano_cpus=host.get("NanoCpus", 0),
+        cap_add=_capabilities(host.get("CapAdd")),
+        cap_drop=_capabilities(host.get("CapDrop")),
+        cgroupns_mode=host.get("CgroupnsMode") or "private",
+        ipc_mode=host.get("IpcMode") or "private",
         pids_limit=host.get("PidsLimit") or None,
-        shm_size=host.get("ShmSize") or 67108864,
+        shm_size=host.get("ShmSize") or SHM_SIZE,
         annotations=host.get("Annotations") or None,
-        empty_lists=tuple(key for key in SHOWN_LISTS if host.get(key) == []),
+        memory_swappiness=None if host.get("MemorySwappiness") == -1 else host.get("MemorySwappiness"),
     )
 
 

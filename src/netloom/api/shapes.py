@@ -8,6 +8,7 @@ TEXT = Text()
 FLAG = Flag()
 INT = Integer("int", low=-(1 << 63))
 INT64 = Integer("int64")
+UINT64 = Integer("uint64", low=0, high=(1 << 64) - 1)
 ANY = Anything()
 TEXTS = ListOf(TEXT)
 TEXT_MAP = MapOf(TEXT)
@@ -52,7 +53,18 @@ NETWORK_CREATE = Object(
 
 EMPTY_STRUCT = Object("struct {}", {})
 PORT_SET = MapOf(EMPTY_STRUCT, "nat.PortSet")
-HEALTHCHECK = Object("container.HealthConfig", {"Test": TEXTS})
+DURATION = Integer("time.Duration")
+HEALTHCHECK = Object(
+    "container.HealthConfig",
+    {
+        "Test": TEXTS,
+        "Interval": DURATION,
+        "Timeout": DURATION,
+        "StartPeriod": DURATION,
+        "StartInterval": DURATION,
+        "Retries": INT,
+    },
+)
 CONFIG: dict[str, Shape] = {
     "Hostname": TEXT,
     "Domainname": TEXT,
@@ -80,6 +92,49 @@ CONFIG: dict[str, Shape] = {
     "StopTimeout": INT,
     "Shell": Words(),
 }
+THROTTLE_DEVICE = Object("blkiodev.ThrottleDevice", {"Path": TEXT, "Rate": UINT64})
+WEIGHT_DEVICE = Object("blkiodev.WeightDevice", {"Path": TEXT, "Weight": Integer("uint16", low=0, high=65535)})
+DEVICE = Object("container.DeviceMapping", {"PathOnHost": TEXT, "PathInContainer": TEXT, "CgroupPermissions": TEXT})
+DEVICE_REQUEST = Object(
+    "container.DeviceRequest",
+    {"Driver": TEXT, "Count": INT, "DeviceIDs": TEXTS, "Capabilities": ListOf(TEXTS), "Options": TEXT_MAP},
+)
+ULIMIT = Object("units.Ulimit", {"Name": TEXT, "Hard": INT64, "Soft": INT64})
+MOUNT = Object(
+    "mount.Mount",
+    {
+        "Type": Text("mount.Type"),
+        "Source": TEXT,
+        "Target": TEXT,
+        "ReadOnly": FLAG,
+        "Consistency": Text("mount.Consistency"),
+        "BindOptions": Object(
+            "mount.BindOptions",
+            {
+                "Propagation": Text("mount.Propagation"),
+                "NonRecursive": FLAG,
+                "CreateMountpoint": FLAG,
+                "ReadOnlyNonRecursive": FLAG,
+                "ReadOnlyForceRecursive": FLAG,
+            },
+        ),
+        "VolumeOptions": Object(
+            "mount.VolumeOptions",
+            {
+                "NoCopy": FLAG,
+                "Labels": TEXT_MAP,
+                "Subpath": TEXT,
+                "DriverConfig": Object("mount.Driver", {"Name": TEXT, "Options": TEXT_MAP}),
+            },
+        ),
+        "ImageOptions": Object("mount.ImageOptions", {"Subpath": TEXT}),
+        "TmpfsOptions": Object(
+            "mount.TmpfsOptions",
+            {"SizeBytes": INT64, "Mode": Integer("os.FileMode", low=0, high=(1 << 32) - 1), "Options": ListOf(TEXTS)},
+        ),
+        "ClusterOptions": Object("mount.ClusterOptions", {}),
+    },
+)
 PORT_BINDING = Object("nat.PortBinding", {"HostIp": TEXT, "HostPort": TEXT})
 HOST_CONFIG = Object(
     "container.HostConfig",
@@ -128,20 +183,20 @@ HOST_CONFIG = Object(
         "NanoCpus": INT64,
         "CgroupParent": TEXT,
         "BlkioWeight": Integer("uint16", low=0, high=65535),
-        "BlkioWeightDevice": ListOf(ANY, "[]*blkiodev.WeightDevice"),
-        "BlkioDeviceReadBps": ListOf(ANY, "[]*blkiodev.ThrottleDevice"),
-        "BlkioDeviceWriteBps": ListOf(ANY, "[]*blkiodev.ThrottleDevice"),
-        "BlkioDeviceReadIOps": ListOf(ANY, "[]*blkiodev.ThrottleDevice"),
-        "BlkioDeviceWriteIOps": ListOf(ANY, "[]*blkiodev.ThrottleDevice"),
+        "BlkioWeightDevice": ListOf(WEIGHT_DEVICE, "[]*blkiodev.WeightDevice"),
+        "BlkioDeviceReadBps": ListOf(THROTTLE_DEVICE, "[]*blkiodev.ThrottleDevice"),
+        "BlkioDeviceWriteBps": ListOf(THROTTLE_DEVICE, "[]*blkiodev.ThrottleDevice"),
+        "BlkioDeviceReadIOps": ListOf(THROTTLE_DEVICE, "[]*blkiodev.ThrottleDevice"),
+        "BlkioDeviceWriteIOps": ListOf(THROTTLE_DEVICE, "[]*blkiodev.ThrottleDevice"),
         "CpuPeriod": INT64,
         "CpuQuota": INT64,
         "CpuRealtimePeriod": INT64,
         "CpuRealtimeRuntime": INT64,
         "CpusetCpus": TEXT,
         "CpusetMems": TEXT,
-        "Devices": ListOf(ANY, "[]container.DeviceMapping"),
+        "Devices": ListOf(DEVICE, "[]container.DeviceMapping"),
         "DeviceCgroupRules": TEXTS,
-        "DeviceRequests": ListOf(ANY, "[]container.DeviceRequest"),
+        "DeviceRequests": ListOf(DEVICE_REQUEST, "[]container.DeviceRequest"),
         "KernelMemory": INT64,
         "KernelMemoryTCP": INT64,
         "MemoryReservation": INT64,
@@ -149,12 +204,12 @@ HOST_CONFIG = Object(
         "MemorySwappiness": INT64,
         "OomKillDisable": FLAG,
         "PidsLimit": INT64,
-        "Ulimits": ListOf(ANY, "[]*units.Ulimit"),
+        "Ulimits": ListOf(ULIMIT, "[]*units.Ulimit"),
         "CpuCount": INT64,
         "CpuPercent": INT64,
-        "IOMaximumIOps": Integer("uint64", low=0, high=(1 << 64) - 1),
-        "IOMaximumBandwidth": Integer("uint64", low=0, high=(1 << 64) - 1),
-        "Mounts": ListOf(ANY, "[]mount.Mount"),
+        "IOMaximumIOps": UINT64,
+        "IOMaximumBandwidth": UINT64,
+        "Mounts": ListOf(MOUNT, "[]mount.Mount"),
         "MaskedPaths": TEXTS,
         "ReadonlyPaths": TEXTS,
         "Init": FLAG,

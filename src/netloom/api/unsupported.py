@@ -82,22 +82,6 @@ CONFIG: dict[str, Neutral] = {
     # `--no-healthcheck` asks for what is so anyway.
     "Healthcheck": lambda value: value.get("Test") in (None, [], ["NONE"]),
 }
-# Lists that are shown as they came, [] or null.
-SHOWN_LISTS = (
-    "BlkioWeightDevice",
-    "BlkioDeviceReadBps",
-    "BlkioDeviceWriteBps",
-    "BlkioDeviceReadIOps",
-    "BlkioDeviceWriteIOps",
-    "Binds",
-    "VolumesFrom",
-    "GroupAdd",
-    "SecurityOpt",
-    "Devices",
-    "DeviceCgroupRules",
-    "DeviceRequests",
-    "Ulimits",
-)
 _POLICIES = ("", "no", "always", "on-failure", "unless-stopped")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netloom.model.container import HostConfig
 from netloom.model.errors import InvalidArgument
+from netloom.model.host_config import HostConfig
 
 # In the kernel's numbering, 0 to 40 (linux/capability.h).
 KNOWN = tuple(

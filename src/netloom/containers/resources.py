@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from netloom.model.container import HostConfig
 from netloom.model.errors import InvalidArgument, Unsupported
+from netloom.model.host_config import HostConfig
 
 MINIMUM_MEMORY = 6 * 1024 * 1024  # bytes; less does not even start the program (Docker's figure)
 CPU_PERIOD = 100_000  # µs

@@ -10,8 +10,9 @@ from typing import Any
 
 from netloom.containers import capabilities, masks, resources, sysctls
 from netloom.containers import environment as environments
-from netloom.model.container import Container, ContainerConfig, HostConfig
-from netloom.model.errors import InvalidArgument
+from netloom.containers.merging import command
+from netloom.model.container import Container
+from netloom.model.host_config import HostConfig
 
 OCI_VERSION = "1.0.2"
 
@@ -23,42 +24,16 @@ _DEVICES = ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (10,
 _PTY_MAJOR = 136
 
 
-def command(
-    config: ContainerConfig, image_cmd: Sequence[str] | None = None, image_entrypoint: Sequence[str] | None = None
-) -> list[str]:
-    """The program and its arguments. An entrypoint of one's own drops the image's command.
-
-    Raises InvalidArgument when nothing is left.
-    """
-    cmd, entrypoint = config.cmd, config.entrypoint
-    if not entrypoint:
-        cmd = cmd or tuple(image_cmd or ())
-        if entrypoint is None:
-            entrypoint = tuple(image_entrypoint or ())
-    if entrypoint == ("",):
-        entrypoint = ()
-    argv = [*(entrypoint or ()), *(cmd or ())]
-    if not argv:
-        raise InvalidArgument("no command specified")
-    return argv
-
-
-def environment(container: Container, image_env: Sequence[str] = (), *, tty: bool | None = None) -> list[str]:
+def environment(container: Container, *, tty: bool | None = None) -> list[str]:
     """The environment but for HOME. `tty` replaces the container's own (an exec's terminal)."""
-    own = environments.merge(image_env, container.config.env or ())
     wants_term = container.config.tty if tty is None else tty
-    return list(environments.assemble(container.config.hostname, tty=wants_term, own=own))
+    return list(environments.assemble(container.config.hostname, tty=wants_term, own=container.config.env or ()))
 
 
 def runtime_spec(
     container: Container,
     *,
     files: Mapping[str, str],
-    image_env: Sequence[str] = (),
-    image_cmd: Sequence[str] | None = None,
-    image_entrypoint: Sequence[str] | None = None,
-    image_working_dir: str = "",
-    image_user: str = "",
 ) -> dict[str, Any]:
     """The whole spec. `files` are the host's paths of hosts, hostname and resolv.conf; a missing one is not mounted.
 
@@ -74,10 +49,10 @@ def runtime_spec(
         "annotations": dict(host_config.annotations or {}),
         "process": {
             "terminal": config.tty,
-            "user": {"username": config.user or image_user},
-            "args": command(config, image_cmd, image_entrypoint),
-            "env": environment(container, image_env),
-            "cwd": config.working_dir or image_working_dir or "/",
+            "user": {"username": config.user},
+            "args": command(config),
+            "env": environment(container),
+            "cwd": config.working_dir or "/",
             "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), caps),
             "noNewPrivileges": False,
             "oomScoreAdj": host_config.oom_score_adj,

@@ -11,9 +11,10 @@ from netloom.containers import capabilities
 from netloom.containers import environment as environments
 from netloom.containers.masks import mask_host
 from netloom.containers.resources import require_controllers
-from netloom.containers.spec import command, environment, runtime_spec
-from netloom.model.container import Container, ContainerConfig, HostConfig
-from netloom.model.errors import Failed, InvalidArgument, Unsupported
+from netloom.containers.spec import environment, runtime_spec
+from netloom.model.container import Container, ContainerConfig
+from netloom.model.errors import Failed, Unsupported
+from netloom.model.host_config import HostConfig
 
 PATHS = json.loads((Path(__file__).parent / "testdata/paths.json").read_text())
 
@@ -87,30 +88,10 @@ def test_devices_are_denied_but_for_dockers() -> None:
     assert allowed == {("c", a, b, "rwm") for a, b in plain} | {("c", None, None, "m"), ("b", None, None, "m")}
 
 
-@pytest.mark.parametrize(
-    ("own", "image", "argv"),
-    [
-        (((), None), (("ls",), None), ["ls"]),
-        ((("a",), None), (("ls",), ("/init",)), ["/init", "a"]),
-        ((None, ("sh",)), (("ls",), ("/init",)), ["sh"]),
-        ((("-x",), ("sh",)), (("ls",), ("/init",)), ["sh", "-x"]),
-        ((("a",), ("",)), (None, ("/init",)), ["a"]),
-        ((("",), None), (None, None), [""]),
-    ],
-)
-def test_command(own: Any, image: Any, argv: list[str]) -> None:
-    assert command(ContainerConfig(cmd=own[0], entrypoint=own[1]), *image) == argv
-
-
-def test_no_command() -> None:
-    with pytest.raises(InvalidArgument, match=r"^no command specified$"):
-        command(ContainerConfig(entrypoint=("",)), None, ("/init",))
-
-
 def test_environment() -> None:
     one = container(tty=True, env=("A=1", "HOSTNAME=x", "GONE"))
-    made = environment(one, ("PATH=/image", "GONE=1", "B=2"))
-    assert made == ["PATH=/image", "HOSTNAME=x", "TERM=xterm", "B=2", "A=1"]
+    path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    assert environment(one) == [path, "HOSTNAME=x", "TERM=xterm", "A=1"]
     assert "TERM=xterm" not in environment(one, tty=False)
     assert environments.with_home(["HOME=", "A=1"], "/h") == ["A=1", "HOME=/h"]
     assert environments.with_home(["HOME=/own"], "/h") == ["HOME=/own"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netloom.model.container import HostConfig
 from netloom.model.errors import Failed
+from netloom.model.host_config import HostConfig
 
 # Every port and ping are open to every user of a container with a network namespace of its own.
 DEFAULTS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}

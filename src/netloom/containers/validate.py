@@ -9,9 +9,10 @@ import msgspec
 
 from netloom.containers import capabilities, resources
 from netloom.containers.files import split_extra_host
-from netloom.model.container import ContainerConfig, ContainerRequest, HostConfig
+from netloom.model.container import ContainerConfig, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Failed, InvalidArgument, Unsupported
+from netloom.model.host_config import HostConfig
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _SIGNALS = frozenset(

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from netloom.containers.validate import HOST_PORTS_WARNING, MAC_WARNING, check_name, check_request, split_link
-from netloom.model.container import ContainerConfig, ContainerRequest, HostConfig, LogConfig, PortSpec, RestartPolicy
+from netloom.model.container import ContainerConfig, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Failed, InvalidArgument, NetloomError, Unsupported
+from netloom.model.host_config import HostConfig, LogConfig, PortSpec, RestartPolicy
 
 GOLDEN = json.loads((Path(__file__).parent / "testdata/creates.json").read_text())
 

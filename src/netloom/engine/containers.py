@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from netloom.containers.merging import merged
 from netloom.containers.validate import check_name, check_request
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
@@ -57,6 +58,7 @@ class Containers:
         check_name(name)
         image = core.images.resolve(request.config.image)
         request, warnings = check_request(request, cpus=core.settings.cpus)
+        request.config = merged(request.config, image.config)
         check_ports(request.config, request.host_config)
         check_linked(core.tables, request.host_config.links or ())
         mode = self._mode(request.host_config.network_mode)

@@ -71,8 +71,7 @@ class Execs:
             config = msgspec.structs.replace(config, console_size=size)
         command = " ".join(config.cmd)
         self._core.publish_container(f"exec_start: {command}", container, execID=key)
-        image = self._core.images.resolve(container.config.image)
-        env = [*environment(container, image.env), *(config.env or ())]
+        env = [*environment(container), *(config.env or ())]
         try:
             execution.pid, attachment = await self._core.runtime.exec(container.id, key, config, env)
         except NetloomError as error:

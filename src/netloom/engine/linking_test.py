@@ -4,9 +4,10 @@ import pytest
 
 from netloom.engine.linking import check_linked, check_reachable, linked
 from netloom.engine.tables import Tables
-from netloom.model.container import Container, ContainerConfig, HostConfig, State
+from netloom.model.container import Container, ContainerConfig, State
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Failed, InvalidArgument
+from netloom.model.host_config import HostConfig
 
 
 def tables(*containers: Container) -> Tables:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
-from netloom.model.image import ImageView
+from netloom.model.image import ImageConfig, ImageView
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
@@ -238,13 +238,7 @@ class Image(Protocol):
     @property
     def id(self) -> str: ...
     @property
-    def env(self) -> tuple[str, ...]: ...
-    @property
-    def cmd(self) -> tuple[str, ...]: ...
-    @property
-    def entrypoint(self) -> tuple[str, ...]: ...
-    @property
-    def working_dir(self) -> str: ...
+    def config(self) -> ImageConfig: ...
     @property
     def lower(self) -> tuple[str, ...]:
         """Read-only layers of the root, uppermost first."""

@@ -11,14 +11,7 @@ from netloom.model.container import Container
 
 def launch(container: Container, image: Image, files: Mapping[str, str], netns: int) -> Launch:
     """`files` are the host's paths of hosts, hostname and resolv.conf; `netns` is an fd, -1 for the host's own."""
-    spec = runtime_spec(
-        container,
-        files=files,
-        image_env=image.env,
-        image_cmd=image.cmd,
-        image_entrypoint=image.entrypoint,
-        image_working_dir=image.working_dir,
-    )
+    spec = runtime_spec(container, files=files)
     config = container.config
     return Launch(
         id=container.id,

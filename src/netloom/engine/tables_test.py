@@ -2,9 +2,10 @@ import msgspec
 import pytest
 
 from netloom.engine.tables import Tables, container_row, decode, endpoint_row, network_row
-from netloom.model.container import Container, ContainerConfig, HostConfig, PortSpec
+from netloom.model.container import Container, ContainerConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig, EndpointIpam
 from netloom.model.errors import InvalidArgument, NotFound
+from netloom.model.host_config import HostConfig, PortSpec
 from netloom.model.network import IpamConfig, Network
 
 

@@ -2,8 +2,9 @@ import msgspec
 import pytest
 
 from netloom.engine.waits import Waits
-from netloom.model.container import Container, ContainerConfig, HostConfig, State
+from netloom.model.container import Container, ContainerConfig, State
 from netloom.model.errors import InvalidArgument
+from netloom.model.host_config import HostConfig
 
 BOX = Container(id="c", name="box", created=1, image_id="", config=ContainerConfig(), host_config=HostConfig())
 RUNNING = msgspec.structs.replace(BOX, state=State(status="running"))

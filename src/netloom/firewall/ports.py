@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from netloom.model.container import ContainerConfig, HostConfig, PortSpec
+from netloom.model.container import ContainerConfig
 from netloom.model.endpoint import PortBinding
 from netloom.model.errors import Exhausted, Failed, InvalidArgument
+from netloom.model.host_config import HostConfig, PortSpec
 
 DYNAMIC = (32768, 60999)  # where a port is chosen when the user named none, as Docker does
 PROTOCOLS = ("tcp", "udp", "sctp")

@@ -18,9 +18,10 @@ from netloom.firewall.ports import (
     not_bound,
     requested,
 )
-from netloom.model.container import ContainerConfig, HostConfig, PortSpec
+from netloom.model.container import ContainerConfig
 from netloom.model.endpoint import PortBinding
 from netloom.model.errors import Exhausted, Failed, InvalidArgument, NetloomError
+from netloom.model.host_config import HostConfig, PortSpec
 
 Specs = dict[str, tuple[PortSpec, ...] | None]
 

@@ -6,10 +6,10 @@ import hashlib
 import os
 
 from netloom.images.image import Image
+from netloom.model.image import ImageConfig
 
 NAME = "host"
 TAG = "latest"
-ENV = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",)
 
 # The id changes with the system that the image shows, and with what this file makes of it.
 _FORMAT = b"netloom host image 1\n"
@@ -24,8 +24,7 @@ def host_image(root: str = "/") -> Image:
         id=f"sha256:{hashlib.sha256(_FORMAT + release).hexdigest()}",
         tags=(f"{NAME}:{TAG}",),
         created=created,
-        env=ENV,
-        cmd=(os.path.basename(shell),),
+        config=ImageConfig(cmd=(os.path.basename(shell),)),
         lower=(root,),
         comment=f"the host's own root, read-only: {fields.get('PRETTY_NAME', 'Linux').strip(chr(34))}",
     )

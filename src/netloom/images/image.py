@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from netloom.model.image import ImageView
+from netloom.model.image import ImageConfig, ImageView
 
 
 class Image(Struct, frozen=True, kw_only=True):
@@ -14,10 +14,7 @@ class Image(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]
     created: int = 0  # ns since the epoch
     size: int = 0  # bytes that it takes of its own
-    env: tuple[str, ...] = ()
-    cmd: tuple[str, ...] = ()
-    entrypoint: tuple[str, ...] = ()
-    working_dir: str = ""
+    config: ImageConfig = ImageConfig()
     lower: tuple[str, ...] = ()
     comment: str = ""
 
@@ -28,9 +25,6 @@ class Image(Struct, frozen=True, kw_only=True):
             tags=self.tags,
             created=self.created,
             size=self.size,
-            env=self.env or None,
-            cmd=self.cmd or None,
-            entrypoint=self.entrypoint or None,
-            working_dir=self.working_dir,
+            config=self.config,
             comment=self.comment,
         )

@@ -7,6 +7,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from netloom.model.endpoint import EndpointConfig
+from netloom.model.health import Health, HealthConfig
+from netloom.model.host_config import HostConfig
+from netloom.model.mount import MountPoint
 
 
 class ContainerConfig(Struct, frozen=True, rename="pascal"):
@@ -24,72 +27,25 @@ class ContainerConfig(Struct, frozen=True, rename="pascal"):
     stdin_once: bool = False
     env: tuple[str, ...] | None = None
     cmd: tuple[str, ...] | None = None
+    healthcheck: HealthConfig | None = None
+    args_escaped: bool = False  # of Windows; shown as it came
     image: str = ""
     volumes: dict[str, dict[str, Any]] | None = None
     working_dir: str = ""
     entrypoint: tuple[str, ...] | None = None
+    network_disabled: bool = False
     mac_address: str = ""
     on_build: tuple[str, ...] | None = None
     labels: dict[str, str] = {}
     stop_signal: str = ""
     stop_timeout: int | None = None
-
-
-class PortSpec(Struct, frozen=True):
-    """One entry of HostConfig.PortBindings: as the user wrote it, ranges included."""
-
-    host_ip: str = field(default="", name="HostIp")
-    host_port: str = field(default="", name="HostPort")
-
-
-class RestartPolicy(Struct, frozen=True, rename="pascal"):
-    """`no` is the only one that is carried out so far; others are refused at create."""
-
-    name: str = "no"
-    maximum_retry_count: int = 0
-
-
-class LogConfig(Struct, frozen=True):
-    """The log driver as shown; the file behind it is conmon's."""
-
-    type: str = field(default="json-file", name="Type")
-    config: dict[str, str] = field(default_factory=dict, name="Config")
-
-
-class HostConfig(Struct, frozen=True, rename="pascal"):
-    """The part of `HostConfig` that netloom carries out; `api` adds the constant rest on inspect."""
-
-    network_mode: str = "default"
-    port_bindings: dict[str, tuple[PortSpec, ...] | None] | None = None
-    publish_all_ports: bool = False
-    auto_remove: bool = False
-    dns: tuple[str, ...] | None = None
-    dns_options: tuple[str, ...] | None = None
-    dns_search: tuple[str, ...] | None = None
-    extra_hosts: tuple[str, ...] | None = None
-    links: tuple[str, ...] | None = None
-    sysctls: dict[str, str] | None = None
-    cap_add: tuple[str, ...] | None = None
-    cap_drop: tuple[str, ...] | None = None
-    privileged: bool = False
-    restart_policy: RestartPolicy = RestartPolicy()
-    log_config: LogConfig = LogConfig()
-    console_size: tuple[int, int] = (0, 0)
-    readonly_rootfs: bool = False
-    init: bool | None = None
-    oom_score_adj: int = 0
-    memory: int = 0  # bytes
-    nano_cpus: int = 0
-    pids_limit: int | None = None
-    shm_size: int = 67108864
-    annotations: dict[str, str] | None = None
-    empty_lists: tuple[str, ...] = ()  # keys of the constant rest that came as [], not null: inspect shows them so
+    shell: tuple[str, ...] | None = None
 
 
 class State(Struct, frozen=True):
     """Where the container stands. Times are ns since the epoch, 0 for never."""
 
-    status: str = "created"  # created, running, exited, removing, dead
+    status: str = "created"  # created, running, paused, restarting, exited, removing, dead
     pid: int = 0
     conmon_pid: int = 0
     exit_code: int = 0
@@ -97,11 +53,22 @@ class State(Struct, frozen=True):
     oom_killed: bool = False
     started: int = 0
     finished: int = 0
+    health: Health | None = None
 
     @property
     def running(self) -> bool:
         """Is there an init process?"""
-        return self.status == "running"
+        return self.status in ("running", "paused")
+
+    @property
+    def paused(self) -> bool:
+        """Is it frozen?"""
+        return self.status == "paused"
+
+    @property
+    def restarting(self) -> bool:
+        """Has it ended, and does its restart policy wait to start it again?"""
+        return self.status == "restarting"
 
 
 class Container(Struct, frozen=True, kw_only=True):
@@ -114,6 +81,8 @@ class Container(Struct, frozen=True, kw_only=True):
     config: ContainerConfig
     host_config: HostConfig
     networks: dict[str, EndpointConfig] = {}
+    mounts: tuple[MountPoint, ...] = ()
+    restart_count: int = 0  # by its policy, since it was last started by hand
     state: State = State()
     sandbox: str = ""  # sandbox id while it has one
     manually_stopped: bool = False

@@ -1,8 +1,30 @@
-"""An image as users see it."""
+"""Images: what they say of their containers, and as users see them."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
+
+from netloom.model.health import HealthConfig
+
+
+class ImageConfig(Struct, frozen=True, rename="pascal"):
+    """`config` of an image (OCI image-spec, config.md, and Docker's additions): defaults of its containers."""
+
+    user: str = ""
+    exposed_ports: dict[str, dict[str, Any]] | None = None
+    env: tuple[str, ...] | None = None
+    cmd: tuple[str, ...] | None = None
+    healthcheck: HealthConfig | None = None
+    args_escaped: bool = False
+    volumes: dict[str, dict[str, Any]] | None = None
+    working_dir: str = ""
+    entrypoint: tuple[str, ...] | None = None
+    on_build: tuple[str, ...] | None = None
+    labels: dict[str, str] | None = None
+    stop_signal: str = ""
+    shell: tuple[str, ...] | None = None
 
 
 class ImageView(Struct, frozen=True, kw_only=True):
@@ -12,8 +34,5 @@ class ImageView(Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...]  # host:latest …
     created: int = 0  # ns since the epoch
     size: int = 0  # bytes
-    env: tuple[str, ...] | None = None
-    cmd: tuple[str, ...] | None = None
-    entrypoint: tuple[str, ...] | None = None
-    working_dir: str = ""
+    config: ImageConfig = ImageConfig()
     comment: str = ""

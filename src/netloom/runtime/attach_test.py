@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from netloom.model.container import HostConfig
 from netloom.model.errors import Conflict
+from netloom.model.host_config import HostConfig
 from netloom.model.streams import STDERR, STDOUT, Attachment
 from netloom.runtime.conftest import DEADLINE, Rig, until
 

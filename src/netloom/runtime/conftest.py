@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from netloom.containers.spec import runtime_spec
-from netloom.model.container import Container, ContainerConfig, HostConfig
+from netloom.model.container import Container, ContainerConfig
+from netloom.model.host_config import HostConfig
 from netloom.model.launch import Exit, Launch
 from netloom.runtime import syscalls
 from netloom.runtime.crun_runtime import CrunRuntime

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from netloom.model.container import HostConfig
 from netloom.model.errors import Failed, InvalidArgument, Unavailable, Unsupported
+from netloom.model.host_config import HostConfig
 from netloom.model.launch import Launch
 from netloom.runtime import syscalls
 from netloom.runtime.conftest import Rig, until

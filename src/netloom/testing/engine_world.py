@@ -17,9 +17,10 @@ from netloom.events.bus import Bus
 from netloom.images.store import ImageStore
 from netloom.ipam.pools import DEFAULT_POOLS, ula_pool
 from netloom.ipam.space import AddressSpace
-from netloom.model.container import Container, ContainerConfig, ContainerRequest, HostConfig, PortSpec
+from netloom.model.container import Container, ContainerConfig, ContainerRequest
 from netloom.model.desired import HostFacts, HostRoute
 from netloom.model.endpoint import EndpointConfig, EndpointIpam
+from netloom.model.host_config import HostConfig, PortSpec
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 from netloom.testing import agreement
 from netloom.testing.fake_dataplane import FakeDataPlane
