@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netloom.model.container import ExecConfig
+from netloom.model.container import ExecConfig, HostConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NotFound
 from netloom.model.streams import STDERR, STDOUT
 from netloom.runtime.attach_test import WAIT_FOR_SIZE, drain, read_until
@@ -41,6 +41,13 @@ async def test_it_runs_inside(rig: Rig) -> None:
         assert os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), kind
     assert pid in await rig.runtime.processes(key, 0)
     await attachment.close()
+
+
+async def test_the_oom_killer_sees_it_as_it_sees_the_container(rig: Rig) -> None:
+    key = await rig.create(rig.launch("sleep", "100", host_config=HostConfig(oom_score_adj=300)))
+    await rig.runtime.start(key)
+    script = "until read score </proc/self/oom_score_adj; [ $score != 0 ]; do sleep 0.01; done; echo $score"
+    assert await execute(rig, key, "sh", "-c", script) == (b"300\n", 0)
 
 
 async def test_it_ends_with_its_container(rig: Rig) -> None:
