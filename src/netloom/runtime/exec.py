@@ -132,9 +132,11 @@ class Execs:
 
 def _set_oom_score(pid: int, score: int) -> None:
     """crun sets it for a container's first process alone, and conmon starts execs at 0. Ended already is success."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        with open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file:
-            file.write(str(score))
+    with (
+        contextlib.suppress(FileNotFoundError, ProcessLookupError),
+        open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file,
+    ):
+        file.write(str(score))
 
 
 def _without_own(env: Sequence[str]) -> list[str]:
