@@ -6,6 +6,7 @@ import msgspec
 
 from netloom.containers.merging import merged
 from netloom.containers.validate import check_name, check_request
+from netloom.drivers.endpoint_options import endpoint_faults
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -22,7 +23,7 @@ from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound, NotModified
-from netloom.model.network import Network
+from netloom.model.network import PREDEFINED, Network
 
 STOP_TIMEOUT = 10  # seconds, Docker's default
 _KILL_PATIENCE = 10  # seconds until SIGKILL must have worked
@@ -60,8 +61,10 @@ class Containers:
         request, warnings = check_request(request, cpus=core.settings.cpus)
         request.config = merged(request.config, image.config)
         check_ports(request.config, request.host_config)
-        check_linked(core.tables, request.host_config.links or ())
         mode = self._mode(request.host_config.network_mode)
+        # On a user-defined network a link is a name in the endpoint's wish, and its bearer may come later.
+        links = request.host_config.links if mode in PREDEFINED else None
+        check_linked(core.tables, links or ())
         networks = self._networks(mode, request)
         taken = core.tables.container_named(name)
         if taken is not None:
@@ -76,7 +79,7 @@ class Containers:
             created=core.clock.now(),
             image_id=image.id,
             config=msgspec.structs.replace(config, hostname=self._hostname(config.hostname, key, mode)),
-            host_config=msgspec.structs.replace(request.host_config, network_mode=mode),
+            host_config=msgspec.structs.replace(request.host_config, network_mode=mode, links=links),
             networks=networks,
         )
         core.tables.put_container(container)
@@ -253,7 +256,12 @@ class Containers:
             except NotFound:
                 network = None  # told at start, as Docker does
             try:
-                check_endpoint(config, network.name if network else name, network.requested if network else None)
+                check_endpoint(
+                    config,
+                    network.name if network else name,
+                    network.requested if network else None,
+                    endpoint_faults(config.driver_opts or {}),
+                )
             except InvalidArgument as error:
                 raise InvalidArgument(
                     f"invalid config for network {name}: {error.sentence}", remedy=error.remedy
