@@ -40,14 +40,6 @@ _MISSING: dict[str, tuple[str, ...]] = {
     ),
     "registry credentials": ("POST /auth",),
     "disk usage": ("GET /system/df",),
-    "volumes": (
-        "GET /volumes",
-        "POST /volumes/create",
-        "POST /volumes/prune",
-        "GET /volumes/{ref}",
-        "PUT /volumes/{ref}",
-        "DELETE /volumes/{ref}",
-    ),
     "plugins": (
         "GET /plugins",
         "GET /plugins/privileges",

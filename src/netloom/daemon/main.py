@@ -47,6 +47,7 @@ from netloom.kernel.monitor import Changes, Monitor
 from netloom.model.errors import NetloomError
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
+from netloom.volumes.folders import VolumeFolders
 
 log = logging.getLogger("netloom")
 
@@ -138,6 +139,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 dataplane=dataplane,
                 files=DiskFiles(config.state_dir),
                 images=ImageStore(),
+                volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
                 space=_space(settings, tables),
