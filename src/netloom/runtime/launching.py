@@ -147,13 +147,16 @@ class Launcher:
 
     def _sweep(self, container: str, record: Processes | None) -> None:
         bundle = self._paths.bundle(container)
-        complaint = self._crun.delete(container)
+        cgroup = self._paths.cgroup(container)
         if record is not None:
             kill_and_wait(record.init, END_SECONDS)
+        if record is None or self._cgroups.processes(cgroup):
+            self._crun.delete(container)
+        if record is not None:
             kill_and_wait(record.conmon, END_SECONDS, grace=CONMON_GRACE_SECONDS)
-        self._cgroups.sweep(self._paths.cgroup(container))
-        if complaint:
-            shutil.rmtree(f"{self._paths.crun_root}/{container}", ignore_errors=True)
+        self._cgroups.sweep(cgroup)
+        # With the last process and the cgroups gone, crun's record is all that `crun delete` (13 ms) would remove.
+        shutil.rmtree(f"{self._paths.crun_root}/{container}", ignore_errors=True)
         for path in _folders(f"{bundle}/exec"):
             _end_monitors(path)
         for path in (self._paths.exit_file(container), self._paths.record(container)):
