@@ -188,6 +188,10 @@ class Engine:
         """See Backend."""
         return await top(self.core, self.core.tables.container(ref), ps_args)
 
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        """See Backend."""
+        return {container: await self.core.runtime.written(container) for container in containers}
+
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         """See Backend."""
         return await self._execs.create(ref, config)

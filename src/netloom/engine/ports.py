@@ -159,6 +159,10 @@ class Runtime(Protocol):
         """Remove everything on disk of a container, log included. Idempotent."""
         ...
 
+    async def written(self, container: str) -> int:
+        """Bytes of its scratch layer's files; 0 when it has none."""
+        ...
+
     async def survivors(self) -> list[Survivor]:
         """Containers that an earlier daemon started, and half-made ones cleaned away."""
         ...

@@ -30,6 +30,7 @@ from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.wrapper import Wrapper
+from netloom.runtime.written import written
 
 T = TypeVar("T")
 
@@ -120,6 +121,10 @@ class CrunRuntime:
     async def purge(self, container: str) -> None:
         """See engine.ports.Runtime."""
         await _whole(self._wrapper.run(_remove_folder, self.paths.container(container)))
+
+    async def written(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(written, self.paths.upper(container))
 
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""
