@@ -11,6 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.info import daemon_info
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.predefined import establish
@@ -228,8 +229,7 @@ class Engine:
 
     def daemon_info(self) -> dict[str, object]:
         """See Backend."""
-        settings = self.core.settings
-        return {"ID": settings.instance, "Name": settings.name, "DockerRootDir": settings.state_dir}
+        return daemon_info(self.core)
 
     def host_interface(self, endpoint: Endpoint) -> str:
         """See Backend."""

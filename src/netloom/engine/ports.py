@@ -135,6 +135,16 @@ class DataPlane(Protocol):
 class Runtime(Protocol):
     """Containers' processes: crun under conmon. Used from the event loop."""
 
+    @property
+    def cgroup_version(self) -> int:
+        """Of the host's cgroups, 1 or 2."""
+        ...
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """What the host's cgroups can limit: memory, cpu, pids …"""
+        ...
+
     async def create(self, launch: Launch) -> Launched:
         """Mount the root, create the container, stop before its program runs. On failure nothing is left."""
         ...

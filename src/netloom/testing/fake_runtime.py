@@ -85,6 +85,8 @@ class FakeRuntime:
     def __init__(self, files: FakeFiles | None = None, gone: Callable[[str], None] | None = None) -> None:
         self.inits: dict[str, _Process] = {}
         self.on_disk: set[str] = set()
+        self.cgroup_version = 2
+        self.controllers = frozenset({"cpu", "memory", "pids"})
         self.bytes_written: dict[str, int] = {}
         self.stubborn: set[str] = set()
         self.immortal: set[str] = set()
