@@ -139,10 +139,10 @@ def summary_json(
     now: int,
     version: tuple[int, int],
     *,
-    sizes: bool = False,
+    sizes: tuple[int, int] | None = None,
     more_names: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """One container of a list, keys in Docker's order."""
+    """One container of a list, keys in Docker's order. `sizes`: bytes written, and of the whole root."""
     shown: dict[str, Any] = {
         "Id": container.id,
         "Names": [f"/{container.name}", *more_names],
@@ -152,8 +152,10 @@ def summary_json(
         "Created": container.created // SECOND,
         "Ports": ports_list(container, endpoints.values()),
     }
-    if sizes:
-        shown["SizeRootFs"] = 0
+    if sizes is not None:
+        if sizes[0]:
+            shown["SizeRw"] = sizes[0]
+        shown["SizeRootFs"] = sizes[1]
     host: dict[str, Any] = {"NetworkMode": container.host_config.network_mode}
     if version >= (1, 46) and container.host_config.annotations:
         host["Annotations"] = dict(sorted(container.host_config.annotations.items()))

@@ -11,6 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.info import daemon_info
 from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
@@ -194,6 +195,10 @@ class Engine:
         """See Backend."""
         return await top(self.core, self.core.tables.container(ref), ps_args)
 
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        """See Backend."""
+        return {container: await self.core.runtime.written(container) for container in containers}
+
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         """See Backend."""
         return await self._execs.create(ref, config)
@@ -230,8 +235,7 @@ class Engine:
 
     def daemon_info(self) -> dict[str, object]:
         """See Backend."""
-        settings = self.core.settings
-        return {"ID": settings.instance, "Name": settings.name, "DockerRootDir": settings.state_dir}
+        return daemon_info(self.core)
 
     def host_interface(self, endpoint: Endpoint) -> str:
         """See Backend."""

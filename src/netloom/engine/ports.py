@@ -136,6 +136,16 @@ class DataPlane(Protocol):
 class Runtime(Protocol):
     """Containers' processes: crun under conmon. Used from the event loop."""
 
+    @property
+    def cgroup_version(self) -> int:
+        """Of the host's cgroups, 1 or 2."""
+        ...
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """What the host's cgroups can limit: memory, cpu, pids …"""
+        ...
+
     async def create(self, launch: Launch) -> Launched:
         """Mount the root, create the container, stop before its program runs. On failure nothing is left."""
         ...
@@ -158,6 +168,10 @@ class Runtime(Protocol):
 
     async def purge(self, container: str) -> None:
         """Remove everything on disk of a container, log included. Idempotent."""
+        ...
+
+    async def written(self, container: str) -> int:
+        """Bytes of its scratch layer's files; 0 when it has none."""
         ...
 
     async def survivors(self) -> list[Survivor]:

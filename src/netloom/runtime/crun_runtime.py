@@ -30,6 +30,7 @@ from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.wrapper import Wrapper
+from netloom.runtime.written import written
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class CrunRuntime:
         self.paths = Paths(os.path.abspath(state_dir), os.path.abspath(run_dir), instance)
         self.paths.make()
         self._wrapper = Wrapper()
+        self.cgroup_version = self._wrapper.layout.version
         self.controllers = self._wrapper.layout.controllers
         self._cgroups = Cgroups(self._wrapper.layout)
         self._crun = Crun(self.paths.crun_root)
@@ -120,6 +122,10 @@ class CrunRuntime:
     async def purge(self, container: str) -> None:
         """See engine.ports.Runtime."""
         await _whole(self._wrapper.run(_remove_folder, self.paths.container(container)))
+
+    async def written(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(written, self.paths.upper(container))
 
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""

@@ -94,6 +94,7 @@ class FakeBackend:
         self.processes: dict[str, FakeProcess] = {}
         self.records: dict[str, list[LogRecord]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.bytes_written: dict[str, int] = {}
         self.calls: list[tuple[object, ...]] = []
         self.execs: dict[str, Exec] = {}
         self.networks_by_id: dict[str, Network] = {}
@@ -319,6 +320,9 @@ class FakeBackend:
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
         self.calls.append(("top", ref, ps_args))
         return ["PID", "CMD"], [["1", "sleep"]]
+
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        return {container: self.bytes_written.get(container, 0) for container in containers}
 
     # execs
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
