@@ -11,6 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.host_servers import HostServers
 from netloom.engine.info import daemon_info
 from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
@@ -66,11 +67,13 @@ class Engine:
         )
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
         self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._sweep, self._repaired)
+        self.host_servers = HostServers(core, self.reconciler)
         core.doubted = self.watching.doubt
 
     async def recover(self) -> None:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
         await self.volumes.recover()
+        self.host_servers.open()
         recovery = Recovery(self.core, self._attaching, self._ending, self._removal, self.reconciler, self._forwarding)
         await recovery.run()
         await self.volumes.complete_all()
@@ -83,6 +86,7 @@ class Engine:
         await self._work.drain()
         await self._ending.drain()
         await self.watching.close()
+        await self.host_servers.close()
         await self._others.withdraw()
 
     async def _sweep(self) -> None:
