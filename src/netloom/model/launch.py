@@ -12,7 +12,7 @@ from netloom.model.volume import VolumeMount
 class Launch(Struct, kw_only=True):
     """All that the runtime needs to create a container's processes. Paths are the host's.
 
-    `stdin_once`: the first client that leaves closes stdin, and a half-close reaches the program (`docker run -i`);
+    `stdin_once`, without a terminal: the first client that leaves closes stdin, and a half-close reaches the program;
     otherwise stdin stays open for the next client.
     """
 

@@ -72,7 +72,8 @@ class Launcher:
         for folder in (paths.root(name), f"{bundle}/exec", paths.upper(name), paths.work(name)):
             os.makedirs(folder, mode=0o711, exist_ok=True)
         os.chmod(paths.upper(name), 0o755)  # it is the root folder that the container's users see
-        stdio = Stdio(launch.tty, launch.stdin, launch.stdin_once)
+        # A client that leaves a terminal may come back: it never closes its stdin.
+        stdio = Stdio(launch.tty, launch.stdin, launch.stdin_once and not launch.tty)
         pipes = Pipes()
         try:
             syscalls.unshare(syscalls.CLONE_NEWNS)
