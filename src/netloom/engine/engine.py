@@ -11,12 +11,14 @@ from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.health import HealthChecks
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
 from netloom.engine.removal import Removal
+from netloom.engine.restarting import Restarting
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.starting import Starting
 from netloom.engine.stopping import Stopping
@@ -30,6 +32,7 @@ from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict
 from netloom.model.event import Event
+from netloom.model.host_config import RestartPolicy
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -54,8 +57,14 @@ class Engine:
         self._ending = Ending(core, self._attaching, self._waits)
         starting = Starting(core, self._attaching, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
-        stopping = Stopping(core, self._ending, self._waits)
-        self._removal = Removal(core, self._attaching, starting, stopping, self._execs, self._waits)
+        self._restarting = Restarting(core, starting, self._waits)
+        self._checks = HealthChecks(core, self._execs)
+        self._ending.again, self._ending.over = self._restarting.wait, self._checks.end
+        starting.began = self._checks.begin
+        stopping = Stopping(core, self._ending, self._restarting, self._waits)
+        self._removal = Removal(
+            core, self._attaching, starting, stopping, self._restarting, self._execs, self._checks, self._waits
+        )
         self._containers = Containers(
             core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
         )
@@ -69,12 +78,17 @@ class Engine:
         await recovery.run()
         await establish(self.core, self._networks)
         await self._others.follow()
+        await self._checks.resume()
+        self._restarting.resume()
         self.watching.open()
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
+        await self._checks.close()
+        await self._restarting.close()
         await self._work.drain()
         await self._ending.drain()
+        await self._restarting.close()  # whose end was followed just now
         await self.watching.close()
         await self._others.withdraw()
 
@@ -119,11 +133,12 @@ class Engine:
 
     def containers(self) -> list[Container]:
         """See Backend."""
-        return sorted(self.core.tables.containers.values(), key=lambda c: c.created, reverse=True)
+        found = map(self._checks.shown, self.core.tables.containers.values())
+        return sorted(found, key=lambda c: c.created, reverse=True)
 
     def container(self, ref: str) -> Container:
         """See Backend."""
-        return self.core.tables.container(ref)
+        return self._checks.shown(self.core.tables.container(ref))
 
     def container_endpoints(self, container: str) -> dict[str, Endpoint]:
         """See Backend."""
@@ -153,6 +168,10 @@ class Engine:
         """See Backend."""
         return await self._waits.begin(self.core.tables.container(ref), condition)
 
+    async def update_restart_policy(self, ref: str, policy: RestartPolicy) -> None:
+        """Another restart policy, for a container in any state; it counts from its next end on."""
+        await self._work.whole(self._restarting.update(ref, policy))
+
     async def rename(self, ref: str, name: str) -> None:
         """See Backend."""
         await self._work.whole(self._containers.rename(ref, name))
@@ -171,6 +190,8 @@ class Engine:
     async def attach(self, ref: str) -> Attachment:
         """See Backend; before the start the stream waits for it."""
         container = self.core.tables.container(ref)
+        if container.state.restarting:
+            raise Conflict(f"container {container.name} is restarting, wait until the container is running")
         if container.state.running:
             attachment = await self.core.runtime.attach(container.id)
         else:

@@ -101,15 +101,8 @@ class CrunRuntime:
     async def kill(self, container: str, signal: int) -> None:
         """See engine.ports.Runtime."""
         known = self._processes.get(container)
-        fd = known.init.open() if known else -1
-        if fd < 0:
-            return
-        try:
-            signals.pidfd_send_signal(fd, signal)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(fd)
+        if known is not None:
+            _send(known.init, signal)
 
     async def delete(self, container: str) -> None:
         """See engine.ports.Runtime."""
@@ -163,7 +156,7 @@ class CrunRuntime:
             self._exec_ended(one)
         else:
             loop.add_reader(one.monitor, self._exec_ended, one)
-        return running.pid, attach.ConmonAttachment(running.connection, tty=config.tty)
+        return running.program.pid, attach.ConmonAttachment(running.connection, tty=config.tty)
 
     def _exec_ended(self, one: _Exec) -> None:
         self._forget_monitor(one)
@@ -191,6 +184,12 @@ class CrunRuntime:
         one = self._running.get(exec_id)
         if one is not None:
             attach.resize(one.running.folder, height, width)
+
+    async def exec_kill(self, exec_id: str) -> None:
+        """See engine.ports.Runtime."""
+        one = self._running.get(exec_id)
+        if one is not None:
+            _send(one.running.program, signals.SIGKILL)
 
     def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
@@ -229,6 +228,18 @@ async def _whole(work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def _send(process: Process, signal: int) -> None:
+    fd = process.open()
+    if fd < 0:
+        return
+    try:
+        signals.pidfd_send_signal(fd, signal)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(fd)
 
 
 def _remove_folder(path: str) -> None:
