@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal as signals
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -128,7 +129,10 @@ class CrunRuntime:
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise Conflict(f"container {container} is not running") from error
         await attach.accepted(connection)
-        return attach.ConmonAttachment(connection, tty=bool(known and known.tty))
+        return self._attachment(connection, tty=bool(known and known.tty))
+
+    def _attachment(self, connection: socket.socket, *, tty: bool) -> Attachment:
+        return attach.ConmonAttachment(connection, tty=tty, folder=self.paths.state)
 
     async def resize(self, container: str, height: int, width: int) -> None:
         """See engine.ports.Runtime."""
@@ -156,7 +160,7 @@ class CrunRuntime:
             self._exec_ended(one)
         else:
             loop.add_reader(one.monitor, self._exec_ended, one)
-        return running.program.pid, attach.ConmonAttachment(running.connection, tty=config.tty)
+        return running.program.pid, self._attachment(running.connection, tty=config.tty)
 
     def _exec_ended(self, one: _Exec) -> None:
         self._forget_monitor(one)

@@ -66,6 +66,10 @@ class FakeAttachment:
         output, self._output = self._output, b""
         return (STDOUT, output) if output else None
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        piece = await self.read()
+        return [piece] if piece else []
+
     async def write(self, data: bytes) -> None:
         self.written += data
 
