@@ -144,7 +144,6 @@ def test_sentences(fields: dict[str, Any], sentence: str) -> None:
     ("fields", "named"),
     [
         ({"init": True}, "HostConfig.Init"),
-        ({"volumes": {"/data": {}}}, "Volumes"),
         ({"log_config": LogConfig("json-file", {"max-size": "1m"})}, "log opt 'max-size'"),
     ],
 )

@@ -70,12 +70,10 @@ class Crun:
         finally:
             os.close(fifo)
 
-    def delete(self, container: str) -> str:
-        """Kill and forget, whatever its state; what crun complained of. In a thread of the wrapper."""
-        if not self.known(container):
-            return ""
-        done = wrapper.call(self.command("delete", "-f", container))
-        return done.output if done.code else ""
+    def delete(self, container: str) -> None:
+        """Kill and forget, whatever its state; what it leaves is the caller's to sweep. In a thread of the wrapper."""
+        if self.known(container):
+            wrapper.call(self.command("delete", "-f", container))
 
 
 def start_error(message: str, program: str, *, prefix: str = CREATE_PREFIX) -> NetloomError:

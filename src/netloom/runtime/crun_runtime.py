@@ -31,6 +31,7 @@ from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.wrapper import Wrapper
+from netloom.runtime.written import written
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ class CrunRuntime:
         self.paths = Paths(os.path.abspath(state_dir), os.path.abspath(run_dir), instance)
         self.paths.make()
         self._wrapper = Wrapper()
+        self.cgroup_version = self._wrapper.layout.version
         self.controllers = self._wrapper.layout.controllers
         self._cgroups = Cgroups(self._wrapper.layout)
         self._crun = Crun(self.paths.crun_root)
@@ -115,10 +117,16 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         await _whole(self._wrapper.run(_remove_folder, self.paths.container(container)))
 
+    async def written(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(written, self.paths.upper(container))
+
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""
         found = await _whole(self._wrapper.run(self._survivors.find))
         self._processes.update((survivor.id, processes) for survivor, processes in found)
+        for survivor, processes in found:
+            self._launcher.volumes.mounted(survivor.id, processes.volumes, processes.conmon)
         return [survivor for survivor, _ in found]
 
     async def attach(self, container: str) -> Attachment:

@@ -21,6 +21,7 @@ from netloom.model.event import Event
 from netloom.model.image import ImageConfig, ImageView
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
 HOST_IMAGE = ImageView(id="sha256:" + "ab" * 32, tags=("host:latest",), created=1, config=ImageConfig(cmd=("/bin/sh",)))
@@ -94,9 +95,11 @@ class FakeBackend:
     def __init__(self, now: Callable[[], int]) -> None:
         self.now = now
         self.bus = Bus(now)
+        self.volumes = FakeVolumeBackend(now)
         self.processes: dict[str, FakeProcess] = {}
         self.records: dict[str, list[LogRecord]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.bytes_written: dict[str, int] = {}
         self.calls: list[tuple[object, ...]] = []
         self.execs: dict[str, Exec] = {}
         self.networks_by_id: dict[str, Network] = {}
@@ -322,6 +325,9 @@ class FakeBackend:
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
         self.calls.append(("top", ref, ps_args))
         return ["PID", "CMD"], [["1", "sleep"]]
+
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        return {container: self.bytes_written.get(container, 0) for container in containers}
 
     # execs
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:

@@ -91,6 +91,9 @@ class FakeRuntime:
     def __init__(self, files: FakeFiles | None = None, gone: Callable[[str], None] | None = None) -> None:
         self.inits: dict[str, _Process] = {}
         self.on_disk: set[str] = set()
+        self.cgroup_version = 2
+        self.controllers = frozenset({"cpu", "memory", "pids"})
+        self.bytes_written: dict[str, int] = {}
         self.stubborn: set[str] = set()
         self.immortal: set[str] = set()
         self.signals: list[tuple[str, int]] = []
@@ -168,6 +171,9 @@ class FakeRuntime:
         self.on_disk.discard(container)
         if self._files is not None:
             self._files.texts.pop(container, None)
+
+    async def written(self, container: str) -> int:
+        return self.bytes_written.get(container, 0)
 
     async def survivors(self) -> list[Survivor]:
         return [
