@@ -125,7 +125,7 @@ class Containers:
     async def stop(self, ref: str, *, timeout: int | None, signal: str) -> None:
         """Ask it to end, then make it; raises NotModified when it does not run."""
         container = self._core.tables.container(ref)
-        if not container.state.running:
+        if not (container.state.running or container.state.restarting):
             raise NotModified(f"container {container.name} is not running")
         try:
             await self._stopping.stop(container, timeout, signal)
@@ -138,7 +138,7 @@ class Containers:
         container = core.tables.container(ref)
         core.kept.add(container.id)
         try:
-            if container.state.running:
+            if container.state.running or container.state.restarting:
                 await self._stopping.stop(container, timeout, signal)
             async with core.lanes.hold(container.id):
                 now = self._still(container, ref)
@@ -154,7 +154,7 @@ class Containers:
         """Send a signal; SIGKILL returns when the container has ended."""
         container = self._core.tables.container(ref)
         number = signal_number(signal or "KILL")
-        if not container.state.running:
+        if not (container.state.running or container.state.restarting):
             raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
         try:
             await self._stopping.kill(container, number)
@@ -190,12 +190,12 @@ class Containers:
         return now
 
     async def _start(self, container: Container) -> None:
-        if container.state.running:
+        if container.state.running or container.state.restarting:
             raise NotModified(f"container {container.name} is running")
         if container.state.status in ("removing", "dead"):
             raise Conflict("container is marked for removal and cannot be started")
         try:
-            await self._starting.start(container)
+            await self._starting.start(msgspec.structs.replace(container, restart_count=0, backoff=0))
         except Exception:
             failed = self._core.tables.containers[container.id]
             self._waits.exited(container.id, failed.state.exit_code, failed.state.error)

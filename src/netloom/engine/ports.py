@@ -204,6 +204,10 @@ class Runtime(Protocol):
         """Resize an exec's terminal."""
         ...
 
+    async def exec_kill(self, exec_id: str) -> None:
+        """SIGKILL the program of an exec; gone is success."""
+        ...
+
     def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
     ) -> AsyncIterator[LogRecord]:
@@ -320,11 +324,23 @@ class NamespaceMaker(Protocol):
         ...
 
 
+class Alarm(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """It does not come. Too late, or twice, is nothing."""
+        ...
+
+
 class Clock(Protocol):
     """Time as an argument."""
 
     def now(self) -> int:
         """ns since the epoch."""
+        ...
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """Call once, `delay` ns from now, from the event loop."""
         ...
 
 

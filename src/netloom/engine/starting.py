@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -42,12 +42,14 @@ class Starting:
         self._files = files
         self._waiting = waiting
         self._ending = ending
+        self.began: Callable[[Container], None] | None = None  # told of every program that runs
 
     async def start(self, container: Container) -> Container:
         """Start it; the container as it runs. On failure its state tells the error and nothing else is left."""
         core = self._core
         sandbox = core.new_id()
         former = container
+        core.by_hand.discard(container.id)
         container = msgspec.structs.replace(
             container, sandbox=sandbox, state=msgspec.structs.replace(container.state, error="", exit_code=0)
         )
@@ -177,6 +179,8 @@ class Starting:
         core.runtime.watch(container.id, launched, self._ending.ended)
         for late in self._waiting.take(container.id):
             await self._connect(late, container)
+        if self.began is not None:
+            self.began(container)
         return container
 
     async def _connect(self, late: PendingAttachment, container: Container) -> None:

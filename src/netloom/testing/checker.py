@@ -38,7 +38,7 @@ class _World:
         self.bridges = {_bridge(n): n for n in self.networks if n["Driver"] == "bridge" and not n["ConfigOnly"]}
         found = daemon.json("GET", "/containers/json?all=1")
         self.containers = [daemon.json("GET", f"/containers/{c['Id']}/json") for c in found]
-        self.running = [c for c in self.containers if c["State"]["Running"]]
+        self.running = [c for c in self.containers if c["State"]["Running"] and not c["State"]["Restarting"]]
 
     def endpoints(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(bridge, entry of `Containers`) of every endpoint."""

@@ -66,6 +66,11 @@ class FakeProcess:
             return STDOUT, b"x" * 65536
         return await self._output.get()
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        piece = await self.read()
+        return [piece] if piece else []
+
     async def write(self, data: bytes) -> None:
         """See Attachment."""
         self.received += data
@@ -463,6 +468,10 @@ class Waiting(FakeProcess):
 
     async def read(self) -> tuple[int, bytes] | None:
         return await (await self._started()).read()
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        return await (await self._started()).read_many()
 
     async def write(self, data: bytes) -> None:
         await (await self._started()).write(data)
