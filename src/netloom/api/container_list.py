@@ -180,6 +180,8 @@ def status_text(container: Container, now: int) -> str:
     match state.status:
         case "running":
             return f"Up {human_duration(now - state.started)}"
+        case "paused":
+            return f"Up {human_duration(now - state.started)} (Paused)"
         case "removing":
             return "Removal In Progress"
         case "dead":

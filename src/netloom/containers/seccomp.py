@@ -7,7 +7,7 @@ those three. `seccomp_default.json` is the profile of every container that asks 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import cache
 from pkgutil import get_data
 from typing import Any

@@ -10,7 +10,7 @@ import msgspec
 from netloom.containers.spec import environment
 from netloom.engine.core import Core
 from netloom.engine.streams import Accounted
-from netloom.model.container import Exec, ExecConfig
+from netloom.model.container import Container, Exec, ExecConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound
 from netloom.model.streams import Attachment
 
@@ -32,6 +32,7 @@ class Execs:
         container = self._core.tables.container(ref)
         if not container.state.running:
             raise Conflict(f"container {container.id} is not running")
+        _refuse_paused(container)
         if not config.cmd:
             raise InvalidArgument("no exec command specified")
         if config.user:
@@ -65,8 +66,9 @@ class Execs:
             raise Conflict(f"exec command {key} has already run")
         if not container.state.running:
             raise Conflict(f"container {container.id} is not running")
+        _refuse_paused(container)
         execution.started = execution.running = True
-        config = execution.config
+        config = msgspec.structs.replace(execution.config, group_add=container.host_config.group_add or ())
         if size is not None:  # there from the program's first look
             config = msgspec.structs.replace(config, console_size=size)
         command = " ".join(config.cmd)
@@ -114,3 +116,8 @@ class Execs:
         if container is not None:
             code = str(execution.exit_code)
             self._core.publish_container("exec_die", container, execID=execution.id, exitCode=code)
+
+
+def _refuse_paused(container: Container) -> None:
+    if container.state.paused:
+        raise Conflict(f"Container {container.id} is paused, unpause the container before exec")

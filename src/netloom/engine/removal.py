@@ -140,6 +140,8 @@ class Removal:
 
 
 def _refuse_running(container: Container, ref: str, *, force: bool) -> None:
+    if container.state.paused and not force:
+        raise Conflict(f'cannot remove container "{ref}": container is paused and must be unpaused first')
     if container.state.running and not force:
         raise Conflict(
             f'cannot remove container "{ref}": container is running: stop the container before removing or force remove'

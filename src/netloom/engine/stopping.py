@@ -8,6 +8,7 @@ from collections import Counter
 
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
+from netloom.engine.pausing import Pausing
 from netloom.engine.signal_numbers import signal_number
 from netloom.engine.waits import Waits
 from netloom.model.container import Container
@@ -20,8 +21,9 @@ KILL_PATIENCE = 10  # seconds until SIGKILL must have worked
 class Stopping:
     """Needs no lane: the end comes by its own road, and takes the lane itself."""
 
-    def __init__(self, core: Core, ending: Ending, waits: Waits) -> None:
+    def __init__(self, core: Core, ending: Ending, waits: Waits, pausing: Pausing) -> None:
         self._core = core
+        self._pausing = pausing
         self._ending = ending
         self._waits = waits
 
@@ -56,6 +58,7 @@ class Stopping:
     async def _signal(self, container: Container, number: int) -> None:
         await self._core.runtime.kill(container.id, number)
         self._core.publish_container("kill", container, signal=str(number))
+        await self._pausing.let_go(container.id, number)
 
     @staticmethod
     async def _ended(done: asyncio.Future[tuple[int, str]]) -> None:
