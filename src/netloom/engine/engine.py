@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 
+from netloom.containers.logging import NONE
+from netloom.containers.updating import Update
 from netloom.engine.attaching import Attaching
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
@@ -17,16 +19,19 @@ from netloom.engine.info import daemon_info
 from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
+from netloom.engine.pausing import Pausing
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
 from netloom.engine.removal import Removal
 from netloom.engine.restarting import Restarting
+from netloom.engine.samples import Samples
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.starting import Starting
 from netloom.engine.stopping import Stopping
 from netloom.engine.streams import Waiting
 from netloom.engine.top import top
+from netloom.engine.updating import Updating
 from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.engine.watching import Watching
@@ -34,12 +39,13 @@ from netloom.engine.work import Work
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
-from netloom.model.errors import Conflict
+from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
 from netloom.model.host_config import RestartPolicy
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.plan.steps import line
 
 log = logging.getLogger("netloom.engine")
@@ -67,7 +73,10 @@ class Engine:
         self._checks = HealthChecks(core, self._execs)
         self._ending.again, self._ending.over = self._restarting.wait, self._checks.end
         starting.began = self._checks.begin
-        stopping = Stopping(core, self._ending, self._restarting, self._waits)
+        self._samples = Samples(core)
+        self._pausing = Pausing(core)
+        self._updating = Updating(core)
+        stopping = Stopping(core, self._ending, self._restarting, self._waits, self._pausing)
         self._removal = Removal(
             core,
             self._attaching,
@@ -183,6 +192,25 @@ class Engine:
         """See Backend."""
         await self._work.whole(self._containers.kill(ref, signal))
 
+    async def pause(self, ref: str) -> None:
+        """See Backend."""
+        await self._work.whole(self._pausing.pause(ref))
+
+    async def unpause(self, ref: str) -> None:
+        """See Backend."""
+        await self._work.whole(self._pausing.unpause(ref))
+
+    async def update(self, ref: str, update: Update) -> None:
+        """See Backend."""
+        await self._work.whole(self._updating.update(ref, update))
+
+    async def usage(self, ref: str) -> Usage:
+        """See Backend."""
+        container = self.core.tables.container(ref)
+        if not container.state.running:
+            return Usage()
+        return await self._samples.take(container)
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         """See Backend."""
         return await self._waits.begin(self.core.tables.container(ref), condition)
@@ -211,6 +239,8 @@ class Engine:
         container = self.core.tables.container(ref)
         if container.state.restarting:
             raise Conflict(f"container {container.name} is restarting, wait until the container is running")
+        if container.state.paused:
+            raise Conflict(f"container {container.id} is paused, unpause the container before attach")
         if container.state.running:
             attachment = await self.core.runtime.attach(container.id)
         else:
@@ -221,6 +251,8 @@ class Engine:
     def logs(self, ref: str, *, follow: bool, tail: int | None, since: int, until: int) -> AsyncIterator[LogRecord]:
         """See Backend."""
         container = self.core.tables.container(ref)
+        if container.host_config.log_config.type == NONE:
+            raise Unsupported("configured logging driver does not support reading")
         live = follow and container.state.running
         return self.core.runtime.logs(container.id, follow=live, tail=tail, since=since, until=until)
 
@@ -264,7 +296,9 @@ class Engine:
         state = self.core.tables.containers[container].state
         if state.running:
             paths["SandboxKey"] = f"/proc/{state.pid}/ns/net"
-        return {**paths, "LogPath": self.core.runtime.log_path(container)}
+        if self.core.tables.containers[container].host_config.log_config.type != NONE:
+            paths["LogPath"] = self.core.runtime.log_path(container)
+        return paths
 
     def daemon_info(self) -> dict[str, object]:
         """See Backend."""

@@ -64,7 +64,7 @@ class Execs:
             raise Conflict(f"exec command {key} has already run")
         refuse_ended(container)
         execution.started = execution.running = True
-        config = execution.config
+        config = msgspec.structs.replace(execution.config, group_add=container.host_config.group_add or ())
         if size is not None:  # there from the program's first look
             config = msgspec.structs.replace(config, console_size=size)
         command = " ".join(config.cmd)
@@ -123,3 +123,5 @@ def refuse_ended(container: Container) -> None:
         raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
     if not container.state.running:
         raise Conflict(f"container {container.id} is not running")
+    if container.state.paused:
+        raise Conflict(f"Container {container.id} is paused, unpause the container before exec")

@@ -150,6 +150,8 @@ class Removal:
 
 
 def _refuse_running(container: Container, ref: str, *, force: bool) -> None:
+    if container.state.paused and not force:
+        raise Conflict(f'cannot remove container "{ref}": container is paused and must be unpaused first')
     if (container.state.running or container.state.restarting) and not force:
         raise Conflict(
             f'cannot remove container "{ref}": container is {container.state.status}: '
