@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from netloom.api.volume_backend import VolumeBackend
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
@@ -75,6 +76,9 @@ class Backend(Protocol):
     def exec(self, exec_id: str) -> Exec: ...
     async def start_exec(self, exec_id: str, *, tty: bool, size: tuple[int, int] | None) -> Attachment: ...
     async def resize_exec(self, exec_id: str, height: int, width: int) -> None: ...
+
+    @property
+    def volumes(self) -> VolumeBackend: ...
 
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from netloom.api.container_json import FindNetwork, endpoint_json
+from msgspec.structs import replace
+
+from netloom.api.container_json import FindNetwork, endpoint_json, mount_json
 from netloom.api.filters import Filters
 from netloom.api.gotext import SECOND, human_duration, parse_int, quote
 from netloom.api.images import with_tag
@@ -13,6 +15,7 @@ from netloom.api.ports_json import ports_list
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig, EndpointIpam
 from netloom.model.errors import InvalidArgument
+from netloom.model.mount import MountPoint
 
 Endpoints = Callable[[str], Mapping[str, Endpoint]]
 
@@ -86,7 +89,7 @@ class Selection:
             and filters.exact("status", container.state.status)
             and filters.exact("health", "none")
             and filters.flag("is-task") is not True
-            and not filters.get("volume")
+            and self._volume_holds(container)
             and self._exit_holds(container)
             and self._ancestor_holds(container)
             and self._network_holds(container)
@@ -111,6 +114,12 @@ class Selection:
             return True
         ids = [network.id for name in container.networks if (network := self._find_network(name)) is not None]
         return any(key.startswith(value) for key in ids for value in wanted if value)
+
+    def _volume_holds(self, container: Container) -> bool:
+        """By a volume's name, or by where something is mounted."""
+        wanted = self._filters.get("volume")
+        found = {name for point in container.mounts for name in (point.name or point.source, point.destination)}
+        return not wanted or not found.isdisjoint(wanted)
 
     def _ports_hold(self, container: Container) -> bool:
         if self._publish is None and self._expose is None:
@@ -156,8 +165,13 @@ def summary_json(
         "Status": status_text(container, now),
         "HostConfig": host,
         "NetworkSettings": {"Networks": _networks(container, endpoints, find_network)},
-        "Mounts": [],
+        "Mounts": [_mount(point) for point in container.mounts],
     }
+
+
+def _mount(point: MountPoint) -> dict[str, Any]:
+    """As inspect shows it, but for the folder of a volume."""
+    return mount_json(replace(point, source="") if point.type == "volume" else point)
 
 
 def status_text(container: Container, now: int) -> str:

@@ -48,10 +48,6 @@ async def test_everything_that_the_cli_sends_is_accepted(api: Client, backend: F
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("Binds", ["/a:/b"]),
-        ("Mounts", [{"Type": "bind"}]),
-        ("Tmpfs", {"/t": ""}),
-        ("VolumesFrom", ["x"]),
         ("Devices", [{"PathOnHost": "/dev/null"}]),
         ("CpuShares", 5),
         ("PidMode", "host"),
@@ -73,9 +69,7 @@ async def test_what_is_not_carried_out_is_refused_by_name(api: Client, key: str,
     assert key in answer.message or "log driver" in answer.message
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("Healthcheck", {"Test": ["CMD", "x"]}), ("Volumes", {"/v": {}}), ("NetworkDisabled", True)]
-)
+@pytest.mark.parametrize(("key", "value"), [("Healthcheck", {"Test": ["CMD", "x"]}), ("NetworkDisabled", True)])
 async def test_config_that_is_not_carried_out(api: Client, key: str, value: object) -> None:
     answer = await api("POST", "/containers/create", {"Image": "host", key: value})
     assert (answer.status, key in answer.message) == (501, True)

@@ -9,6 +9,7 @@ from netloom.api.containers import container_sizes, summaries
 from netloom.api.images import image_summary
 from netloom.api.respond import Reply, json_reply
 from netloom.api.routing import Route
+from netloom.api.volumes import volume_json
 from netloom.model.errors import InvalidArgument
 
 _TYPES = ("container", "image", "volume", "build-cache")
@@ -27,7 +28,10 @@ async def disk_usage(call: Call) -> Reply:
         containers = call.backend.containers()
         shown["Containers"] = summaries(call, containers, await container_sizes(call, containers))
     if "volume" in asked:
-        shown["Volumes"] = []
+        shown["Volumes"] = [
+            {**volume_json(usage.volume), "UsageData": {"RefCount": usage.users, "Size": usage.size}}
+            for usage in await call.backend.volumes.usage()
+        ]
     if "build-cache" in asked:
         shown["BuildCache"] = []
     return json_reply(shown)

@@ -17,7 +17,19 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netloom.api import containers, disk_usage, event_stream, execs, images, logs, networks, streams, system, unserved
+from netloom.api import (
+    containers,
+    disk_usage,
+    event_stream,
+    execs,
+    images,
+    logs,
+    networks,
+    streams,
+    system,
+    unserved,
+    volumes,
+)
 from netloom.api.backend import Backend
 from netloom.api.call import Call
 from netloom.api.connection import Connection
@@ -40,6 +52,7 @@ ROUTES = Routes(
         *event_stream.ROUTES,
         *images.ROUTES,
         *networks.ROUTES,
+        *volumes.ROUTES,
         *containers.ROUTES,
         *logs.ROUTES,
         *streams.ROUTES,

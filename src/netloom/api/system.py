@@ -74,7 +74,7 @@ async def info(call: Call) -> Reply:
         "Driver": "overlay2",
         "DriverStatus": [],
         "Plugins": {
-            "Volume": [],
+            "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
             "Authorization": None,
             "Log": ["json-file"],

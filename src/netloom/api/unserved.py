@@ -39,14 +39,6 @@ _MISSING: dict[str, tuple[str, ...]] = {
         "GET /distribution/{ref}/json",
     ),
     "registry credentials": ("POST /auth",),
-    "volumes": (
-        "GET /volumes",
-        "POST /volumes/create",
-        "POST /volumes/prune",
-        "GET /volumes/{ref}",
-        "PUT /volumes/{ref}",
-        "DELETE /volumes/{ref}",
-    ),
     "plugins": (
         "GET /plugins",
         "GET /plugins/privileges",

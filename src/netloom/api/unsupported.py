@@ -23,11 +23,6 @@ def _one_of(*values: Any) -> Neutral:
 HOST_CONFIG: dict[str, Neutral] = {
     **dict.fromkeys(
         (
-            "Binds",
-            "Mounts",
-            "Tmpfs",
-            "VolumesFrom",
-            "VolumeDriver",
             "StorageOpt",
             "GroupAdd",
             "Cgroup",
@@ -75,7 +70,6 @@ HOST_CONFIG: dict[str, Neutral] = {
     "ReadonlyPaths": lambda value: False,
 }
 CONFIG: dict[str, Neutral] = {
-    "Volumes": _zero,
     "NetworkDisabled": _zero,
     "ArgsEscaped": _zero,
     "Shell": _zero,

@@ -9,6 +9,7 @@ import msgspec
 
 from netloom.containers import capabilities, resources
 from netloom.containers.files import split_extra_host
+from netloom.containers.mounts import check_mounts
 from netloom.model.container import ContainerConfig, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Failed, InvalidArgument, Unsupported
@@ -40,6 +41,7 @@ def check_request(request: ContainerRequest, *, cpus: int = 0) -> tuple[Containe
     resources.check(host_config, cpus=cpus)
     _check_config(config)
     _check_host_config(host_config)
+    check_mounts(host_config)
     _check_unsupported(config, host_config)
     _check_ports(config, host_config)
     warnings = []
@@ -137,8 +139,6 @@ def _check_unsupported(config: ContainerConfig, host_config: HostConfig) -> None
         raise Unsupported(f"restart policy '{host_config.restart_policy.name}' is not supported yet")
     if host_config.init:
         raise Unsupported("HostConfig.Init is not supported yet", remedy="name an init program in the command")
-    if config.volumes:
-        raise Unsupported("Volumes is not supported yet")
     log = host_config.log_config
     if log.type not in ("", "json-file"):
         raise InvalidArgument(f'error looking up logging plugin {log.type}: plugin "{log.type}" not found')

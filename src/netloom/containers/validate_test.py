@@ -145,7 +145,6 @@ def test_sentences(fields: dict[str, Any], sentence: str) -> None:
     [
         ({"restart_policy": RestartPolicy("always")}, "restart policy 'always'"),
         ({"init": True}, "HostConfig.Init"),
-        ({"volumes": {"/data": {}}}, "Volumes"),
         ({"log_config": LogConfig("json-file", {"max-size": "1m"})}, "log opt 'max-size'"),
     ],
 )

@@ -22,7 +22,8 @@ from netloom.api.server import GROUP, ApiServer
 from netloom.daemon import notify, tls
 from netloom.daemon.commandline import command
 from netloom.daemon.config import Config
-from netloom.daemon.files import DiskFiles
+from netloom.daemon.file_watch import FileWatch
+from netloom.daemon.files import RESOLV_CONF, RESOLVED, DiskFiles
 from netloom.daemon.logging import configure
 from netloom.daemon.single import HostClaim
 from netloom.daemon.stop_points import stop_points
@@ -47,6 +48,7 @@ from netloom.kernel.monitor import Changes, Monitor
 from netloom.model.errors import NetloomError
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
+from netloom.volumes.folders import VolumeFolders
 
 log = logging.getLogger("netloom")
 
@@ -138,6 +140,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 dataplane=dataplane,
                 files=DiskFiles(config.state_dir),
                 images=ImageStore(),
+                volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
                 space=_space(settings, tables),
@@ -156,6 +159,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
 
         monitor = Monitor(changed, kernel.port_ids)
         stack.callback(monitor.close)
+        watch = FileWatch((RESOLV_CONF, RESOLVED), engine.host_servers.changed)
+        stack.callback(watch.close)
         yield engine
 
 

@@ -10,7 +10,17 @@ from errno import ESRCH
 
 from netloom.drivers.driver import Driver
 from netloom.engine.lanes import Lanes
-from netloom.engine.ports import Clock, DataPlane, Files, Images, Links, Namespace, NamespaceMaker, Runtime
+from netloom.engine.ports import (
+    Clock,
+    DataPlane,
+    Files,
+    Images,
+    Links,
+    Namespace,
+    NamespaceMaker,
+    Runtime,
+    VolumeFolders,
+)
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
@@ -37,6 +47,7 @@ class Core:
         dataplane: DataPlane,
         files: Files,
         images: Images,
+        volumes: VolumeFolders,
         drivers: Callable[[str], Driver],
         namespaces: NamespaceMaker,
         space: AddressSpace,
@@ -52,6 +63,7 @@ class Core:
         self.dataplane = dataplane
         self.files = files
         self.images = images
+        self.volumes = volumes
         self.driver = drivers
         self.make_namespace = namespaces
         self.space = space

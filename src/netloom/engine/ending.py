@@ -11,6 +11,7 @@ import msgspec
 from netloom.containers.lifecycle import exited
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
+from netloom.engine.mounting import Mounting
 from netloom.engine.ports import Exit
 from netloom.engine.tables import container_row
 from netloom.engine.waits import Waits
@@ -22,9 +23,10 @@ _SECOND = 1_000_000_000
 class Ending:
     """Reacts to the end of containers' init processes."""
 
-    def __init__(self, core: Core, attaching: Attaching, waits: Waits) -> None:
+    def __init__(self, core: Core, attaching: Attaching, mounting: Mounting, waits: Waits) -> None:
         self._core = core
         self._attaching = attaching
+        self._mounting = mounting
         self._waits = waits
         self._tasks: set[asyncio.Task[None]] = set()
         self.stopping: Counter[str] = Counter()  # containers that a `stop` waits for
@@ -70,6 +72,7 @@ class Ending:
             await core.worker.run(statuses=[container_row(ended)])
         except Exception as error:  # it has ended all the same, and somebody waits for the news
             core.complain(f"the end of container {container.name} could not be written down", error)
+        self._mounting.unmounted(ended)
         if self.stopping[container.id]:
             core.publish_container("stop", ended)
         seconds = max(0, ended.state.finished - state.started) // _SECOND

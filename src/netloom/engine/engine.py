@@ -11,7 +11,9 @@ from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.host_servers import HostServers
 from netloom.engine.info import daemon_info
+from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.predefined import establish
@@ -23,6 +25,7 @@ from netloom.engine.starting import Starting
 from netloom.engine.stopping import Stopping
 from netloom.engine.streams import Waiting
 from netloom.engine.top import top
+from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.engine.watching import Watching
 from netloom.engine.work import Work
@@ -52,22 +55,28 @@ class Engine:
         self._others = OtherFirewalls(core)
         self._networks = Networks(core, self._forwarding)
         self._attaching = Attaching(core, self._files)
-        self._ending = Ending(core, self._attaching, self._waits)
-        starting = Starting(core, self._attaching, self._files, self._waiting, self._ending)
+        self.volumes = Volumes(core)
+        mounting = Mounting(core, self.volumes)
+        self._ending = Ending(core, self._attaching, mounting, self._waits)
+        starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
         stopping = Stopping(core, self._ending, self._waits)
-        self._removal = Removal(core, self._attaching, starting, stopping, self._execs, self._waits)
+        self._removal = Removal(core, self._attaching, self.volumes, starting, stopping, self._execs, self._waits)
         self._containers = Containers(
-            core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
+            core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
         self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._sweep, self._repaired)
+        self.host_servers = HostServers(core, self.reconciler)
         core.doubted = self.watching.doubt
 
     async def recover(self) -> None:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
+        await self.volumes.recover()
+        self.host_servers.open()
         recovery = Recovery(self.core, self._attaching, self._ending, self._removal, self.reconciler, self._forwarding)
         await recovery.run()
+        await self.volumes.complete_all()
         await establish(self.core, self._networks)
         await self._others.follow()
         self.watching.open()
@@ -77,6 +86,7 @@ class Engine:
         await self._work.drain()
         await self._ending.drain()
         await self.watching.close()
+        await self.host_servers.close()
         await self._others.withdraw()
 
     async def _sweep(self) -> None:
@@ -159,8 +169,8 @@ class Engine:
         await self._work.whole(self._containers.rename(ref, name))
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
-        """See Backend; there are no volumes to remove yet."""
-        await self._work.whole(self._containers.remove(ref, force=force))
+        """See Backend."""
+        await self._work.whole(self._containers.remove(ref, force=force, volumes=volumes))
 
     async def resize(self, ref: str, height: int, width: int) -> None:
         """See Backend."""

@@ -11,6 +11,7 @@ from netloom.model.image import ImageConfig, ImageView
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.volume import Volume
 
 __all__ = ["Exit", "Launch", "Launched", "Survivor"]  # shared with the runtime, which stands below the engine
 
@@ -243,6 +244,38 @@ class Files(Protocol):
 
     def path(self, container: str, name: str = "") -> str:
         """Where it lies; without a name the container's folder."""
+        ...
+
+
+class VolumeFolders(Protocol):
+    """Volumes on disk, and the sources of binds. Used from the event loop; nothing here blocks it."""
+
+    def mountpoint(self, name: str) -> str:
+        """The folder of a volume's files."""
+        ...
+
+    async def load(self) -> list[Volume]:
+        """All that there are; what an earlier daemon has left half-made or half-removed is gone."""
+        ...
+
+    async def create(self, volume: Volume) -> None:
+        """All of it or nothing. Raises Failed or Exhausted."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """With all its files; unknown is success. Raises Failed when it stays."""
+        ...
+
+    async def size(self, name: str) -> int:
+        """Bytes of its files."""
+        ...
+
+    async def exists(self, path: str) -> bool:
+        """Is there anything at a path of the host?"""
+        ...
+
+    async def make_source(self, path: str) -> None:
+        """A folder where nothing is. Raises Failed."""
         ...
 
 

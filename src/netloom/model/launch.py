@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from netloom.model.volume import VolumeMount
+
 
 class Launch(Struct, kw_only=True):
     """All that the runtime needs to create a container's processes. Paths are the host's.
@@ -21,6 +23,7 @@ class Launch(Struct, kw_only=True):
     tty: bool
     stdin: bool
     stdin_once: bool = True
+    volumes: tuple[VolumeMount, ...] = ()  # each is the source of one of the mounts of `spec`
 
 
 class Launched(Struct, frozen=True):

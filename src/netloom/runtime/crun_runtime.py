@@ -131,6 +131,8 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         found = await _whole(self._wrapper.run(self._survivors.find))
         self._processes.update((survivor.id, processes) for survivor, processes in found)
+        for survivor, processes in found:
+            self._launcher.volumes.mounted(survivor.id, processes.volumes, processes.conmon)
         return [survivor for survivor, _ in found]
 
     async def attach(self, container: str) -> Attachment:

@@ -23,7 +23,7 @@ def check(daemon: Daemon) -> list[str]:
     """Everything that does not agree."""
     world = _World(daemon)
     findings: list[str] = []
-    for part in (_links, _addresses, _routes, _elements, _inside, _processes, _cgroups, _files, _mounts):
+    for part in (_links, _addresses, _routes, _elements, _inside, _processes, _cgroups, _files, _volumes, _mounts):
         findings += part(world)
     return findings
 
@@ -214,6 +214,16 @@ def _files(world: _World) -> list[str]:
         if folder.is_dir()
         else []
     )
+
+
+def _volumes(world: _World) -> list[str]:
+    """Folders of volumes, each with its files, and every volume that a container names."""
+    told = {v["Name"]: v for v in world.daemon.json("GET", "/volumes")["Volumes"]}
+    folder = world.daemon.state_dir / "volumes"
+    found = set(os.listdir(folder)) if folder.is_dir() else set()
+    named = {m["Name"] for c in world.containers for m in c["Mounts"] if m["Type"] == "volume"}
+    lost = [f"files of volume {one} are missing" for one, v in told.items() if not Path(v["Mountpoint"]).is_dir()]
+    return [*_compare("volume", told, found), *lost, *_compare("volume", named - set(told), ())]
 
 
 def _mounts(world: _World) -> list[str]:

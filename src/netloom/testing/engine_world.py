@@ -26,6 +26,7 @@ from netloom.testing import agreement
 from netloom.testing.fake_dataplane import FakeDataPlane
 from netloom.testing.fake_files import FakeFiles
 from netloom.testing.fake_runtime import FakeRuntime
+from netloom.testing.fake_volumes import FakeVolumes
 from netloom.testing.wire import Wire, Wired, WiredKernel, WiredStore
 
 _FACTS = HostFacts(
@@ -61,6 +62,7 @@ class World:
         self.store = WiredStore(self.wire)
         self.dataplane = FakeDataPlane()
         self.files = FakeFiles()
+        self.volumes = FakeVolumes()
         self.runtime = FakeRuntime(self.files, self._process_gone)
         self.clock = StillClock()
         self.settings = Settings(**{**_SETTINGS, **settings})
@@ -84,6 +86,7 @@ class World:
             dataplane=Wired(self.wire, "dataplane", self.dataplane),
             files=Wired(self.wire, "files", self.files, free=("path",)),
             images=ImageStore(),
+            volumes=Wired(self.wire, "volumes", self.volumes, free=("mountpoint",)),
             drivers=driver,
             namespaces=Wired(self.wire, "namespaces", self.runtime, free=("from_fd", "host")),
             space=AddressSpace([*DEFAULT_POOLS, ula_pool(bytes(32))]),

@@ -21,6 +21,7 @@ from netloom.model.event import Event
 from netloom.model.image import ImageConfig, ImageView
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
 HOST_IMAGE = ImageView(id="sha256:" + "ab" * 32, tags=("host:latest",), created=1, config=ImageConfig(cmd=("/bin/sh",)))
@@ -89,6 +90,7 @@ class FakeBackend:
     def __init__(self, now: Callable[[], int]) -> None:
         self.now = now
         self.bus = Bus(now)
+        self.volumes = FakeVolumeBackend(now)
         self.processes: dict[str, FakeProcess] = {}
         self.records: dict[str, list[LogRecord]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
