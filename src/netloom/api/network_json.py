@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
 from typing import Any
 
@@ -11,6 +11,7 @@ from netloom.model.endpoint import Endpoint
 from netloom.model.network import IpamConfig, Network
 
 Interfaces = Callable[[Endpoint], str]
+_UINT64 = 2**64 - 1
 
 
 def network_json(network: Network, containers: dict[str, Any]) -> dict[str, Any]:
@@ -37,6 +38,15 @@ def network_json(network: Network, containers: dict[str, Any]) -> dict[str, Any]
         "Options": _sorted(network.options),
         "Labels": _sorted(network.labels),
     }
+
+
+def status_json(figures: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """`Status` of an inspect: how full each subnet is. The figures are unsigned numbers of 64 bits."""
+    subnets = {
+        subnet: {"IPsInUse": min(used, _UINT64), "DynamicIPsAvailable": min(free, _UINT64)}
+        for subnet, (used, free) in sorted(figures.items())
+    }
+    return {"IPAM": {"Subnets": subnets}}
 
 
 def shown_pools(network: Network) -> list[IpamConfig]:

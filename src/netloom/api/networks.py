@@ -9,7 +9,7 @@ from netloom.api.call import Call
 from netloom.api.filters import parse_filters
 from netloom.api.gotext import parse_bool
 from netloom.api.network_filters import listed, prunable
-from netloom.api.network_json import Interfaces, containers_json, network_json
+from netloom.api.network_json import Interfaces, containers_json, network_json, status_json
 from netloom.api.requests import endpoint_config, network_request
 from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
@@ -29,7 +29,10 @@ async def list_networks(call: Call) -> Reply:
 
 
 async def inspect_network(call: Call) -> Reply:
-    """GET /networks/{id}. `netloom=1`, as parameter or header, adds the host's interface of each container."""
+    """GET /networks/{id}. `netloom=1`, as parameter or header, adds the host's interface of each container.
+
+    It also adds `Status`, which Docker has since 1.52: an older client must not meet keys that its version lacks.
+    """
     verbose = call.query("verbose")
     if verbose:
         try:
@@ -42,7 +45,10 @@ async def inspect_network(call: Call) -> Reply:
         raise NotFound(f"network {call.ref} not found")
     own = call.flag("netloom") or call.request.headers.get("Netloom", "") == "1"
     containers = _containers(call, network.id, call.backend.host_interface if own else None)
-    return json_reply(network_json(network, containers))
+    shown = network_json(network, containers)
+    if own or call.version >= (1, 52):
+        shown["Status"] = status_json(call.backend.subnet_figures(network.id))
+    return json_reply(shown)
 
 
 async def create_network(call: Call) -> Reply:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 
 from netloom.engine.attaching import Attaching
+from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -30,6 +31,7 @@ from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict
 from netloom.model.event import Event
+from netloom.model.finding import Finding
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -49,6 +51,7 @@ class Engine:
         self._waiting = Waiting()
         self._forwarding = Forwarding(core)
         self._others = OtherFirewalls(core)
+        self._clashes = Clashes(core)
         self._networks = Networks(core, self._forwarding)
         self._attaching = Attaching(core, self._files)
         self._ending = Ending(core, self._attaching, self._waits)
@@ -60,7 +63,9 @@ class Engine:
             core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
         )
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
-        self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._sweep, self._repaired)
+        self.watching = Watching(
+            core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
+        )
         core.doubted = self.watching.doubt
 
     async def recover(self) -> None:
@@ -69,6 +74,7 @@ class Engine:
         await recovery.run()
         await establish(self.core, self._networks)
         await self._others.follow()
+        self._clashes.follow()
         self.watching.open()
 
     async def close(self) -> None:
@@ -96,6 +102,14 @@ class Engine:
     def endpoints(self, network: str) -> list[Endpoint]:
         """See Backend."""
         return list(self.core.tables.endpoints_on(network))
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend."""
+        return self.core.space.figures(network)
+
+    async def findings(self) -> list[Finding]:
+        """See Backend."""
+        return await self._clashes.look()
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""

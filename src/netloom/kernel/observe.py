@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_interface
 
 from netloom.firewall.forwarding import watched_paths
 from netloom.kernel import sysctl, translate
@@ -86,7 +87,9 @@ def sandbox(socket: NetlinkSocket, key: str, ipv6: Iterable[str]) -> list[Desire
 def facts(socket: NetlinkSocket) -> HostFacts:
     """Routes, addresses, uplinks and settings of the host's namespace, in which the calling thread is."""
     everything = {one.ifindex: one for one in links(socket)}
-    routes = [r for r in _routes(socket) if r.ifindex in everything]
+    all_routes = [r for r in _all_routes(socket) if r.ifindex in everything]
+    addresses = _addresses(socket)
+    routes = [r for r in all_routes if r.table == route.MAIN]
     ours = {i for i, one in everything.items() if is_ours(one)}
     defaults = sorted((r for r in routes if r.destination in ("default", "default6")), key=lambda r: r.metric)
     uplinks = tuple(dict.fromkeys(everything[r.ifindex].name for r in defaults if r.ifindex not in ours))
@@ -101,10 +104,35 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         default_mtu=first.mtu if first else 1500,
         uplinks=uplinks,
         routes=others,
-        addresses=tuple(a.address.partition("/")[0] for a in _addresses(socket) if a.ifindex not in ours),
+        claimed=tuple(_claimed(everything, all_routes, addresses)),
+        addresses=tuple(a.address.partition("/")[0] for a in addresses if a.ifindex not in ours),
         links=tuple(one.name for one in everything.values() if one.ifindex not in ours),
         sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
     )
+
+
+def _claimed(
+    everything: dict[int, link.Link], routes: Iterable[route.RouteEntry], addresses: Iterable[address.InterfaceAddress]
+) -> list[HostRoute]:
+    """What others use: routes of whatever table (VPNs have their own), then subnets of interfaces that are down.
+
+    A VRF's tables are a world of their own.
+    """
+    apart = {i for i, one in everything.items() if is_ours(one) or "vrf" in (one.kind, _kind(everything, one.master))}
+    found = {
+        (r.destination, everything[r.ifindex].name): HostRoute(r.destination, everything[r.ifindex].name)
+        for r in routes
+        if r.table != route.LOCAL and r.ifindex not in apart and r.destination not in ("default", "default6")
+    }
+    for a in addresses:
+        if a.ifindex in everything and a.ifindex not in apart:
+            name, subnet = everything[a.ifindex].name, str(ip_interface(a.address).network)
+            found.setdefault((subnet, name), HostRoute(subnet, name, a.address))
+    return list(found.values())
+
+
+def _kind(everything: dict[int, link.Link], index: int) -> str:
+    return everything[index].kind if index in everything else ""
 
 
 def _bridge(one: link.Link) -> Bridge:
@@ -156,13 +184,14 @@ def _addresses(socket: NetlinkSocket) -> list[address.InterfaceAddress]:
 
 
 def _routes(socket: NetlinkSocket) -> list[route.RouteEntry]:
-    """Unicast routes of the main table, without the kernel's for link-local and multicast addresses."""
+    """Those of the main table."""
+    return [r for r in _all_routes(socket) if r.table == route.MAIN]
+
+
+def _all_routes(socket: NetlinkSocket) -> list[route.RouteEntry]:
+    """Unicast routes of all tables, without the kernel's for link-local and multicast addresses."""
     found = (route.parse(body) for body in socket.dump(route.dump()))
-    return [
-        r
-        for r in found
-        if r is not None and r.unicast and r.table == route.MAIN and not r.destination.startswith(("fe80:", "ff00:"))
-    ]
+    return [r for r in found if r is not None and r.unicast and not r.destination.startswith(("fe80:", "ff00:"))]
 
 
 def _neighbours(socket: NetlinkSocket, ours: dict[int, str]) -> list[Neighbour]:

@@ -31,6 +31,7 @@ from netloom.testing.wire import Wire, Wired, WiredKernel, WiredStore
 _FACTS = HostFacts(
     uplinks=("up0",),
     routes=(HostRoute("203.0.113.0/24", "up0"),),
+    claimed=(HostRoute("203.0.113.0/24", "up0"),),
     addresses=("203.0.113.5", "127.0.0.1", "::1"),
     links=("lo", "up0"),
     sysctls=(("net/ipv4/conf/up0/forwarding", "0"), ("net/ipv6/conf/all/forwarding", "0")),
