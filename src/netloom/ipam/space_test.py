@@ -150,6 +150,20 @@ def test_a_subnet_may_be_asked_for_by_its_size(asked: tuple[str, ...], expected:
     assert [bool(entry.gateway) for entry in shown] == [subnet.startswith(("0.0.0.0/", "::/")) for subnet in asked]
 
 
+def test_clashes_are_found_for_each_subnet_that_a_route_meets() -> None:
+    here = space()
+    for n in range(4):
+        add(here, f"n{n}", IpamConfig(subnet=f"10.0.{n}.0/24"), IpamConfig(subnet=f"fd00:{n}::/64"), ipv6=True)
+    wide, one, six = (HostRoute(d, "tun0") for d in ("10.0.0.0/23", "10.0.3.77/32", "fd00:2::/48"))
+    found = here.clashes([wide, HostRoute("10.1.0.0/16", "tun0"), HostRoute("default", "up0"), one, six])
+    assert [(clash.network, clash.subnet, clash.other, clash.shared) for clash in found] == [
+        ("id-n0", "10.0.0.0/24", wide, "10.0.0.0/24"),
+        ("id-n1", "10.0.1.0/24", wide, "10.0.1.0/24"),
+        ("id-n3", "10.0.3.0/24", one, "10.0.3.77/32"),
+        ("id-n2", "fd00:2::/64", six, "fd00:2::/64"),
+    ]
+
+
 def test_a_size_that_no_pool_has_is_refused_naming_it() -> None:
     with pytest.raises(InvalidArgument, match=r"fully subnetted: no pool has room for a /9, ask for a smaller"):
         add(space(), "a", IpamConfig(subnet="0.0.0.0/9"))

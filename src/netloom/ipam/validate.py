@@ -100,10 +100,7 @@ def _size_faults(entry: IpamConfig, prefix: Prefix) -> Iterator[str]:
     if prefix.network.prefixlen == 0:
         yield f"invalid subnet {prefix}: it says neither where nor how large"
     if entry.ip_range or entry.gateway or entry.aux:
-        yield (
-            f"invalid subnet {prefix}: a subnet that is chosen by its size has no gateway, ip-range or auxiliary"
-            " addresses of the user's"
-        )
+        yield f"invalid subnet {prefix}: one chosen by its size has no gateway, ip-range or auxiliary address of yours"
 
 
 def _range_faults(text: str, parent: Prefix) -> Iterator[str]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_interface
 
 from netloom.firewall.forwarding import watched_paths
-from netloom.kernel import sysctl, translate
+from netloom.kernel import claims, sysctl, translate
 from netloom.kernel.socket import NetlinkSocket
 from netloom.model.desired import (
     Address,
@@ -104,35 +103,11 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         default_mtu=first.mtu if first else 1500,
         uplinks=uplinks,
         routes=others,
-        claimed=tuple(_claimed(everything, all_routes, addresses)),
+        claimed=tuple(claims.claimed(everything, ours, all_routes, addresses)),
         addresses=tuple(a.address.partition("/")[0] for a in addresses if a.ifindex not in ours),
         links=tuple(one.name for one in everything.values() if one.ifindex not in ours),
         sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
     )
-
-
-def _claimed(
-    everything: dict[int, link.Link], routes: Iterable[route.RouteEntry], addresses: Iterable[address.InterfaceAddress]
-) -> list[HostRoute]:
-    """What others use: routes of whatever table (VPNs have their own), then subnets of interfaces that are down.
-
-    A VRF's tables are a world of their own.
-    """
-    apart = {i for i, one in everything.items() if is_ours(one) or "vrf" in (one.kind, _kind(everything, one.master))}
-    found = {
-        (r.destination, everything[r.ifindex].name): HostRoute(r.destination, everything[r.ifindex].name)
-        for r in routes
-        if r.table != route.LOCAL and r.ifindex not in apart and r.destination not in ("default", "default6")
-    }
-    for a in addresses:
-        if a.ifindex in everything and a.ifindex not in apart:
-            name, subnet = everything[a.ifindex].name, str(ip_interface(a.address).network)
-            found.setdefault((subnet, name), HostRoute(subnet, name, a.address))
-    return list(found.values())
-
-
-def _kind(everything: dict[int, link.Link], index: int) -> str:
-    return everything[index].kind if index in everything else ""
 
 
 def _bridge(one: link.Link) -> Bridge:
