@@ -15,6 +15,7 @@ from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
 from netloom.api.shapes import CONNECT, DISCONNECT, NETWORK_CREATE
 from netloom.model.errors import InvalidArgument, NetloomError, NotFound
+from netloom.model.network import Network
 
 
 async def list_networks(call: Call) -> Reply:
@@ -59,7 +60,7 @@ async def create_network(call: Call) -> Reply:
     if any(unicodedata.category(char) == "Cc" for char in request.name):
         raise InvalidArgument("invalid name: name holds a control character")  # it could forge a line of a log or list
     network = await call.backend.create_network(request)
-    return json_reply({"Id": network.id, "Warning": ""}, 201)
+    return json_reply({"Id": network.id, "Warning": _warning(network)}, 201)
 
 
 async def delete_network(call: Call) -> Reply:
@@ -88,6 +89,13 @@ async def prune(call: Call) -> Reply:
     candidates = prunable(call.backend.networks(), filters, call.now())
     deleted = await call.backend.prune_networks([network.id for network in candidates])
     return json_reply({"NetworksDeleted": deleted or None})
+
+
+def _warning(network: Network) -> str:
+    """Docker takes and shows options of IPAM, and its default driver reads none: whoever sets one should know."""
+    if not network.ipam_options or network.ipam_driver != "default":
+        return ""
+    return f"the default IPAM driver has no options, ignored: {', '.join(sorted(network.ipam_options))}"
 
 
 def _containers(call: Call, network: str, interface_of: Interfaces | None = None) -> dict[str, Any]:

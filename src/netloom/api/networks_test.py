@@ -125,6 +125,12 @@ async def test_the_figures_only_when_asked_for_or_for_a_client_that_knows_them(
     assert not any("Status" in network for network in (await api("GET", "/v1.52/networks")).json)
 
 
+async def test_options_of_ipam_are_shown_and_warned_of(api: Client) -> None:
+    answer = await api("POST", "/networks/create", {"Name": "n", "IPAM": {"Options": {"foo": "bar", "a": "b"}}})
+    assert answer.json["Warning"] == "the default IPAM driver has no options, ignored: a, foo"
+    assert (await api("GET", "/networks/n")).json["IPAM"]["Options"] == {"a": "b", "foo": "bar"}
+
+
 async def test_lists_of_old_clients_show_containers(api: Client) -> None:
     key = await running(api, "c", "bridge")
     by_name = {n["Name"]: n for n in (await api("GET", "/v1.24/networks")).json}

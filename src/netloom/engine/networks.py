@@ -11,6 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.tables import gone, network_row
 from netloom.ipam.space import settled
+from netloom.ipam.validate import check_config
 from netloom.model.desired import Bridge
 from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
@@ -211,6 +212,8 @@ class Networks:
         core = self._core
         driver = core.driver(request.driver)
         options, mtu, bridge = driver.options(request, key, core.facts.default_mtu)
+        if request.config_only:
+            check_config(request.ipam_config, ipv6=bool(request.ipv6))
         plain = request.config_only or driver.singleton
         pools = () if plain else self._pools(key, request)
         return Network(

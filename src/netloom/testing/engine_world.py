@@ -141,8 +141,9 @@ class World:
 
     async def network(self, name: str, subnet: str = "", **fields: Any) -> Network:
         """Create a network."""
-        config = (IpamConfig(subnet=subnet),) if subnet else ()
-        return await self.engine.create_network(NetworkRequest(name=name, ipam_config=config, **fields))
+        if subnet:
+            fields["ipam_config"] = (IpamConfig(subnet=subnet),)
+        return await self.engine.create_network(NetworkRequest(name=name, **fields))
 
     async def container(
         self,
