@@ -10,6 +10,7 @@ from netloom.containers.updating import Update
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
+from netloom.model.finding import Finding
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -29,6 +30,10 @@ class Backend(Protocol):
 
     def endpoints(self, network: str) -> list[Endpoint]:
         """Endpoints of running containers on a network (by id), in the order they were attached."""
+        ...
+
+    def subnet_figures(self, network: str) -> Mapping[str, tuple[int, int]]:
+        """Of each subnet of a network (by id): addresses in use or reserved, and those that endpoints could get."""
         ...
 
     async def create_network(self, request: NetworkRequest) -> Network: ...
@@ -104,6 +109,10 @@ class Backend(Protocol):
 
     def daemon_info(self) -> dict[str, object]:
         """What GET /info adds to the constant part: ID, Name, root folder, labels …"""
+        ...
+
+    async def findings(self) -> list[Finding]:
+        """What stands in the way of the host's networks now (netloom's own; `netloom doctor` shows it)."""
         ...
 
     def host_interface(self, endpoint: Endpoint) -> str:

@@ -213,7 +213,9 @@ def _space(settings: Settings, tables: Tables) -> AddressSpace:
         container = tables.containers.get(owner)
         return f"container {container.name}" if container else owner
 
-    chosen = [Pool(base, size) for base, size in settings.default_pools] or list(DEFAULT_POOLS)
+    chosen = [Pool(base, size) for base, size in settings.default_pools]
+    if all(":" in pool.base for pool in chosen):
+        chosen += DEFAULT_POOLS
     if not any(":" in pool.base for pool in chosen):
         chosen.append(ula_pool(hashlib.sha256(settings.instance.encode()).digest()))
     return AddressSpace(chosen, describe=describe)

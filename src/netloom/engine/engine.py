@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from netloom.containers.logging import NONE
 from netloom.containers.updating import Update
 from netloom.engine.attaching import Attaching
+from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -41,6 +42,7 @@ from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
+from netloom.model.finding import Finding
 from netloom.model.host_config import RestartPolicy
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
@@ -62,6 +64,7 @@ class Engine:
         self._waiting = Waiting()
         self._forwarding = Forwarding(core)
         self._others = OtherFirewalls(core)
+        self._clashes = Clashes(core)
         self._networks = Networks(core, self._forwarding)
         self._attaching = Attaching(core, self._files)
         self.volumes = Volumes(core)
@@ -92,7 +95,9 @@ class Engine:
             core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
-        self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._sweep, self._repaired)
+        self.watching = Watching(
+            core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
+        )
         self.host_servers = HostServers(core, self.reconciler)
         core.doubted = self.watching.doubt
 
@@ -107,6 +112,7 @@ class Engine:
         await self._others.follow()
         await self._checks.resume()
         self._restarting.resume()
+        self._clashes.follow()
         self.watching.open()
 
     async def close(self) -> None:
@@ -138,6 +144,14 @@ class Engine:
     def endpoints(self, network: str) -> list[Endpoint]:
         """See Backend."""
         return list(self.core.tables.endpoints_on(network))
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend."""
+        return self.core.space.figures(network)
+
+    async def findings(self) -> list[Finding]:
+        """See Backend."""
+        return await self._clashes.look()
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""

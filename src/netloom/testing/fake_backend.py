@@ -19,6 +19,7 @@ from netloom.model.container import Container, ContainerRequest, Exec, ExecConfi
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
 from netloom.model.event import Event
+from netloom.model.finding import Finding
 from netloom.model.image import ImageConfig, ImageView
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
@@ -109,6 +110,7 @@ class FakeBackend:
         self.endpoints_by_id: dict[str, Endpoint] = {}
         self.samples = 0
         self.exit_codes: dict[str, int] = {}
+        self.found: list[Finding] = []
         self._changed = asyncio.Condition()
         self._numbers = 0
         for name, driver in zip(PREDEFINED, ("bridge", "host", "null"), strict=True):
@@ -141,6 +143,14 @@ class FakeBackend:
 
     def endpoints(self, network: str) -> list[Endpoint]:
         return [endpoint for endpoint in self.endpoints_by_id.values() if endpoint.network == network]
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend: nobody uses any of them."""
+        return {pool.subnet: (3, 2**80) for pool in self.networks_by_id[network].pools}
+
+    async def findings(self) -> list[Finding]:
+        """See Backend; tests put them there."""
+        return list(self.found)
 
     async def create_network(self, request: NetworkRequest) -> Network:
         if request.name in (*PREDEFINED, "default"):
