@@ -9,6 +9,7 @@ from netloom.model.container import Container, ContainerRequest, Exec, ExecConfi
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
 from netloom.model.image import ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 
@@ -26,6 +27,10 @@ class Backend(Protocol):
 
     def endpoints(self, network: str) -> list[Endpoint]:
         """Endpoints of running containers on a network (by id), in the order they were attached."""
+        ...
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """What the containers on a network asked of their resolvers; with `after` their queries after that one too."""
         ...
 
     async def create_network(self, request: NetworkRequest) -> Network: ...

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netloom.api import containers, event_stream, execs, images, logs, networks, streams, system, unserved
+from netloom.api import containers, event_stream, execs, images, logs, network_dns, networks, streams, system, unserved
 from netloom.api.backend import Backend
 from netloom.api.call import Call
 from netloom.api.connection import Connection
@@ -39,6 +39,7 @@ ROUTES = Routes(
         *event_stream.ROUTES,
         *images.ROUTES,
         *networks.ROUTES,
+        *network_dns.ROUTES,
         *containers.ROUTES,
         *logs.ROUTES,
         *streams.ROUTES,

@@ -32,6 +32,7 @@ from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict
 from netloom.model.event import Event
 from netloom.model.image import ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 from netloom.plan.steps import line
@@ -100,6 +101,10 @@ class Engine:
     def endpoints(self, network: str) -> list[Endpoint]:
         """See Backend."""
         return list(self.core.tables.endpoints_on(network))
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """See Backend."""
+        return await self.core.dataplane.sight(network, after)
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""

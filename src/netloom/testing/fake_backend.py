@@ -19,6 +19,7 @@ from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
 from netloom.model.event import Event
 from netloom.model.image import ImageConfig, ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
 
@@ -97,6 +98,7 @@ class FakeBackend:
         self.networks_by_id: dict[str, Network] = {}
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
+        self.sight = DnsSight()
         self.exit_codes: dict[str, int] = {}
         self._changed = asyncio.Condition()
         self._numbers = 0
@@ -130,6 +132,13 @@ class FakeBackend:
 
     def endpoints(self, network: str) -> list[Endpoint]:
         return [endpoint for endpoint in self.endpoints_by_id.values() if endpoint.network == network]
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        if after is None or self.sight.recorded < after:
+            return DnsSight(self.sight.counts)
+        return DnsSight(
+            self.sight.counts, tuple(q for q in self.sight.queries if q.number > after), self.sight.recorded
+        )
 
     async def create_network(self, request: NetworkRequest) -> Network:
         if request.name in (*PREDEFINED, "default"):
