@@ -24,8 +24,13 @@ async def test_counts_by_container(api: Client, backend: FakeBackend) -> None:
     unknown, web = answer.json["Containers"]
     assert (unknown["Container"], unknown["Queries"]) == ("f" * 12, 0)
     assert web == {
-        "Container": "web", "Queries": 10, "Answered": 3, "Cached": 1,
-        "Forwarded": 2, "Failed": 3, "Malformed": 1,
+        "Container": "web",
+        "Queries": 10,
+        "Answered": 3,
+        "Cached": 1,
+        "Forwarded": 2,
+        "Failed": 3,
+        "Malformed": 1,
     }
     assert (await api("GET", "/networks/nosuch/dns")).status == 404
     assert (await api("GET", "/networks/nosuch/dns/queries")).status == 404
@@ -41,8 +46,13 @@ async def test_queries_from_now_on_and_what_is_lost(api: Client, backend: FakeBa
     lost, first, second = (json.loads(line) for line in (await read_chunk(reader)).splitlines())
     assert lost == {"Lost": 2}
     assert first == {
-        "Time": "1970-01-01T00:00:01.5Z", "Container": "s" * 12, "Name": "q4.test.", "Type": "HTTPS",
-        "Code": "NOERROR", "Source": "192.0.2.53", "Milliseconds": 2.1,
+        "Time": "1970-01-01T00:00:01.5Z",
+        "Container": "s" * 12,
+        "Name": "q4.test.",
+        "Type": "HTTPS",
+        "Code": "NOERROR",
+        "Source": "192.0.2.53",
+        "Milliseconds": 2.1,
     }
     assert (second["Name"], second["Code"]) == ("q5.test.", "NXDOMAIN")
     backend.sight = DnsSight((), (query(1),), 1)  # another data plane
