@@ -12,6 +12,7 @@ from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
 from netloom.model.finding import Finding
 from netloom.model.image import ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
@@ -34,6 +35,10 @@ class Backend(Protocol):
 
     def subnet_figures(self, network: str) -> Mapping[str, tuple[int, int]]:
         """Of each subnet of a network (by id): addresses in use or reserved, and those that endpoints could get."""
+        ...
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """What the containers on a network asked of their resolvers; with `after` their queries after that one too."""
         ...
 
     async def create_network(self, request: NetworkRequest) -> Network: ...

@@ -45,6 +45,7 @@ from netloom.model.event import Event
 from netloom.model.finding import Finding
 from netloom.model.host_config import RestartPolicy
 from netloom.model.image import ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
@@ -152,6 +153,10 @@ class Engine:
     async def findings(self) -> list[Finding]:
         """See Backend."""
         return await self._clashes.look()
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """See Backend."""
+        return await self.core.dataplane.sight(network, after)
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""

@@ -21,6 +21,7 @@ from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, N
 from netloom.model.event import Event
 from netloom.model.finding import Finding
 from netloom.model.image import ImageConfig, ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
 from netloom.model.usage import InterfaceCounters, Usage
@@ -109,6 +110,7 @@ class FakeBackend:
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
         self.samples = 0
+        self.sight = DnsSight()
         self.exit_codes: dict[str, int] = {}
         self.found: list[Finding] = []
         self._changed = asyncio.Condition()
@@ -151,6 +153,13 @@ class FakeBackend:
     async def findings(self) -> list[Finding]:
         """See Backend; tests put them there."""
         return list(self.found)
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        if after is None or self.sight.recorded < after:
+            return DnsSight(self.sight.counts)
+        return DnsSight(
+            self.sight.counts, tuple(q for q in self.sight.queries if q.number > after), self.sight.recorded
+        )
 
     async def create_network(self, request: NetworkRequest) -> Network:
         if request.name in (*PREDEFINED, "default"):
