@@ -49,6 +49,11 @@ class Call:
             self._query = parse_query(self.request.raw_path)
         return self._query.get(name, default)
 
+    def queries(self, name: str) -> list[str]:
+        """All values of a parameter that may be given several times."""
+        text = self.request.raw_path.partition("?")[2].partition("#")[0]
+        return [value for key, value in _pairs(text) if key == name] if text else []
+
     def flag(self, name: str) -> bool:
         """A parameter that Docker takes for a boolean: anything but an empty or negative word is true."""
         return self.query(name).strip().lower() not in _FALSE
@@ -105,11 +110,14 @@ def parse_query(raw_path: str) -> dict[str, str]:
     text = text.partition("#")[0]
     if not text:
         return {}
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=1000)
-    except ValueError as error:
-        raise InvalidArgument(f"invalid query: {error}") from error
     found: dict[str, str] = {}
-    for name, value in pairs:
+    for name, value in _pairs(text):
         found.setdefault(name, value)
     return found
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=1000)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid query: {error}") from error

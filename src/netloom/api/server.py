@@ -17,7 +17,18 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netloom.api import containers, event_stream, execs, images, logs, networks, streams, system, unserved
+from netloom.api import (
+    containers,
+    event_stream,
+    execs,
+    image_transfer,
+    images,
+    logs,
+    networks,
+    streams,
+    system,
+    unserved,
+)
 from netloom.api.backend import Backend
 from netloom.api.call import Call
 from netloom.api.connection import Connection
@@ -38,6 +49,7 @@ ROUTES = Routes(
         *system.ROUTES,
         *event_stream.ROUTES,
         *images.ROUTES,
+        *image_transfer.ROUTES,
         *networks.ROUTES,
         *containers.ROUTES,
         *logs.ROUTES,

@@ -70,7 +70,7 @@ async def info(call: Call) -> Reply:
         "ContainersRunning": running,
         "ContainersPaused": 0,
         "ContainersStopped": len(states) - running,
-        "Images": len(call.backend.images()),
+        "Images": len(call.backend.images.all()),
         "Driver": "overlay2",
         "DriverStatus": [],
         "Plugins": {

@@ -128,6 +128,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         dataplane = DataPlaneClient(Path(config.run_dir), on_restart=tell_all)
         stack.push_async_callback(dataplane.leave)
         tables = Tables()
+        images = ImageStore(f"{config.state_dir}/images")
+        stack.callback(images.close)
         engine = Engine(
             Core(
                 tables=tables,
@@ -137,7 +139,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 runtime=runtime,
                 dataplane=dataplane,
                 files=DiskFiles(config.state_dir),
-                images=ImageStore(),
+                images=images,
                 drivers=driver,
                 namespaces=Namespaces(),
                 space=_space(settings, tables),

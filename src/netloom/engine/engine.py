@@ -11,6 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.images import Images
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.predefined import establish
@@ -30,7 +31,6 @@ from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict
 from netloom.model.event import Event
-from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 from netloom.plan.steps import line
@@ -54,11 +54,13 @@ class Engine:
         self._ending = Ending(core, self._attaching, self._waits)
         starting = Starting(core, self._attaching, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
+        self.images = Images(core, self._work)
         stopping = Stopping(core, self._ending, self._waits)
         self._removal = Removal(core, self._attaching, starting, stopping, self._execs, self._waits)
         self._containers = Containers(
             core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
         )
+        self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
         self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._sweep, self._repaired)
         core.doubted = self.watching.doubt
@@ -69,6 +71,7 @@ class Engine:
         await recovery.run()
         await establish(self.core, self._networks)
         await self._others.follow()
+        await self.images.released()
         self.watching.open()
 
     async def close(self) -> None:
@@ -207,10 +210,6 @@ class Engine:
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         """See Backend."""
         return self.core.bus.subscribe(since=since, until=until)
-
-    def images(self) -> list[ImageView]:
-        """See Backend."""
-        return self.core.images.images()
 
     def container_paths(self, container: str) -> dict[str, str]:
         """See Backend."""

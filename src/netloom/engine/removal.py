@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -30,6 +31,7 @@ class Removal:
         self._execs = execs
         self._waits = waits
         self._under_way: set[str] = set()
+        self.released: Callable[[], Awaitable[None]] = _nothing
 
     async def remove(self, ref: str, *, force: bool) -> None:
         """Remove a container with all that it left; a running one only by force, however often it is started again."""
@@ -113,12 +115,20 @@ class Removal:
         core.tables.drop_container(container)
         core.publish_container("destroy", container)
         self._waits.removed(container)
+        try:
+            await self.released()
+        except Exception as error:  # the container is gone all the same; the next removal tries again
+            core.complain(f"the image of container {container.name} could not be let go", error)
 
     async def _write_back(self, container: Container) -> None:
         try:
             await self._core.worker.run(statuses=[container_row(container)])
         except Exception as error:
             self._core.complain(f"the failed removal of container {container.name} could not be written down", error)
+
+
+async def _nothing() -> None:
+    """Nobody is told that a container has gone."""
 
 
 def _refuse_running(container: Container, ref: str, *, force: bool) -> None:
