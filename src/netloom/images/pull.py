@@ -87,7 +87,9 @@ class Puller:
         if name.tag and not name.digest:
             names.append(name)
         former = self._store.named(names[-1])
-        image = await self._image(registry, name, chosen, manifest, platform, names, tell)
+        image = await self._there(name, manifest.config.digest, platform, names)
+        if image is None:
+            image = await self._image(registry, name, chosen, manifest, platform, names, tell)
         tell(Progress(status=f"Digest: {digest}", bare=True))
         what = "Image is up to date" if former == image.id else "Downloaded newer image"
         tell(Progress(status=f"Status: {what} for {name.familiar}", bare=True))
@@ -100,6 +102,21 @@ class Puller:
         if name.digest and name.digest != digest:
             raise Failed(f"manifest verification failed for digest {name.digest}")
         return raw, digest
+
+    async def _there(
+        self, name: Reference, key: str, platform: Platform | None, names: Sequence[Reference]
+    ) -> Image | None:
+        """An image that is here already, under its new names."""
+        try:
+            image = self._store.resolve(key)
+        except NotFound:
+            return None
+        _check_platform(name, platform, Platform(image.os, image.architecture, image.variant))
+        async with self._store.pinned() as pins:
+            for one in image.layers:
+                pins.add(one)
+            raw = await self._store.on_disk(self._store.disk.config, key)
+            return await self._whole(self._store.add(raw, names, self._now()))
 
     async def _image(
         self,

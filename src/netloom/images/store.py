@@ -180,7 +180,7 @@ class ImageStore:
             if key not in self._images:
                 await self.on_disk(self.disk.write_config, key, raw)
             index = self._copy()
-            index.images[key] = ImageEntry(tagged=now)
+            index.images[key] = ImageEntry(now)
             for name in names:
                 (index.digests if name.digest else index.tags)[name.whole] = key
             await self._commit(index, {key: document})
