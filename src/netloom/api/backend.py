@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from netloom.api.image_backend import ImageBackend
 from netloom.api.volume_backend import VolumeBackend
 from netloom.containers.updating import Update
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
 from netloom.model.finding import Finding
-from netloom.model.image import ImageView
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -22,6 +22,9 @@ Filters = Mapping[str, Sequence[str]]
 
 class Backend(Protocol):
     """The engine. Reads are plain calls on snapshots; changes are awaited until they stand in the kernel."""
+
+    @property
+    def images(self) -> ImageBackend: ...
 
     # networks
     def networks(self) -> list[Network]: ...
@@ -102,10 +105,6 @@ class Backend(Protocol):
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         """Back-log from `since` (ns, 0 for none), then live ones until `until` (ns, 0 for ever)."""
-        ...
-
-    def images(self) -> list[ImageView]:
-        """Images that containers can be made of."""
         ...
 
     def container_paths(self, container: str) -> dict[str, str]:

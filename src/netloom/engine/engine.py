@@ -16,6 +16,7 @@ from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.health import HealthChecks
 from netloom.engine.host_servers import HostServers
+from netloom.engine.images import Images
 from netloom.engine.info import daemon_info
 from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
@@ -44,7 +45,6 @@ from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
 from netloom.model.finding import Finding
 from netloom.model.host_config import RestartPolicy
-from netloom.model.image import ImageView
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -73,6 +73,7 @@ class Engine:
         self._ending = Ending(core, self._attaching, mounting, self._waits)
         starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
+        self.images = Images(core, self._work)
         self._restarting = Restarting(core, starting, self._waits)
         self._checks = HealthChecks(core, self._execs)
         self._ending.again, self._ending.over = self._restarting.wait, self._checks.end
@@ -95,6 +96,7 @@ class Engine:
         self._containers = Containers(
             core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
+        self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
         self.watching = Watching(
             core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
@@ -111,6 +113,7 @@ class Engine:
         await self.volumes.complete_all()
         await establish(self.core, self._networks)
         await self._others.follow()
+        await self.images.released()
         await self._checks.resume()
         self._restarting.resume()
         self._clashes.follow()
@@ -302,10 +305,6 @@ class Engine:
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         """See Backend."""
         return self.core.bus.subscribe(since=since, until=until)
-
-    def images(self) -> list[ImageView]:
-        """See Backend."""
-        return self.core.images.images()
 
     def container_paths(self, container: str) -> dict[str, str]:
         """See Backend."""

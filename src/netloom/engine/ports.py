@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
-from netloom.model.image import ImageConfig, ImageView
+from netloom.model.image import ImageConfig
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
@@ -317,18 +317,6 @@ class Image(Protocol):
     @property
     def lower(self) -> tuple[str, ...]:
         """Read-only layers of the root, uppermost first."""
-        ...
-
-
-class Images(Protocol):
-    """Images by name."""
-
-    def resolve(self, ref: str) -> Image:
-        """Raises NotFound `No such image: REF:TAG`."""
-        ...
-
-    def images(self) -> list[ImageView]:
-        """All, newest first."""
         ...
 
 
