@@ -140,10 +140,9 @@ def test_killed_at_every_step(tmp_path: Path, time_left: Callable[[], bool], see
             clean(daemon)
             empty(daemon)
             tried += 1
-            if not time_left():
+            if tried > 5 and not time_left():
                 break
     print(f"{tried} of {total} points")
-    assert tried > 5
 
 
 def test_killed_amid_random_operations(tmp_path: Path, time_left: Callable[[], bool], seed: int) -> None:
