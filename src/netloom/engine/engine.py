@@ -199,6 +199,10 @@ class Engine:
         """See Backend."""
         await self._work.whole(self._containers.remove(ref, force=force, volumes=volumes))
 
+    async def prune_containers(self, candidates: Sequence[str]) -> tuple[list[str], int]:
+        """See Backend."""
+        return await self._work.whole(self._removal.prune(candidates))
+
     async def resize(self, ref: str, height: int, width: int) -> None:
         """See Backend."""
         container = self.core.tables.container(ref)
