@@ -10,6 +10,7 @@ import msgspec
 
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
+from netloom.engine.pausing import Pausing
 from netloom.engine.restarting import Restarting
 from netloom.engine.signal_numbers import signal_number
 from netloom.engine.tables import container_row
@@ -24,8 +25,9 @@ KILL_PATIENCE = 10  # seconds until SIGKILL must have worked
 class Stopping:
     """Needs no lane: the end comes by its own road, and takes the lane itself."""
 
-    def __init__(self, core: Core, ending: Ending, restarting: Restarting, waits: Waits) -> None:
+    def __init__(self, core: Core, ending: Ending, restarting: Restarting, waits: Waits, pausing: Pausing) -> None:
         self._core = core
+        self._pausing = pausing
         self._ending = ending
         self._restarting = restarting
         self._waits = waits
@@ -38,10 +40,10 @@ class Stopping:
         if container.state.restarting and await self._restarting.give_up(container.id):
             return
         own = container.config.stop_signal
-        if number == signals.SIGKILL or not own or number == signal_number(own):
-            await self._by_hand(container.id)
         done = self._waits.begin(container, "next-exit")
         try:
+            if number == signals.SIGKILL or not own or number == signal_number(own):
+                await self._by_hand(container)
             await self._signal(container, number)
             if number == signals.SIGKILL:
                 await self._ended(done)
@@ -54,12 +56,12 @@ class Stopping:
         if container.state.restarting and await self._restarting.give_up(container.id):
             self._core.publish_container("stop", self._core.tables.containers[container.id])
             return
-        await self._by_hand(container.id)
         patience = timeout if timeout is not None else container.config.stop_timeout
         patience = STOP_TIMEOUT if patience is None else patience
         done = self._waits.begin(container, "next-exit")
         self._ending.stopping[container.id] += 1
         try:
+            await self._by_hand(container)
             await self._signal(container, number)
             await asyncio.wait([done], timeout=None if patience < 0 else patience)
             if not done.done():
@@ -70,10 +72,9 @@ class Stopping:
             self._ending.stopping[container.id] -= 1
             self._ending.stopping += Counter()  # forgets those at zero
 
-    async def _by_hand(self, key: str) -> None:
+    async def _by_hand(self, container: Container) -> None:
         """No policy starts it again when it ends, not even that of a daemon that finds it ended."""
-        core = self._core
-        container = core.tables.containers[key]
+        core, key = self._core, container.id
         core.by_hand.add(key)
         if container.manually_stopped or container.host_config.restart_policy.name in ("", "no"):
             return  # its end writes it down, in time for a policy that it is given later
@@ -87,6 +88,7 @@ class Stopping:
     async def _signal(self, container: Container, number: int) -> None:
         await self._core.runtime.kill(container.id, number)
         self._core.publish_container("kill", container, signal=str(number))
+        await self._pausing.let_go(container.id, number)
 
     @staticmethod
     async def _ended(done: asyncio.Future[tuple[int, str]]) -> None:
