@@ -241,3 +241,15 @@ async def test_a_wait_hears_of_every_end(world: World) -> None:
     await asyncio.sleep(0)
     await world.engine.remove("web", force=True, volumes=False, link=False)
     assert await gone == (6, "")
+
+
+async def test_a_stop_that_comes_with_the_end(world: World) -> None:
+    """Its program ends while the stop waits for its turn: the stop does not wait for another end."""
+    container = await world.container("web", restart="always", start=True)
+    async with world.core.lanes.hold(container.id):
+        stopping = asyncio.ensure_future(world.engine.stop("web", timeout=None))
+        await asyncio.sleep(0)
+        world.end("web", 1)
+    await asyncio.wait_for(stopping, 5)
+    await world.settle()
+    assert world.engine.container("web").state.status == "exited"
