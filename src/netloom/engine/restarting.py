@@ -47,10 +47,10 @@ class Restarting:
     async def settle(self, container: Container) -> Container:
         """It has ended for good. The lane is held by the caller."""
         core = self._core
-        self._forget(container.id)
         settled = msgspec.structs.replace(container, state=given_up(container.state), manually_stopped=True)
-        core.tables.put_container(settled)
         await core.worker.run(intents=[container_row(settled)])
+        self._forget(container.id)
+        core.tables.put_container(settled)
         self._waits.exited(container.id, settled.state.exit_code)
         return settled
 
