@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from netloom.api.volume_backend import VolumeBackend
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat, Sizes
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
@@ -66,6 +67,22 @@ class Backend(Protocol):
     async def attach(self, ref: str) -> Attachment: ...
     def logs(self, ref: str, *, follow: bool, tail: int | None, since: int, until: int) -> AsyncIterator[LogRecord]: ...
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]: ...
+
+    # files of containers
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        """NotFound `Could not find the file PATH in container REF`."""
+        ...
+
+    async def read_archive(self, ref: str, path: str) -> ArchiveReader: ...
+    async def write_archive(self, ref: str, path: str, *, keep_kinds: bool, own: bool) -> ArchiveWriter:
+        """Extract into a folder; with `own` all becomes the container's user's."""
+        ...
+
+    async def export(self, ref: str) -> ArchiveReader: ...
+    async def changes(self, ref: str) -> list[Change]: ...
+    async def container_sizes(self, containers: Iterable[Container]) -> dict[str, Sizes]:
+        """By id. Reads every scratch layer."""
+        ...
 
     # execs
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec: ...

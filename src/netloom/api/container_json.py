@@ -13,6 +13,7 @@ from msgspec import to_builtins
 from netloom.api.gotext import rfc3339nano
 from netloom.api.host_config_json import host_config_json
 from netloom.api.ports_json import ports_json
+from netloom.model.archive import Sizes
 from netloom.model.container import Container, ContainerConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.health import Health
@@ -33,7 +34,7 @@ def container_json(
     exec_ids: list[str] | None = None,
     *,
     version: tuple[int, int] = (1, 51),
-    sizes: bool = False,
+    sizes: Sizes | None = None,
 ) -> dict[str, Any]:
     """`endpoints` by network id, `paths` as the engine knows them, `links` as inspect shows them."""
     if not container.state.started and not container.state.error:
@@ -65,7 +66,9 @@ def container_json(
         },
     }
     if sizes:
-        shown["SizeRw"] = shown["SizeRootFs"] = 0
+        if sizes.own:
+            shown["SizeRw"] = sizes.own
+        shown["SizeRootFs"] = sizes.root
     shown["Mounts"] = [mount_json(mount) for mount in container.mounts]
     shown["Config"] = config_json(container.config, _main_mac(container))
     settings = network_settings_json(container, endpoints, paths, find_network)

@@ -12,6 +12,7 @@ from netloom.api.filters import Filters
 from netloom.api.gotext import SECOND, human_duration, parse_int, quote
 from netloom.api.images import with_tag
 from netloom.api.ports_json import ports_list
+from netloom.model.archive import Sizes
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig, EndpointIpam
 from netloom.model.errors import InvalidArgument
@@ -139,7 +140,7 @@ def summary_json(
     now: int,
     version: tuple[int, int],
     *,
-    sizes: bool = False,
+    sizes: Sizes | None = None,
     more_names: Iterable[str] = (),
 ) -> dict[str, Any]:
     """One container of a list, keys in Docker's order."""
@@ -153,7 +154,9 @@ def summary_json(
         "Ports": ports_list(container, endpoints.values()),
     }
     if sizes:
-        shown["SizeRootFs"] = 0
+        if sizes.own:
+            shown["SizeRw"] = sizes.own
+        shown["SizeRootFs"] = sizes.root
     host: dict[str, Any] = {"NetworkMode": container.host_config.network_mode}
     if version >= (1, 46) and container.host_config.annotations:
         host["Annotations"] = dict(sorted(container.host_config.annotations.items()))

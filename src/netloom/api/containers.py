@@ -49,7 +49,9 @@ async def list_containers(call: Call) -> Reply:
     )
     containers = backend.containers()
     linked = _link_names(containers)
-    now, sizes = call.now(), call.flag("size")
+    shown = selection.of(containers)
+    sizes = await backend.container_sizes(shown) if call.flag("size") else {}
+    now = call.now()
     return json_reply(
         [
             summary_json(
@@ -58,10 +60,10 @@ async def list_containers(call: Call) -> Reply:
                 find_network,
                 now,
                 call.version,
-                sizes=sizes,
+                sizes=sizes.get(container.id),
                 more_names=linked.get(container.name, ()),
             )
-            for container in selection.of(containers)
+            for container in shown
         ]
     )
 
@@ -70,6 +72,7 @@ async def inspect(call: Call) -> Reply:
     """GET /containers/{id}/json."""
     backend = call.backend
     container = backend.container(call.ref)
+    sizes = await backend.container_sizes([container]) if call.flag("size") else {}
     return json_reply(
         container_json(
             container,
@@ -78,7 +81,7 @@ async def inspect(call: Call) -> Reply:
             _network_finder(call),
             _links(call, container),
             version=call.version,
-            sizes=call.flag("size"),
+            sizes=sizes.get(container.id),
         )
     )
 

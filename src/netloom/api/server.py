@@ -17,7 +17,19 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netloom.api import containers, event_stream, execs, images, logs, networks, streams, system, unserved, volumes
+from netloom.api import (
+    archive,
+    containers,
+    event_stream,
+    execs,
+    images,
+    logs,
+    networks,
+    streams,
+    system,
+    unserved,
+    volumes,
+)
 from netloom.api.backend import Backend
 from netloom.api.call import Call
 from netloom.api.connection import Connection
@@ -41,6 +53,7 @@ ROUTES = Routes(
         *networks.ROUTES,
         *volumes.ROUTES,
         *containers.ROUTES,
+        *archive.ROUTES,
         *logs.ROUTES,
         *streams.ROUTES,
         *execs.ROUTES,

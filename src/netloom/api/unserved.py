@@ -12,17 +12,8 @@ from netloom.model.errors import Unsupported
 _MISSING: dict[str, tuple[str, ...]] = {
     "pausing containers": ("POST /containers/{ref}/pause", "POST /containers/{ref}/unpause"),
     "updating a container's limits": ("POST /containers/{ref}/update",),
-    "copying files (docker cp)": (
-        "HEAD /containers/{ref}/archive",
-        "GET /containers/{ref}/archive",
-        "PUT /containers/{ref}/archive",
-        "POST /containers/{ref}/copy",
-    ),
+    "copying files (docker cp)": ("POST /containers/{ref}/copy",),
     "statistics of containers": ("GET /containers/{ref}/stats",),
-    "comparing and exporting a container's files": (
-        "GET /containers/{ref}/changes",
-        "GET /containers/{ref}/export",
-    ),
     "attaching by websocket": ("GET /containers/{ref}/attach/ws",),
     "pruning containers": ("POST /containers/prune",),
     "making an image of a container": ("POST /commit",),

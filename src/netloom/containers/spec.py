@@ -61,7 +61,7 @@ def runtime_spec(
         "mounts": with_user_mounts(
             container,
             _system_mounts(host_config.shm_size, privileged=privileged),
-            _file_mounts(files, host_config),
+            file_mounts(files, host_config),
         ),
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "mount", "uts", "ipc")],
@@ -98,7 +98,8 @@ def _system_mounts(shm_size: int, *, privileged: bool) -> list[dict[str, Any]]:
     return [_mount(*row) for row in rows]
 
 
-def _file_mounts(files: Mapping[str, str], host_config: HostConfig) -> list[dict[str, Any]]:
+def file_mounts(files: Mapping[str, str], host_config: HostConfig) -> list[dict[str, Any]]:
+    """Where hosts, hostname and resolv.conf are found."""
     options = ["rbind", "rprivate", *(["ro"] if host_config.readonly_rootfs else [])]
     return [_mount(target, "bind", files[name], options) for name, target in _FILES if name in files]
 

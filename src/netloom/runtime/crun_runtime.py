@@ -12,12 +12,16 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from netloom.containers import capabilities
+from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.streams import Attachment, LogRecord
 from netloom.runtime import attach
+from netloom.runtime.archive_roots import ArchiveRoots
+from netloom.runtime.archives import Archives
 from netloom.runtime.cgroups import Cgroups
+from netloom.runtime.changes import changes, size
 from netloom.runtime.conmon import Conmon
 from netloom.runtime.crun import FIFO_VERSIONS, Crun
 from netloom.runtime.exec import Execs, Running
@@ -60,6 +64,9 @@ class CrunRuntime:
         self._launcher = Launcher(self.paths, self._wrapper, self._crun, conmon, self._cgroups, bounding)
         self._execs = Execs(self.paths, conmon, bounding)
         self._survivors = Survivors(self.paths, self._launcher, self._cgroups)
+        roots = ArchiveRoots(self.paths, self._wrapper, self._launcher.volumes)
+        roots.sweep()
+        self._archives = Archives(self._wrapper, roots)
         self._watch = ExitWatch(self.paths.exits)
         self._processes: dict[str, Processes] = {}
         self._running: dict[str, _Exec] = {}
@@ -115,6 +122,7 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         self._watch.discard(container)
         self._processes.pop(container, None)
+        self._archives.end(container)
         await _whole(self._wrapper.run(self._launcher.sweep, container))
 
     async def purge(self, container: str) -> None:
@@ -201,6 +209,34 @@ class CrunRuntime:
         known = self._processes.get(container)
         writer = known.conmon if known else Process()
         return read_log(self.log_path(container), writer, follow=follow, tail=tail, since=since, until=until)
+
+    async def stat_path(self, root: ArchiveRoot, path: str) -> PathStat:
+        """See engine.ports.Runtime."""
+        copying = await self._archives.open(root, self._init(root.id), "stat", {"path": path}, "")
+        await copying.close()
+        return copying.stat
+
+    async def read_archive(self, root: ArchiveRoot, path: str) -> ArchiveReader:
+        """See engine.ports.Runtime."""
+        wanted = {"path": path, "bare": root.bare}
+        return await self._archives.open(root, self._init(root.id), "get", wanted, "")
+
+    async def write_archive(self, root: ArchiveRoot, path: str, *, keep_kinds: bool, user: str) -> ArchiveWriter:
+        """See engine.ports.Runtime."""
+        wanted = {"path": path, "keep_kinds": keep_kinds}
+        return await self._archives.open(root, self._init(root.id), "put", wanted, user)
+
+    async def changes(self, container: str, lower: Sequence[str]) -> list[Change]:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(changes, self.paths.upper(container), lower)
+
+    async def scratch_size(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(size, self.paths.upper(container))
+
+    def _init(self, container: str) -> Process | None:
+        known = self._processes.get(container)
+        return known.init if known else None
 
     def log_path(self, container: str) -> str:
         """See engine.ports.Runtime."""

@@ -31,6 +31,15 @@ def mount_overlay(target: str, lower: Sequence[str], upper: str, work: str) -> N
         raise KernelError(error.errno or errno.EIO, "mount the container's root", detail=options) from error
 
 
+def mount_layers(target: str, layers: Sequence[str]) -> None:
+    """Mount layers to be read only, uppermost first, in the calling thread's mount namespace."""
+    options = f"lowerdir={':'.join(map(_escaped, layers))}"
+    try:
+        syscalls.mount("overlay", target, "overlay", flags=syscalls.MS_RDONLY, data=options)
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, "mount the container's layers", detail=options) from error
+
+
 def _escaped(path: str) -> str:
     return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
 

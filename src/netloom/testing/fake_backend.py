@@ -8,12 +8,13 @@ is killed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from netloom.events.bus import Bus
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat, Sizes
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
@@ -321,6 +322,24 @@ class FakeBackend:
         return ["PID", "CMD"], [["1", "sleep"]]
 
     # execs
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def read_archive(self, ref: str, path: str) -> ArchiveReader:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def write_archive(self, ref: str, path: str, *, keep_kinds: bool, own: bool) -> ArchiveWriter:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def export(self, ref: str) -> ArchiveReader:
+        raise NotFound(f"No such container: {ref}")
+
+    async def changes(self, ref: str) -> list[Change]:
+        return [Change("/a", 1)]
+
+    async def container_sizes(self, containers: Iterable[Container]) -> dict[str, Sizes]:
+        return {container.id: Sizes(0, 0) for container in containers}
+
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         container = self.container(ref)
         if not container.state.running:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from msgspec import Struct
 
+from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
@@ -208,6 +209,21 @@ class FakeRuntime:
         nothing: tuple[LogRecord, ...] = ()
         for record in nothing:
             yield record
+
+    async def stat_path(self, root: ArchiveRoot, path: str) -> PathStat:
+        raise NotFound("missing")
+
+    async def read_archive(self, root: ArchiveRoot, path: str) -> ArchiveReader:
+        raise NotFound("missing")
+
+    async def write_archive(self, root: ArchiveRoot, path: str, *, keep_kinds: bool, user: str) -> ArchiveWriter:
+        raise NotFound("missing")
+
+    async def changes(self, container: str, lower: Sequence[str]) -> list[Change]:
+        return []
+
+    async def scratch_size(self, container: str) -> int:
+        return 0
 
     def log_path(self, container: str) -> str:
         return f"/nowhere/{container}/log"
