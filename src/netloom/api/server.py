@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 GROUP = "netloom"
 _BACKLOG = 1024
 _LINGER = 1.0  # seconds that a body too large is still read and dropped, so that its sender sees our reply
+_READ_AHEAD = 1 << 18  # bytes of a body that wait for their handler: `docker cp` of a large file
 _GRACE = 5.0  # seconds that requests in progress get at a stop
 
 ROUTES = Routes(
@@ -141,6 +142,7 @@ class ApiServer:
                 tcp_keepalive=False,
                 auto_decompress=False,
                 lingering_time=_LINGER,
+                read_bufsize=_READ_AHEAD,
             )
         return self._http
 
