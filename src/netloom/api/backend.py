@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from netloom.api.volume_backend import VolumeBackend
-from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat, Sizes
+from netloom.containers.updating import Update
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
+from netloom.model.finding import Finding
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 
 Filters = Mapping[str, Sequence[str]]
 
@@ -28,6 +31,10 @@ class Backend(Protocol):
 
     def endpoints(self, network: str) -> list[Endpoint]:
         """Endpoints of running containers on a network (by id), in the order they were attached."""
+        ...
+
+    def subnet_figures(self, network: str) -> Mapping[str, tuple[int, int]]:
+        """Of each subnet of a network (by id): addresses in use or reserved, and those that endpoints could get."""
         ...
 
     async def create_network(self, request: NetworkRequest) -> Network: ...
@@ -57,6 +64,13 @@ class Backend(Protocol):
     async def stop(self, ref: str, *, timeout: int | None, signal: str = "") -> None: ...
     async def restart(self, ref: str, *, timeout: int | None, signal: str = "") -> None: ...
     async def kill(self, ref: str, signal: str) -> None: ...
+    async def pause(self, ref: str) -> None: ...
+    async def unpause(self, ref: str) -> None: ...
+    async def update(self, ref: str, update: Update) -> None: ...
+    async def usage(self, ref: str) -> Usage:
+        """A sample of what a container uses now; an empty one of a container that does not run."""
+        ...
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         """Exit code and error once the condition (not-running, next-exit, removed) holds."""
         ...
@@ -80,8 +94,8 @@ class Backend(Protocol):
 
     async def export(self, ref: str) -> ArchiveReader: ...
     async def changes(self, ref: str) -> list[Change]: ...
-    async def container_sizes(self, containers: Iterable[Container]) -> dict[str, Sizes]:
-        """By id. Reads every scratch layer."""
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        """By container id: bytes of its scratch layer. Reads the whole of each."""
         ...
 
     # execs
@@ -108,6 +122,10 @@ class Backend(Protocol):
 
     def daemon_info(self) -> dict[str, object]:
         """What GET /info adds to the constant part: ID, Name, root folder, labels …"""
+        ...
+
+    async def findings(self) -> list[Finding]:
+        """What stands in the way of the host's networks now (netloom's own; `netloom doctor` shows it)."""
         ...
 
     def host_interface(self, endpoint: Endpoint) -> str:

@@ -19,12 +19,15 @@ from aiohttp import web
 
 from netloom.api import (
     archive,
+    changing,
     containers,
+    disk_usage,
     event_stream,
     execs,
     images,
     logs,
     networks,
+    stats,
     streams,
     system,
     unserved,
@@ -49,12 +52,15 @@ _GRACE = 5.0  # seconds that requests in progress get at a stop
 ROUTES = Routes(
     (
         *system.ROUTES,
+        *disk_usage.ROUTES,
         *event_stream.ROUTES,
         *images.ROUTES,
         *networks.ROUTES,
         *volumes.ROUTES,
         *containers.ROUTES,
         *archive.ROUTES,
+        *changing.ROUTES,
+        *stats.ROUTES,
         *logs.ROUTES,
         *streams.ROUTES,
         *execs.ROUTES,

@@ -10,14 +10,11 @@ from netloom.model.errors import Unsupported
 
 # What is missing, by the routes that it has in Docker (moby daemon/server/router).
 _MISSING: dict[str, tuple[str, ...]] = {
-    "pausing containers": ("POST /containers/{ref}/pause", "POST /containers/{ref}/unpause"),
-    "updating a container's limits": ("POST /containers/{ref}/update",),
     "copying files (docker cp)": ("POST /containers/{ref}/copy",),
-    "statistics of containers": ("GET /containers/{ref}/stats",),
     "attaching by websocket": ("GET /containers/{ref}/attach/ws",),
     "pruning containers": ("POST /containers/prune",),
     "making an image of a container": ("POST /commit",),
-    "building images": ("POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"),
+    "building images": ("POST /build", "POST /build/cancel", "POST /session", "POST /grpc"),
     "managing images": (
         "POST /images/load",
         "POST /images/prune",
@@ -30,7 +27,6 @@ _MISSING: dict[str, tuple[str, ...]] = {
         "GET /distribution/{ref}/json",
     ),
     "registry credentials": ("POST /auth",),
-    "disk usage": ("GET /system/df",),
     "plugins": (
         "GET /plugins",
         "GET /plugins/privileges",

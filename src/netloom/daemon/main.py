@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,8 @@ from netloom.api.server import GROUP, ApiServer
 from netloom.daemon import notify, tls
 from netloom.daemon.commandline import command
 from netloom.daemon.config import Config
-from netloom.daemon.files import DiskFiles
+from netloom.daemon.file_watch import FileWatch
+from netloom.daemon.files import RESOLV_CONF, RESOLVED, DiskFiles
 from netloom.daemon.logging import configure
 from netloom.daemon.single import HostClaim
 from netloom.daemon.stop_points import stop_points
@@ -30,7 +31,7 @@ from netloom.dataplane.client import DataPlaneClient
 from netloom.drivers.registry import driver
 from netloom.engine.core import Core
 from netloom.engine.engine import Engine
-from netloom.engine.ports import Namespace
+from netloom.engine.ports import Alarm, Namespace
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
@@ -158,6 +159,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
 
         monitor = Monitor(changed, kernel.port_ids)
         stack.callback(monitor.close)
+        watch = FileWatch((RESOLV_CONF, RESOLVED), engine.host_servers.changed)
+        stack.callback(watch.close)
         yield engine
 
 
@@ -167,6 +170,10 @@ class SystemClock:
     def now(self) -> int:
         """ns since the epoch."""
         return time.time_ns()
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """By the event loop's timer."""
+        return asyncio.get_running_loop().call_later(max(0, delay) / 1e9, call)
 
 
 class Namespaces:
@@ -206,7 +213,9 @@ def _space(settings: Settings, tables: Tables) -> AddressSpace:
         container = tables.containers.get(owner)
         return f"container {container.name}" if container else owner
 
-    chosen = [Pool(base, size) for base, size in settings.default_pools] or list(DEFAULT_POOLS)
+    chosen = [Pool(base, size) for base, size in settings.default_pools]
+    if all(":" in pool.base for pool in chosen):
+        chosen += DEFAULT_POOLS
     if not any(":" in pool.base for pool in chosen):
         chosen.append(ula_pool(hashlib.sha256(settings.instance.encode()).digest()))
     return AddressSpace(chosen, describe=describe)

@@ -1,4 +1,4 @@
-"""`docker cp`, `docker export`, `docker diff` and sizes: the files of containers, running or not.
+"""`docker cp`, `docker export` and `docker diff`: the files of containers, running or not.
 
 The root of a running container is its processes' own. That of another is mounted for the copy, and until the copy is
 closed nobody starts or removes the container: no root is mounted twice.
@@ -6,7 +6,7 @@ closed nobody starts or removes the container: no root is mounted twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from netloom.containers.spec import file_mounts
 from netloom.engine.core import Core
 from netloom.engine.mounting import Mounting
 from netloom.engine.sandbox_files import SandboxFiles
-from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat, Sizes
+from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container
 from netloom.model.errors import Conflict, InvalidArgument, NotFound
 
@@ -118,15 +118,6 @@ class Archiving:
         """See Backend."""
         container = self._core.tables.container(ref)
         return await self._core.runtime.changes(container.id, self._lower(container))
-
-    async def sizes(self, containers: Iterable[Container]) -> dict[str, Sizes]:
-        """See Backend."""
-        images = {image.id: image.size for image in self._core.images.images()}
-        found = {}
-        for container in containers:
-            own = await self._core.runtime.scratch_size(container.id)
-            found[container.id] = Sizes(own, own + images.get(container.image_id, 0))
-        return found
 
     async def _opened(
         self, ref: str, path: str, action: Callable[[ArchiveRoot], Awaitable[T]], *, bare: bool = False

@@ -9,9 +9,11 @@ import msgspec
 from netloom.containers.merging import merged
 from netloom.containers.mounts import Wanted
 from netloom.containers.validate import check_name, check_request
+from netloom.drivers.endpoint_options import endpoint_faults
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
+from netloom.engine.joining import resolved
 from netloom.engine.linking import check_linked
 from netloom.engine.mounting import Mounting
 from netloom.engine.names import dns_names, has_names
@@ -26,7 +28,7 @@ from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound, NotModified
-from netloom.model.network import Network
+from netloom.model.network import PREDEFINED, Network
 
 STOP_TIMEOUT = 10  # seconds, Docker's default
 _KILL_PATIENCE = 10  # seconds until SIGKILL must have worked
@@ -66,9 +68,12 @@ class Containers:
         request, warnings = check_request(request, cpus=core.settings.cpus)
         request.config = merged(request.config, image.config)
         check_ports(request.config, request.host_config)
-        check_linked(core.tables, request.host_config.links or ())
+        request.host_config = resolved(core.tables, request.host_config)
         mounts = await self._mounting.resolve(request)
         mode = self._mode(request.host_config.network_mode)
+        # On a user-defined network a link is a name in the endpoint's wish, and its bearer may come later.
+        links = request.host_config.links if mode in PREDEFINED else None
+        check_linked(core.tables, links or ())
         networks = self._networks(mode, request)
         taken = core.tables.container_named(name)
         if taken is not None:
@@ -83,7 +88,7 @@ class Containers:
             created=core.clock.now(),
             image_id=image.id,
             config=msgspec.structs.replace(config, hostname=self._hostname(config.hostname, key, mode)),
-            host_config=msgspec.structs.replace(request.host_config, network_mode=mode),
+            host_config=msgspec.structs.replace(request.host_config, network_mode=mode, links=links),
             networks=networks,
             mounts=tuple(one.point for one in mounts),
         )
@@ -122,7 +127,7 @@ class Containers:
     async def stop(self, ref: str, *, timeout: int | None, signal: str) -> None:
         """Ask it to end, then make it; raises NotModified when it does not run."""
         container = self._core.tables.container(ref)
-        if not container.state.running:
+        if not (container.state.running or container.state.restarting):
             raise NotModified(f"container {container.name} is not running")
         try:
             await self._stopping.stop(container, timeout, signal)
@@ -135,7 +140,7 @@ class Containers:
         container = core.tables.container(ref)
         core.kept.add(container.id)
         try:
-            if container.state.running:
+            if container.state.running or container.state.restarting:
                 await self._stopping.stop(container, timeout, signal)
             async with core.lanes.hold(container.id):
                 now = self._still(container, ref)
@@ -151,7 +156,7 @@ class Containers:
         """Send a signal; SIGKILL returns when the container has ended."""
         container = self._core.tables.container(ref)
         number = signal_number(signal or "KILL")
-        if not container.state.running:
+        if not (container.state.running or container.state.restarting):
             raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
         try:
             await self._stopping.kill(container, number)
@@ -187,12 +192,14 @@ class Containers:
         return now
 
     async def _start(self, container: Container) -> None:
-        if container.state.running:
+        if container.state.paused:
+            raise Conflict("cannot start a paused container, try unpause instead")
+        if container.state.running or container.state.restarting:
             raise NotModified(f"container {container.name} is running")
         if container.state.status in ("removing", "dead"):
             raise Conflict("container is marked for removal and cannot be started")
         try:
-            await self._starting.start(container)
+            await self._starting.start(msgspec.structs.replace(container, restart_count=0, backoff=0))
         except Exception:
             failed = self._core.tables.containers[container.id]
             self._waits.exited(container.id, failed.state.exit_code, failed.state.error)
@@ -267,7 +274,12 @@ class Containers:
             except NotFound:
                 network = None  # told at start, as Docker does
             try:
-                check_endpoint(config, network.name if network else name, network.requested if network else None)
+                check_endpoint(
+                    config,
+                    network.name if network else name,
+                    network.requested if network else None,
+                    endpoint_faults(config.driver_opts or {}),
+                )
             except InvalidArgument as error:
                 raise InvalidArgument(
                     f"invalid config for network {name}: {error.sentence}", remedy=error.remedy

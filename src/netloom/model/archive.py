@@ -28,13 +28,6 @@ class Change(Struct, frozen=True, order=True):
     kind: int
 
 
-class Sizes(Struct, frozen=True):
-    """Bytes of a container's own files, and of all that it sees of its image besides."""
-
-    own: int
-    root: int
-
-
 class ArchiveRoot(Struct, frozen=True, kw_only=True):
     """The root that is to be read or written. That of a running container is where its processes have it."""
 

@@ -1,4 +1,4 @@
-"""What a container's scratch layer has that its image has not, and how much it takes. Blocking."""
+"""What a container's scratch layer has that its image has not. Blocking."""
 
 from __future__ import annotations
 
@@ -31,17 +31,6 @@ def _only_place(path: str, upper: str, found: dict[str, Change]) -> bool:
         told = os.lstat(upper + path)
         return stat.S_ISDIR(told.st_mode) or (change.kind == ADDED and told.st_size == 0)
     return False
-
-
-def size(upper: str) -> int:
-    """Bytes of the files of a scratch layer."""
-    total = 0
-    for folder, _, names in os.walk(upper):
-        for name in names:
-            with contextlib.suppress(OSError):
-                told = os.lstat(os.path.join(folder, name))
-                total += told.st_size if stat.S_ISREG(told.st_mode) else 0
-    return total
 
 
 def _changes(upper: str, lower: Sequence[str], folder: str) -> Iterator[Change]:

@@ -8,20 +8,23 @@ is killed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
 
+from netloom.containers.updating import Update, updated
 from netloom.events.bus import Bus
-from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat, Sizes
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
 from netloom.model.event import Event
+from netloom.model.finding import Finding
 from netloom.model.image import ImageConfig, ImageView
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+from netloom.model.usage import InterfaceCounters, Usage
 from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
@@ -67,6 +70,11 @@ class FakeProcess:
             return STDOUT, b"x" * 65536
         return await self._output.get()
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        piece = await self.read()
+        return [piece] if piece else []
+
     async def write(self, data: bytes) -> None:
         """See Attachment."""
         self.received += data
@@ -95,12 +103,15 @@ class FakeBackend:
         self.processes: dict[str, FakeProcess] = {}
         self.records: dict[str, list[LogRecord]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.bytes_written: dict[str, int] = {}
         self.calls: list[tuple[object, ...]] = []
         self.execs: dict[str, Exec] = {}
         self.networks_by_id: dict[str, Network] = {}
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
+        self.samples = 0
         self.exit_codes: dict[str, int] = {}
+        self.found: list[Finding] = []
         self._changed = asyncio.Condition()
         self._numbers = 0
         for name, driver in zip(PREDEFINED, ("bridge", "host", "null"), strict=True):
@@ -133,6 +144,14 @@ class FakeBackend:
 
     def endpoints(self, network: str) -> list[Endpoint]:
         return [endpoint for endpoint in self.endpoints_by_id.values() if endpoint.network == network]
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend: nobody uses any of them."""
+        return {pool.subnet: (3, 2**80) for pool in self.networks_by_id[network].pools}
+
+    async def findings(self) -> list[Finding]:
+        """See Backend; tests put them there."""
+        return list(self.found)
 
     async def create_network(self, request: NetworkRequest) -> Network:
         if request.name in (*PREDEFINED, "default"):
@@ -267,6 +286,30 @@ class FakeBackend:
         self.processes[container.id].finish(code=137)
         await self.wait(container.id, "not-running")
 
+    async def pause(self, ref: str) -> None:
+        await self._freeze(ref, "pause", "paused")
+
+    async def unpause(self, ref: str) -> None:
+        await self._freeze(ref, "unpause", "running")
+
+    async def _freeze(self, ref: str, action: str, status: str) -> None:
+        found = self.container(ref)
+        if found.state.status == status or not found.state.running:
+            raise Conflict(f"Container {found.id} is {found.state.status}")
+        self.containers_by_id[found.id] = replace(found, state=replace(found.state, status=status))
+        self._publish_container(action, found)
+
+    async def update(self, ref: str, update: Update) -> None:
+        found = self.container(ref)
+        self.containers_by_id[found.id] = replace(found, host_config=updated(found.host_config, update))
+        self._publish_container("update", found)
+
+    async def usage(self, ref: str) -> Usage:
+        if not self.container(ref).state.running:
+            return Usage()
+        self.samples += 1
+        return Usage(read=self.samples, pids=2, cpu_total=5, networks={"eth0": InterfaceCounters(rx_bytes=7)})
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         key = self.container(ref).id
 
@@ -321,6 +364,9 @@ class FakeBackend:
         self.calls.append(("top", ref, ps_args))
         return ["PID", "CMD"], [["1", "sleep"]]
 
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        return {container: self.bytes_written.get(container, 0) for container in containers}
+
     # execs
     async def stat_path(self, ref: str, path: str) -> PathStat:
         raise NotFound(f"Could not find the file {path} in container {ref}")
@@ -336,9 +382,6 @@ class FakeBackend:
 
     async def changes(self, ref: str) -> list[Change]:
         return [Change("/a", 1)]
-
-    async def container_sizes(self, containers: Iterable[Container]) -> dict[str, Sizes]:
-        return {container.id: Sizes(0, 0) for container in containers}
 
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         container = self.container(ref)
@@ -478,6 +521,10 @@ class Waiting(FakeProcess):
 
     async def read(self) -> tuple[int, bytes] | None:
         return await (await self._started()).read()
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        return await (await self._started()).read_many()
 
     async def write(self, data: bytes) -> None:
         await (await self._started()).write(data)
