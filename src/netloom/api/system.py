@@ -72,7 +72,7 @@ async def info(call: Call) -> Reply:
         "ContainersRunning": running,
         "ContainersPaused": paused,
         "ContainersStopped": len(states) - running - paused,
-        "Images": len(call.backend.images()),
+        "Images": len(call.backend.images.all()),
         "Driver": "overlay2",
         "DriverStatus": [],
         "Plugins": {

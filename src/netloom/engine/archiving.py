@@ -162,7 +162,7 @@ class Archiving:
         return with_user_mounts(container, (), files)
 
     def _lower(self, container: Container) -> tuple[str, ...]:
-        return tuple(self._core.images.resolve(container.config.image).lower)
+        return tuple(self._core.images.by_id(container.image_id).lower)
 
 
 def _read_only(container: Container, path: str) -> str:

@@ -17,6 +17,7 @@ from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.health import HealthChecks
 from netloom.engine.host_servers import HostServers
+from netloom.engine.images import Images
 from netloom.engine.info import daemon_info
 from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
@@ -46,7 +47,7 @@ from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
 from netloom.model.finding import Finding
 from netloom.model.host_config import RestartPolicy
-from netloom.model.image import ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
@@ -75,6 +76,7 @@ class Engine:
         self._ending = Ending(core, self._attaching, mounting, self._waits)
         starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
+        self.images = Images(core, self._work)
         self._restarting = Restarting(core, starting, self._waits)
         self._checks = HealthChecks(core, self._execs)
         self._ending.again, self._ending.over = self._restarting.wait, self._checks.end
@@ -97,6 +99,7 @@ class Engine:
         self._containers = Containers(
             core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
+        self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
         self.watching = Watching(
             core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
@@ -113,6 +116,7 @@ class Engine:
         await self.volumes.complete_all()
         await establish(self.core, self._networks)
         await self._others.follow()
+        await self.images.released()
         await self._checks.resume()
         self._restarting.resume()
         self._clashes.follow()
@@ -155,6 +159,10 @@ class Engine:
     async def findings(self) -> list[Finding]:
         """See Backend."""
         return await self._clashes.look()
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """See Backend."""
+        return await self.core.dataplane.sight(network, after)
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""
@@ -320,10 +328,6 @@ class Engine:
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         """See Backend."""
         return self.core.bus.subscribe(since=since, until=until)
-
-    def images(self) -> list[ImageView]:
-        """See Backend."""
-        return self.core.images.images()
 
     def container_paths(self, container: str) -> dict[str, str]:
         """See Backend."""
