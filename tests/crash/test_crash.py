@@ -50,11 +50,15 @@ def clean(daemon: Daemon) -> None:
 def empty(daemon: Daemon) -> None:
     """Everything can be removed, and nothing is left then."""
     for container in daemon.json("GET", "/containers/json?all=1"):
-        assert ask(daemon, "DELETE", f"/containers/{container['Id']}?force=1") in (204, 404)
+        assert ask(daemon, "DELETE", f"/containers/{container['Id']}?force=1&v=1") in (204, 404)
     for network in daemon.json("GET", "/networks"):
         if network["Name"] not in ("bridge", "host", "none"):
             status, text = daemon.api("DELETE", f"/networks/{network['Id']}")
             assert status == 204, text
+    named = [volume["Name"] for volume in daemon.json("GET", "/volumes")["Volumes"]]
+    assert set(named) <= {"st-volume"}, "a volume of nobody is left"
+    for name in named:
+        assert ask(daemon, "DELETE", f"/volumes/{name}") == 204
     clean(daemon)
     assert not daemon.json("GET", "/containers/json?all=1")
 
@@ -67,7 +71,12 @@ def story(daemon: Daemon) -> None:
         "Image": "host",
         "Cmd": SLEEP,
         "ExposedPorts": {"80/tcp": {}},
-        "HostConfig": {"NetworkMode": "st", "PortBindings": {"80/tcp": [{"HostPort": "8080"}]}},
+        "Volumes": {"/anonymous": {}},
+        "HostConfig": {
+            "Binds": ["st-volume:/named"],
+            "NetworkMode": "st",
+            "PortBindings": {"80/tcp": [{"HostPort": "8080"}]},
+        },
     }
     ask(daemon, "POST", "/containers/create?name=st-one", body)
     ask(daemon, "POST", "/containers/st-one/start")
@@ -80,7 +89,7 @@ def story(daemon: Daemon) -> None:
     ask(daemon, "POST", "/containers/st-two/wait?condition=next-exit")
     ask(daemon, "POST", "/containers/st-two/stop")
     ask(daemon, "POST", "/containers/st-one/kill")
-    ask(daemon, "DELETE", "/containers/st-one?force=1")
+    ask(daemon, "DELETE", "/containers/st-one?force=1&v=1")
     ask(daemon, "DELETE", "/containers/st-two?force=1")
     ask(daemon, "DELETE", "/networks/st")
     ask(daemon, "DELETE", "/networks/st2")

@@ -8,6 +8,7 @@ from typing import Protocol
 from netloom.api.image_backend import ImageBackend
 from netloom.api.volume_backend import VolumeBackend
 from netloom.containers.updating import Update
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
@@ -93,6 +94,18 @@ class Backend(Protocol):
     def logs(self, ref: str, *, follow: bool, tail: int | None, since: int, until: int) -> AsyncIterator[LogRecord]: ...
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]: ...
 
+    # files of containers
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        """NotFound `Could not find the file PATH in container REF`."""
+        ...
+
+    async def read_archive(self, ref: str, path: str) -> ArchiveReader: ...
+    async def write_archive(self, ref: str, path: str, *, keep_kinds: bool, own: bool) -> ArchiveWriter:
+        """Extract into a folder; with `own` all becomes the container's user's."""
+        ...
+
+    async def export(self, ref: str) -> ArchiveReader: ...
+    async def changes(self, ref: str) -> list[Change]: ...
     async def written(self, containers: Sequence[str]) -> dict[str, int]:
         """By container id: bytes of its scratch layer. Reads the whole of each."""
         ...

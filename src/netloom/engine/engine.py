@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from netloom.containers.logging import NONE
 from netloom.containers.updating import Update
+from netloom.engine.archiving import Archiving
 from netloom.engine.attaching import Attaching
 from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
@@ -38,6 +39,7 @@ from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.engine.watching import Watching
 from netloom.engine.work import Work
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
@@ -69,6 +71,7 @@ class Engine:
         self._attaching = Attaching(core, self._files)
         self.volumes = Volumes(core)
         mounting = Mounting(core, self.volumes)
+        self._archiving = Archiving(core, mounting, self._files)
         self._ending = Ending(core, self._attaching, mounting, self._waits)
         starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
@@ -280,6 +283,26 @@ class Engine:
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
         """See Backend."""
         return await top(self.core, self.core.tables.container(ref), ps_args)
+
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        """See Backend."""
+        return await self._archiving.stat(ref, path)
+
+    async def read_archive(self, ref: str, path: str) -> ArchiveReader:
+        """See Backend."""
+        return await self._archiving.read(ref, path)
+
+    async def write_archive(self, ref: str, path: str, *, keep_kinds: bool, own: bool) -> ArchiveWriter:
+        """See Backend."""
+        return await self._archiving.write(ref, path, keep_kinds=keep_kinds, own=own)
+
+    async def export(self, ref: str) -> ArchiveReader:
+        """See Backend."""
+        return await self._archiving.export(ref)
+
+    async def changes(self, ref: str) -> list[Change]:
+        """See Backend."""
+        return await self._archiving.changes(ref)
 
     async def written(self, containers: Sequence[str]) -> dict[str, int]:
         """See Backend."""

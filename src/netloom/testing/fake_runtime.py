@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, Failed, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
@@ -272,6 +273,18 @@ class FakeRuntime:
         nothing: tuple[LogRecord, ...] = ()
         for record in nothing:
             yield record
+
+    async def stat_path(self, root: ArchiveRoot, path: str) -> PathStat:
+        raise NotFound("missing")
+
+    async def read_archive(self, root: ArchiveRoot, path: str) -> ArchiveReader:
+        raise NotFound("missing")
+
+    async def write_archive(self, root: ArchiveRoot, path: str, *, keep_kinds: bool, user: str) -> ArchiveWriter:
+        raise NotFound("missing")
+
+    async def changes(self, container: str, lower: Sequence[str]) -> list[Change]:
+        return []
 
     def log_path(self, container: str) -> str:
         return f"/nowhere/{container}/log"
