@@ -3,8 +3,8 @@ each folder gets a part of the file that standard input is, in turn, and the fir
 
 Each layer has a process of its own, whose root is the layer's folder before it reads the first header: whatever a tar
 names, nothing outside of that folder can be written. It ends with the daemon. On standard output it tells, one JSON
-object a line, how far it is (`{"read": bytes}`), at last what it has made (`Unpacked`), or why not (`{"error": …}`, exit
-status 1).
+object a line, how far it is (`{"read": bytes}`), at last what it has made (`Unpacked`), or why not (`{"error": …}`,
+exit status 1).
 
 FOLDER has `diff` (the layer), `spare` (contents that the tar itself overwrites) and `recording` (see recording.py).
 Whiteouts become overlayfs's own (kernel: Documentation/filesystems/overlayfs.rst).
