@@ -150,6 +150,8 @@ def test_an_image_that_is_used(daemon: Daemon, image: str) -> None:
 def test_a_container_keeps_its_layers_and_not_its_name(daemon: Daemon, image: str) -> None:
     daemon.docker("create", "--name", "ar-kept", image, "cat", "/etc/more")
     daemon.docker("rmi", "-f", image)
+    listed = daemon.docker("ps", "-a", "--filter", "name=ar-kept", "--format", "{{.Image}}")
+    assert listed == daemon.inspect("ar-kept")["Image"].removeprefix("sha256:")[:12]
     load(daemon, archive(BASE, layer(etc__more=b"something else"), name=image))
     assert daemon.docker("start", "-a", "ar-kept") == "more"
     daemon.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -50,10 +50,12 @@ async def list_containers(call: Call) -> Reply:
     containers = backend.containers()
     linked = _link_names(containers)
     now, sizes = call.now(), call.flag("size")
+    image_name = _image_names(call)
     return json_reply(
         [
             summary_json(
                 container,
+                image_name(container),
                 backend.container_endpoints(container.id),
                 find_network,
                 now,
@@ -64,6 +66,22 @@ async def list_containers(call: Call) -> Reply:
             for container in selection.of(containers)
         ]
     )
+
+
+def _image_names(call: Call) -> Callable[[Container], str]:
+    """A container's image as lists show it: the name that it was made by, or the id once that means another image."""
+    means: dict[str, str] = {}
+
+    def shown(container: Container) -> str:
+        name = container.config.image
+        if name not in means:
+            try:
+                means[name] = call.backend.images.find(name).id
+            except NetloomError:
+                means[name] = ""
+        return name if means[name] == container.image_id else container.image_id
+
+    return shown
 
 
 async def inspect(call: Call) -> Reply:

@@ -358,6 +358,8 @@ def _sentence(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
     if isinstance(error, MemoryError):
         return "the layer's headers are too large"
+    if isinstance(error, tarfile.ReadError) and "truncated" in str(error):
+        return "unexpected EOF"
     return str(error) or type(error).__name__
 
 
