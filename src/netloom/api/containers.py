@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -70,9 +70,11 @@ def summaries(
     backend = call.backend
     find_network, now = network_finder(call), call.now()
     linked = _link_names(backend.containers())
+    image_name = _image_names(call)
     return [
         summary_json(
             container,
+            image_name(container),
             backend.container_endpoints(container.id),
             find_network,
             now,
@@ -82,6 +84,22 @@ def summaries(
         )
         for container in containers
     ]
+
+
+def _image_names(call: Call) -> Callable[[Container], str]:
+    """A container's image as lists show it: the name that it was made by, or the id once that means another image."""
+    means: dict[str, str] = {}
+
+    def shown(container: Container) -> str:
+        name = container.config.image
+        if name not in means:
+            try:
+                means[name] = call.backend.images.find(name).id
+            except NetloomError:
+                means[name] = ""
+        return name if means[name] == container.image_id else container.image_id
+
+    return shown
 
 
 async def inspect(call: Call) -> Reply:
