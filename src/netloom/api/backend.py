@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from netloom.api.volume_backend import VolumeBackend
+from netloom.containers.updating import Update
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 
 Filters = Mapping[str, Sequence[str]]
 
@@ -56,6 +58,13 @@ class Backend(Protocol):
     async def stop(self, ref: str, *, timeout: int | None, signal: str = "") -> None: ...
     async def restart(self, ref: str, *, timeout: int | None, signal: str = "") -> None: ...
     async def kill(self, ref: str, signal: str) -> None: ...
+    async def pause(self, ref: str) -> None: ...
+    async def unpause(self, ref: str) -> None: ...
+    async def update(self, ref: str, update: Update) -> None: ...
+    async def usage(self, ref: str) -> Usage:
+        """A sample of what a container uses now; an empty one of a container that does not run."""
+        ...
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         """Exit code and error once the condition (not-running, next-exit, removed) holds."""
         ...

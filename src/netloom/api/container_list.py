@@ -12,7 +12,7 @@ from netloom.api.filters import Filters
 from netloom.api.gotext import SECOND, human_duration, parse_int, quote
 from netloom.api.images import with_tag
 from netloom.api.ports_json import ports_list
-from netloom.model.container import Container
+from netloom.model.container import Container, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, EndpointIpam
 from netloom.model.errors import InvalidArgument
 from netloom.model.mount import MountPoint
@@ -82,12 +82,12 @@ class Selection:
     def _holds(self, container: Container) -> bool:
         filters = self._filters
         return (
-            (self._show_all or container.state.running)
+            (self._show_all or container.state.running or container.state.restarting)
             and filters.match("name", f"/{container.name}", container.name)
             and filters.match("id", container.id)
             and filters.labels("label", container.config.labels)
             and filters.exact("status", container.state.status)
-            and filters.exact("health", "none")
+            and filters.exact("health", container.state.health.status if container.state.health else "none")
             and filters.flag("is-task") is not True
             and self._volume_holds(container)
             and self._exit_holds(container)
@@ -98,7 +98,9 @@ class Selection:
 
     def _exit_holds(self, container: Container) -> bool:
         state = container.state
-        return not self._exited or (bool(state.started) and not state.running and state.exit_code in self._exited)
+        return not self._exited or (
+            bool(state.started) and not (state.running or state.restarting) and state.exit_code in self._exited
+        )
 
     def _ancestor_holds(self, container: Container) -> bool:
         wanted = self._filters.get("ancestor")
@@ -179,7 +181,11 @@ def status_text(container: Container, now: int) -> str:
     state = container.state
     match state.status:
         case "running":
-            return f"Up {human_duration(now - state.started)}"
+            return f"Up {human_duration(now - state.started)}{_health_text(state)}"
+        case "paused":
+            return f"Up {human_duration(now - state.started)} (Paused)"
+        case "restarting":
+            return f"Restarting ({state.exit_code}) {human_duration(now - state.finished)} ago"
         case "removing":
             return "Removal In Progress"
         case "dead":
@@ -188,6 +194,12 @@ def status_text(container: Container, now: int) -> str:
             return f"Exited ({state.exit_code}) {human_duration(now - state.finished)} ago"
         case _:
             return "Created"
+
+
+def _health_text(state: State) -> str:
+    if state.health is None:
+        return ""
+    return " (health: starting)" if state.health.status == "starting" else f" ({state.health.status})"
 
 
 def _networks(container: Container, endpoints: Mapping[str, Endpoint], find_network: FindNetwork) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from netloom.api import (
+    changing,
     containers,
     disk_usage,
     event_stream,
@@ -25,6 +26,7 @@ from netloom.api import (
     images,
     logs,
     networks,
+    stats,
     streams,
     system,
     unserved,
@@ -54,6 +56,8 @@ ROUTES = Routes(
         *networks.ROUTES,
         *volumes.ROUTES,
         *containers.ROUTES,
+        *changing.ROUTES,
+        *stats.ROUTES,
         *logs.ROUTES,
         *streams.ROUTES,
         *execs.ROUTES,

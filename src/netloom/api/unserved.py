@@ -10,15 +10,12 @@ from netloom.model.errors import Unsupported
 
 # What is missing, by the routes that it has in Docker (moby daemon/server/router).
 _MISSING: dict[str, tuple[str, ...]] = {
-    "pausing containers": ("POST /containers/{ref}/pause", "POST /containers/{ref}/unpause"),
-    "updating a container's limits": ("POST /containers/{ref}/update",),
     "copying files (docker cp)": (
         "HEAD /containers/{ref}/archive",
         "GET /containers/{ref}/archive",
         "PUT /containers/{ref}/archive",
         "POST /containers/{ref}/copy",
     ),
-    "statistics of containers": ("GET /containers/{ref}/stats",),
     "comparing and exporting a container's files": (
         "GET /containers/{ref}/changes",
         "GET /containers/{ref}/export",

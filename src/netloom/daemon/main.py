@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -31,7 +31,7 @@ from netloom.dataplane.client import DataPlaneClient
 from netloom.drivers.registry import driver
 from netloom.engine.core import Core
 from netloom.engine.engine import Engine
-from netloom.engine.ports import Namespace
+from netloom.engine.ports import Alarm, Namespace
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
@@ -170,6 +170,10 @@ class SystemClock:
     def now(self) -> int:
         """ns since the epoch."""
         return time.time_ns()
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """By the event loop's timer."""
+        return asyncio.get_running_loop().call_later(max(0, delay) / 1e9, call)
 
 
 class Namespaces:

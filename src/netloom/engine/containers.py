@@ -13,6 +13,7 @@ from netloom.drivers.endpoint_options import endpoint_faults
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
+from netloom.engine.joining import resolved
 from netloom.engine.linking import check_linked
 from netloom.engine.mounting import Mounting
 from netloom.engine.names import dns_names, has_names
@@ -67,6 +68,7 @@ class Containers:
         request, warnings = check_request(request, cpus=core.settings.cpus)
         request.config = merged(request.config, image.config)
         check_ports(request.config, request.host_config)
+        request.host_config = resolved(core.tables, request.host_config)
         mounts = await self._mounting.resolve(request)
         mode = self._mode(request.host_config.network_mode)
         # On a user-defined network a link is a name in the endpoint's wish, and its bearer may come later.
@@ -125,7 +127,7 @@ class Containers:
     async def stop(self, ref: str, *, timeout: int | None, signal: str) -> None:
         """Ask it to end, then make it; raises NotModified when it does not run."""
         container = self._core.tables.container(ref)
-        if not container.state.running:
+        if not (container.state.running or container.state.restarting):
             raise NotModified(f"container {container.name} is not running")
         try:
             await self._stopping.stop(container, timeout, signal)
@@ -138,7 +140,7 @@ class Containers:
         container = core.tables.container(ref)
         core.kept.add(container.id)
         try:
-            if container.state.running:
+            if container.state.running or container.state.restarting:
                 await self._stopping.stop(container, timeout, signal)
             async with core.lanes.hold(container.id):
                 now = self._still(container, ref)
@@ -154,7 +156,7 @@ class Containers:
         """Send a signal; SIGKILL returns when the container has ended."""
         container = self._core.tables.container(ref)
         number = signal_number(signal or "KILL")
-        if not container.state.running:
+        if not (container.state.running or container.state.restarting):
             raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
         try:
             await self._stopping.kill(container, number)
@@ -190,12 +192,14 @@ class Containers:
         return now
 
     async def _start(self, container: Container) -> None:
-        if container.state.running:
+        if container.state.paused:
+            raise Conflict("cannot start a paused container, try unpause instead")
+        if container.state.running or container.state.restarting:
             raise NotModified(f"container {container.name} is running")
         if container.state.status in ("removing", "dead"):
             raise Conflict("container is marked for removal and cannot be started")
         try:
-            await self._starting.start(container)
+            await self._starting.start(msgspec.structs.replace(container, restart_count=0, backoff=0))
         except Exception:
             failed = self._core.tables.containers[container.id]
             self._waits.exited(container.id, failed.state.exit_code, failed.state.error)

@@ -77,6 +77,7 @@ class Core:
         self.moving: dict[str, Endpoint] = {}  # endpoints that come or go just now, by id
         self.kept: set[str] = set()  # containers that a restart will start again, though they were run with --rm
         self.unswept: set[str] = set()  # containers that have ended, and whose remains may be in the way
+        self.by_hand: set[str] = set()  # containers that somebody stops: no policy starts them again
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
         self.doubted: Callable[[], None] = _nobody_compares
         self._number = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
@@ -11,6 +11,7 @@ from netloom.model.image import ImageConfig, ImageView
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.model.volume import Volume
 
 __all__ = ["Exit", "Launch", "Launched", "Survivor"]  # shared with the runtime, which stands below the engine
@@ -204,6 +205,26 @@ class Runtime(Protocol):
         """Resize an exec's terminal."""
         ...
 
+    async def exec_kill(self, exec_id: str) -> None:
+        """SIGKILL the program of an exec; gone is success."""
+        ...
+
+    async def freeze(self, container: str) -> None:
+        """Stop all its processes where they are; frozen already is success. Raises Failed when one does not stop."""
+        ...
+
+    async def thaw(self, container: str) -> None:
+        """Let them go on; running or gone is success."""
+        ...
+
+    async def update(self, container: str, resources: Mapping[str, Any]) -> None:
+        """Change limits (parts of the OCI spec's `linux.resources`). Raises Failed in the kernel's words."""
+        ...
+
+    async def usage(self, container: str, pid: int) -> Usage:
+        """A sample of what it uses now; zeros for what has gone."""
+        ...
+
     def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
     ) -> AsyncIterator[LogRecord]:
@@ -320,11 +341,23 @@ class NamespaceMaker(Protocol):
         ...
 
 
+class Alarm(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """It does not come. Too late, or twice, is nothing."""
+        ...
+
+
 class Clock(Protocol):
     """Time as an argument."""
 
     def now(self) -> int:
         """ns since the epoch."""
+        ...
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """Call once, `delay` ns from now, from the event loop."""
         ...
 
 

@@ -9,6 +9,8 @@ import msgspec
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.execs import Execs
+from netloom.engine.health import TABLE, HealthChecks
+from netloom.engine.restarting import Restarting
 from netloom.engine.starting import Starting, told_as
 from netloom.engine.stopping import Stopping
 from netloom.engine.tables import container_row, gone
@@ -28,7 +30,9 @@ class Removal:
         volumes: Volumes,
         starting: Starting,
         stopping: Stopping,
+        restarting: Restarting,
         execs: Execs,
+        checks: HealthChecks,
         waits: Waits,
     ) -> None:
         self._core = core
@@ -36,7 +40,9 @@ class Removal:
         self._volumes = volumes
         self._starting = starting
         self._stopping = stopping
+        self._restarting = restarting
         self._execs = execs
+        self._checks = checks
         self._waits = waits
         self._under_way: set[str] = set()
 
@@ -95,6 +101,8 @@ class Removal:
             _refuse_running(container, ref, force=force)
             if container.state.running:
                 return False
+            if container.state.restarting:
+                container = await self._restarting.settle(container)
             await self.take(container, volumes=volumes)
         return True
 
@@ -116,13 +124,15 @@ class Removal:
             core.at("purged")
             await self._volumes.leave(removing)
             core.at("left")
-            await core.worker.run(statuses=[gone("containers", container.id)])
+            await core.worker.run(statuses=[gone("containers", container.id), gone(TABLE, container.id)])
         except BaseException:
             core.tables.put_container(container)
             await self._write_back(container)
             raise
         self._starting.abandon(container.id)
         self._execs.forget(container.id)
+        self._checks.forget(container.id)
+        core.by_hand.discard(container.id)
         for name, config in container.networks.items():
             network = core.tables.network_named(name)
             if network is not None:
@@ -140,9 +150,12 @@ class Removal:
 
 
 def _refuse_running(container: Container, ref: str, *, force: bool) -> None:
-    if container.state.running and not force:
+    if container.state.paused and not force:
+        raise Conflict(f'cannot remove container "{ref}": container is paused and must be unpaused first')
+    if (container.state.running or container.state.restarting) and not force:
         raise Conflict(
-            f'cannot remove container "{ref}": container is running: stop the container before removing or force remove'
+            f'cannot remove container "{ref}": container is {container.state.status}: '
+            "stop the container before removing or force remove"
         )
 
 

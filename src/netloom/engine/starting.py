@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -10,6 +10,7 @@ from netloom.containers.lifecycle import start_failed, started
 from netloom.engine.attaching import Attaching, refuse_mixture
 from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
+from netloom.engine.joining import check_joinable
 from netloom.engine.linking import check_reachable
 from netloom.engine.mounting import Mounting
 from netloom.engine.ports import Launched, Namespace
@@ -42,18 +43,21 @@ class Starting:
         self._files = files
         self._waiting = waiting
         self._ending = ending
+        self.began: Callable[[Container], None] | None = None  # told of every program that runs
 
     async def start(self, container: Container) -> Container:
         """Start it; the container as it runs. On failure its state tells the error and nothing else is left."""
         core = self._core
         sandbox = core.new_id()
         former = container
+        core.by_hand.discard(container.id)
         container = msgspec.structs.replace(
             container, sandbox=sandbox, state=msgspec.structs.replace(container.state, error="", exit_code=0)
         )
         core.tables.put_container(container)
         try:
             check_reachable(core.tables, container)
+            check_joinable(core.tables, container)
             namespace = await self._namespace(container)
             core.sandboxes[sandbox] = namespace
             core.at("namespace")
@@ -177,6 +181,8 @@ class Starting:
         core.runtime.watch(container.id, launched, self._ending.ended)
         for late in self._waiting.take(container.id):
             await self._connect(late, container)
+        if self.began is not None:
+            self.began(container)
         return container
 
     async def _connect(self, late: PendingAttachment, container: Container) -> None:

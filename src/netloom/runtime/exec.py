@@ -31,7 +31,7 @@ KILLED = 137
 class Running(Struct, frozen=True):
     """An exec under way: its program, its monitor, its folder and the connection to its stdio."""
 
-    pid: int
+    program: Process
     conmon: Process
     folder: str
     connection: socket.socket
@@ -84,7 +84,7 @@ class Execs:
                 attach.resize(folder, *config.console_size)
             with open(f"{folder}/conmon.pid", encoding="ascii") as file:
                 conmon = Process.of(int(file.read()))
-            return Running(report.data, conmon, folder, connection)
+            return Running(Process.of(report.data), conmon, folder, connection)
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -110,7 +110,7 @@ class Execs:
         if config.user:
             if not init.alive:
                 raise Conflict(f"container {container} is not running")
-            identity = identity_in(f"/proc/{init.pid}/root", config.user)
+            identity = identity_in(f"/proc/{init.pid}/root", config.user, config.group_add)
             process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
             process["env"] = with_home(merged, identity.home)
         else:

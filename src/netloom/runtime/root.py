@@ -62,11 +62,11 @@ def folder_mode(root: str, path: str) -> int:
         os.close(fd)
 
 
-def identity_in(root: str, user: str) -> Identity:
-    """Resolve a `--user` against the passwd and group files below a root folder, never outside it."""
+def identity_in(root: str, user: str, groups: Sequence[str] = ()) -> Identity:
+    """Resolve a `--user`, and `--group-add`, against the files below a root folder, never outside it."""
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return resolve(user, _text(fd, "etc/passwd"), _text(fd, "etc/group"))
+        return resolve(user, _text(fd, "etc/passwd"), _text(fd, "etc/group"), groups)
     finally:
         os.close(fd)
 

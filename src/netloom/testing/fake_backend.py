@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from netloom.containers.updating import Update, updated
 from netloom.events.bus import Bus
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
@@ -21,6 +22,7 @@ from netloom.model.event import Event
 from netloom.model.image import ImageConfig, ImageView
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+from netloom.model.usage import InterfaceCounters, Usage
 from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
@@ -66,6 +68,11 @@ class FakeProcess:
             return STDOUT, b"x" * 65536
         return await self._output.get()
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        piece = await self.read()
+        return [piece] if piece else []
+
     async def write(self, data: bytes) -> None:
         """See Attachment."""
         self.received += data
@@ -100,6 +107,7 @@ class FakeBackend:
         self.networks_by_id: dict[str, Network] = {}
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
+        self.samples = 0
         self.exit_codes: dict[str, int] = {}
         self._changed = asyncio.Condition()
         self._numbers = 0
@@ -266,6 +274,30 @@ class FakeBackend:
             raise Conflict(f"cannot kill container: {ref}: container {container.id} is not running")
         self.processes[container.id].finish(code=137)
         await self.wait(container.id, "not-running")
+
+    async def pause(self, ref: str) -> None:
+        await self._freeze(ref, "pause", "paused")
+
+    async def unpause(self, ref: str) -> None:
+        await self._freeze(ref, "unpause", "running")
+
+    async def _freeze(self, ref: str, action: str, status: str) -> None:
+        found = self.container(ref)
+        if found.state.status == status or not found.state.running:
+            raise Conflict(f"Container {found.id} is {found.state.status}")
+        self.containers_by_id[found.id] = replace(found, state=replace(found.state, status=status))
+        self._publish_container(action, found)
+
+    async def update(self, ref: str, update: Update) -> None:
+        found = self.container(ref)
+        self.containers_by_id[found.id] = replace(found, host_config=updated(found.host_config, update))
+        self._publish_container("update", found)
+
+    async def usage(self, ref: str) -> Usage:
+        if not self.container(ref).state.running:
+            return Usage()
+        self.samples += 1
+        return Usage(read=self.samples, pids=2, cpu_total=5, networks={"eth0": InterfaceCounters(rx_bytes=7)})
 
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         key = self.container(ref).id
@@ -463,6 +495,10 @@ class Waiting(FakeProcess):
 
     async def read(self) -> tuple[int, bytes] | None:
         return await (await self._started()).read()
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        return await (await self._started()).read_many()
 
     async def write(self, data: bytes) -> None:
         await (await self._started()).write(data)
