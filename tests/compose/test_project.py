@@ -46,6 +46,7 @@ def compose(request: pytest.FixtureRequest, project: Callable[[str], None]) -> C
     return Compose(request.param)
 
 
+@pytest.mark.timeout(300)
 def test_a_project_outlives_the_daemon_and_leaves_nothing(daemon: Daemon, host: Host, compose: Compose) -> None:
     links = interfaces(host)
     compose("up", "-d", "--scale", "api=2")
