@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from netloom.api.image_backend import ImageBackend
 from netloom.api.volume_backend import VolumeBackend
 from netloom.containers.updating import Update
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
-from netloom.model.image import ImageView
+from netloom.model.finding import Finding
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
@@ -21,6 +23,9 @@ Filters = Mapping[str, Sequence[str]]
 class Backend(Protocol):
     """The engine. Reads are plain calls on snapshots; changes are awaited until they stand in the kernel."""
 
+    @property
+    def images(self) -> ImageBackend: ...
+
     # networks
     def networks(self) -> list[Network]: ...
     def network(self, ref: str) -> Network:
@@ -29,6 +34,14 @@ class Backend(Protocol):
 
     def endpoints(self, network: str) -> list[Endpoint]:
         """Endpoints of running containers on a network (by id), in the order they were attached."""
+        ...
+
+    def subnet_figures(self, network: str) -> Mapping[str, tuple[int, int]]:
+        """Of each subnet of a network (by id): addresses in use or reserved, and those that endpoints could get."""
+        ...
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """What the containers on a network asked of their resolvers; with `after` their queries after that one too."""
         ...
 
     async def create_network(self, request: NetworkRequest) -> Network: ...
@@ -94,16 +107,16 @@ class Backend(Protocol):
         """Back-log from `since` (ns, 0 for none), then live ones until `until` (ns, 0 for ever)."""
         ...
 
-    def images(self) -> list[ImageView]:
-        """Images that containers can be made of."""
-        ...
-
     def container_paths(self, container: str) -> dict[str, str]:
         """ResolvConfPath, HostnamePath, HostsPath, LogPath, SandboxKey while it runs, and the GraphDriver's folders."""
         ...
 
     def daemon_info(self) -> dict[str, object]:
         """What GET /info adds to the constant part: ID, Name, root folder, labels …"""
+        ...
+
+    async def findings(self) -> list[Finding]:
+        """What stands in the way of the host's networks now (netloom's own; `netloom doctor` shows it)."""
         ...
 
     def host_interface(self, endpoint: Endpoint) -> str:

@@ -6,6 +6,8 @@ import os
 import platform
 from functools import cache
 
+from msgspec import to_builtins
+
 from netloom import __version__
 from netloom.api.call import Call
 from netloom.api.gotext import rfc3339nano
@@ -70,7 +72,7 @@ async def info(call: Call) -> Reply:
         "ContainersRunning": running,
         "ContainersPaused": paused,
         "ContainersStopped": len(states) - running - paused,
-        "Images": len(call.backend.images()),
+        "Images": len(call.backend.images.all()),
         "Driver": "overlay2",
         "DriverStatus": [],
         "Plugins": {
@@ -138,6 +140,11 @@ async def info(call: Call) -> Reply:
     return json_reply({**own, **call.backend.daemon_info()})
 
 
+async def doctor(call: Call) -> Reply:
+    """GET /netloom/doctor, of netloom's own: what stands in the way of the host's networks."""
+    return json_reply({"Findings": to_builtins(await call.backend.findings())})
+
+
 @cache
 def _operating_system() -> str:
     return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
@@ -148,4 +155,5 @@ ROUTES = (
     Route("HEAD", "/_ping", ping_head),
     Route("GET", "/version", version),
     Route("GET", "/info", info),
+    Route("GET", "/netloom/doctor", doctor),
 )

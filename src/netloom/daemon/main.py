@@ -130,6 +130,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         dataplane = DataPlaneClient(Path(config.run_dir), on_restart=tell_all)
         stack.push_async_callback(dataplane.leave)
         tables = Tables()
+        images = ImageStore(f"{config.state_dir}/images")
+        stack.callback(images.close)
         engine = Engine(
             Core(
                 tables=tables,
@@ -139,7 +141,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 runtime=runtime,
                 dataplane=dataplane,
                 files=DiskFiles(config.state_dir),
-                images=ImageStore(),
+                images=images,
                 volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
@@ -213,7 +215,9 @@ def _space(settings: Settings, tables: Tables) -> AddressSpace:
         container = tables.containers.get(owner)
         return f"container {container.name}" if container else owner
 
-    chosen = [Pool(base, size) for base, size in settings.default_pools] or list(DEFAULT_POOLS)
+    chosen = [Pool(base, size) for base, size in settings.default_pools]
+    if all(":" in pool.base for pool in chosen):
+        chosen += DEFAULT_POOLS
     if not any(":" in pool.base for pool in chosen):
         chosen.append(ula_pool(hashlib.sha256(settings.instance.encode()).digest()))
     return AddressSpace(chosen, describe=describe)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from netloom.containers.logging import NONE
 from netloom.containers.updating import Update
 from netloom.engine.attaching import Attaching
+from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -15,6 +16,7 @@ from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.health import HealthChecks
 from netloom.engine.host_servers import HostServers
+from netloom.engine.images import Images
 from netloom.engine.info import daemon_info
 from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
@@ -41,8 +43,9 @@ from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
+from netloom.model.finding import Finding
 from netloom.model.host_config import RestartPolicy
-from netloom.model.image import ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
@@ -62,6 +65,7 @@ class Engine:
         self._waiting = Waiting()
         self._forwarding = Forwarding(core)
         self._others = OtherFirewalls(core)
+        self._clashes = Clashes(core)
         self._networks = Networks(core, self._forwarding)
         self._attaching = Attaching(core, self._files)
         self.volumes = Volumes(core)
@@ -69,6 +73,7 @@ class Engine:
         self._ending = Ending(core, self._attaching, mounting, self._waits)
         starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
+        self.images = Images(core, self._work)
         self._restarting = Restarting(core, starting, self._waits)
         self._checks = HealthChecks(core, self._execs)
         self._ending.again, self._ending.over = self._restarting.wait, self._checks.end
@@ -91,8 +96,11 @@ class Engine:
         self._containers = Containers(
             core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
+        self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
-        self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._sweep, self._repaired)
+        self.watching = Watching(
+            core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
+        )
         self.host_servers = HostServers(core, self.reconciler)
         core.doubted = self.watching.doubt
 
@@ -105,8 +113,10 @@ class Engine:
         await self.volumes.complete_all()
         await establish(self.core, self._networks)
         await self._others.follow()
+        await self.images.released()
         await self._checks.resume()
         self._restarting.resume()
+        self._clashes.follow()
         self.watching.open()
 
     async def close(self) -> None:
@@ -138,6 +148,18 @@ class Engine:
     def endpoints(self, network: str) -> list[Endpoint]:
         """See Backend."""
         return list(self.core.tables.endpoints_on(network))
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend."""
+        return self.core.space.figures(network)
+
+    async def findings(self) -> list[Finding]:
+        """See Backend."""
+        return await self._clashes.look()
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """See Backend."""
+        return await self.core.dataplane.sight(network, after)
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""
@@ -283,10 +305,6 @@ class Engine:
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         """See Backend."""
         return self.core.bus.subscribe(since=since, until=until)
-
-    def images(self) -> list[ImageView]:
-        """See Backend."""
-        return self.core.images.images()
 
     def container_paths(self, container: str) -> dict[str, str]:
         """See Backend."""

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
-from netloom.model.image import ImageConfig, ImageView
+from netloom.model.image import ImageConfig
 from netloom.model.launch import Exit, Launch, Launched, Survivor
-from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
+from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
 from netloom.model.volume import Volume
@@ -131,6 +131,13 @@ class DataPlane(Protocol):
 
     async def state(self) -> DataPlaneState:
         """What it holds now."""
+        ...
+
+    async def sight(self, network: str, after: int | None = None) -> DnsSight:
+        """Counts of the sandboxes on a network; with `after` the queries recorded after that one too.
+
+        Asking for queries has them recorded for some seconds more.
+        """
         ...
 
 
@@ -310,18 +317,6 @@ class Image(Protocol):
     @property
     def lower(self) -> tuple[str, ...]:
         """Read-only layers of the root, uppermost first."""
-        ...
-
-
-class Images(Protocol):
-    """Images by name."""
-
-    def resolve(self, ref: str) -> Image:
-        """Raises NotFound `No such image: REF:TAG`."""
-        ...
-
-    def images(self) -> list[ImageView]:
-        """All, newest first."""
         ...
 
 

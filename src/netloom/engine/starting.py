@@ -154,7 +154,7 @@ class Starting:
         if container.id in core.unswept:
             await core.runtime.delete(container.id)
             core.unswept.discard(container.id)
-        image = core.images.resolve(container.config.image)
+        image = core.images.by_id(container.image_id)
         files = self._files.paths(container)
         volumes = await self._mounting.ready(container)
         if container.host_config.network_mode == "host":

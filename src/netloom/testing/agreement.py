@@ -46,7 +46,7 @@ def addresses(world: World) -> dict[str, dict[str, str]]:
         key: {
             subnet.text(number): holder
             for subnet in member.subnets
-            for number, holder in sorted(subnet._held.items())
+            for number, holder in subnet.holders()
             if not isinstance(holder, Reserved)
         }
         for key, member in sorted(space._members.items())

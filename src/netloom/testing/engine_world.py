@@ -33,6 +33,7 @@ from netloom.testing.wire import Wire, Wired, WiredKernel, WiredStore
 _FACTS = HostFacts(
     uplinks=("up0",),
     routes=(HostRoute("203.0.113.0/24", "up0"),),
+    claimed=(HostRoute("203.0.113.0/24", "up0"),),
     addresses=("203.0.113.5", "127.0.0.1", "::1"),
     links=("lo", "up0"),
     sysctls=(("net/ipv4/conf/up0/forwarding", "0"), ("net/ipv6/conf/all/forwarding", "0")),
@@ -192,8 +193,9 @@ class World:
 
     async def network(self, name: str, subnet: str = "", **fields: Any) -> Network:
         """Create a network."""
-        config = (IpamConfig(subnet=subnet),) if subnet else ()
-        return await self.engine.create_network(NetworkRequest(name=name, ipam_config=config, **fields))
+        if subnet:
+            fields["ipam_config"] = (IpamConfig(subnet=subnet),)
+        return await self.engine.create_network(NetworkRequest(name=name, **fields))
 
     async def container(
         self,

@@ -19,14 +19,15 @@ from netloom.model.container import Container, ContainerRequest, Exec, ExecConfi
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
 from netloom.model.event import Event
-from netloom.model.image import ImageConfig, ImageView
+from netloom.model.finding import Finding
+from netloom.model.names import DnsSight
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
 from netloom.model.usage import InterfaceCounters, Usage
+from netloom.testing.fake_images import HOST_IMAGE, FakeImages
 from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
-HOST_IMAGE = ImageView(id="sha256:" + "ab" * 32, tags=("host:latest",), created=1, config=ImageConfig(cmd=("/bin/sh",)))
 
 
 class FakeProcess:
@@ -108,7 +109,10 @@ class FakeBackend:
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
         self.samples = 0
+        self.sight = DnsSight()
         self.exit_codes: dict[str, int] = {}
+        self.found: list[Finding] = []
+        self.images = FakeImages()
         self._changed = asyncio.Condition()
         self._numbers = 0
         for name, driver in zip(PREDEFINED, ("bridge", "host", "null"), strict=True):
@@ -141,6 +145,21 @@ class FakeBackend:
 
     def endpoints(self, network: str) -> list[Endpoint]:
         return [endpoint for endpoint in self.endpoints_by_id.values() if endpoint.network == network]
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend: nobody uses any of them."""
+        return {pool.subnet: (3, 2**80) for pool in self.networks_by_id[network].pools}
+
+    async def findings(self) -> list[Finding]:
+        """See Backend; tests put them there."""
+        return list(self.found)
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        if after is None or self.sight.recorded < after:
+            return DnsSight(self.sight.counts)
+        return DnsSight(
+            self.sight.counts, tuple(q for q in self.sight.queries if q.number > after), self.sight.recorded
+        )
 
     async def create_network(self, request: NetworkRequest) -> Network:
         if request.name in (*PREDEFINED, "default"):
@@ -394,9 +413,6 @@ class FakeBackend:
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         return self.bus.subscribe(since, until)
-
-    def images(self) -> list[ImageView]:
-        return [HOST_IMAGE]
 
     def container_paths(self, container: str) -> dict[str, str]:
         return {"LogPath": f"/state/containers/{container}/log", "SandboxKey": "/proc/1/ns/net"}
