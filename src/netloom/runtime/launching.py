@@ -28,7 +28,7 @@ from netloom.runtime.conmon import Conmon, Pipes, Stdio
 from netloom.runtime.crun import Crun
 from netloom.runtime.devices import host_devices, mapped, numbered
 from netloom.runtime.freezer import Freezer
-from netloom.runtime.joining import Joined
+from netloom.runtime.joining import SHARED_MEMORY, Joined
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process, kill_and_wait, wait_until, with_argument
 from netloom.runtime.root import folder_mode, host_mounts, identity_in, mount_overlay
@@ -185,7 +185,10 @@ class Launcher:
             # /proc/self by name: where the daemon has another pid namespace than its /proc, getpid() misleads.
             path = f"/proc/{os.readlink('/proc/self')}/fd/{launch.netns}"
             linux["namespaces"] = [*linux["namespaces"], {"type": "network", "path": path}]
-        mounts = [*launch.spec.get("mounts", ()), *joined.mounts(paths.bundle(launch.id))]
+        mounts = list(launch.spec.get("mounts", ()))
+        bound = {mount["destination"] for mount in mounts if mount["type"] == "bind"}
+        if not bound & {"/dev", SHARED_MEMORY}:  # else its user has put something else there
+            mounts += joined.mounts(paths.bundle(launch.id))
         if launch.init:
             mounts.append(_init_mount())
         spec = {**launch.spec, "process": process, "linux": linux, "annotations": annotations, "mounts": mounts}
