@@ -35,7 +35,7 @@ async def test_what_a_paused_one_refuses(world: World) -> None:
     await world.engine.pause("web")
     with pytest.raises(Conflict, match="cannot start a paused container, try unpause instead"):
         await world.engine.start("web")
-    with pytest.raises(Conflict, match=f"Container {key} is paused, unpause the container before exec"):
+    with pytest.raises(Conflict, match="Container web is paused, unpause the container before exec"):
         await world.engine.create_exec("web", TRUE)
     with pytest.raises(Conflict, match="unpause the container before exec"):
         await world.engine.start_exec(made.id, tty=False, size=None)
@@ -43,6 +43,12 @@ async def test_what_a_paused_one_refuses(world: World) -> None:
         await world.engine.attach("web")
     with pytest.raises(Conflict, match='cannot remove container "web": container is paused and must be unpaused first'):
         await world.engine.remove("web", force=False, volumes=False, link=False)
+
+
+async def test_its_processes_are_told_all_the_same(world: World) -> None:
+    await world.container("web", start=True)
+    await world.engine.pause("web")
+    assert await world.engine.top("web", "") == (["PID", "CMD"], [])
 
 
 async def test_a_signal_lets_it_go_on(world: World) -> None:
