@@ -109,6 +109,12 @@ async def test_what_a_process_is_given(rig: Rig) -> None:
     assert (await inside(rig, key, "id -G", user="1:2", group_add=("1234",))) == "2 1234\n"
 
 
+async def test_open_files_are_not_the_daemons(rig: Rig) -> None:
+    rig.runtime._launcher._open_files = (300, 400)
+    assert await output(rig, "ulimit -n; ulimit -Hn", HostConfig()) == "300\n400\n"
+    assert await output(rig, "ulimit -n", HostConfig(ulimits=(Ulimit("nofile", 200, 100),))) == "100\n"
+
+
 async def test_namespaces_of_the_host(rig: Rig) -> None:
     links = " ".join(f"/proc/self/ns/{kind}" for kind in ("pid", "uts", "ipc", "mnt"))
     said = await output(rig, f"readlink {links}", HostConfig(pid_mode="host", uts_mode="host", ipc_mode="host"))
