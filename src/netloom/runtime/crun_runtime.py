@@ -58,9 +58,12 @@ class _Exec(Struct):
 
 
 class CrunRuntime:
-    """The containers of one state and one run directory. Make and use it inside a running event loop."""
+    """The containers of one state and one run directory. Make and use it inside a running event loop.
 
-    def __init__(self, state_dir: str, run_dir: str, instance: str) -> None:
+    `open_files` are the soft and the hard limit of containers that ask for none; None: the daemon's own.
+    """
+
+    def __init__(self, state_dir: str, run_dir: str, instance: str, open_files: tuple[int, int] | None = None) -> None:
         self.paths = Paths(os.path.abspath(state_dir), os.path.abspath(run_dir), instance)
         self.paths.make()
         self._wrapper = Wrapper()
@@ -71,7 +74,9 @@ class CrunRuntime:
         self._crun = Crun(self.paths.crun_root)
         conmon = Conmon(self._crun)
         bounding = _bounding_set()
-        self._launcher = Launcher(self.paths, self._wrapper, self._crun, conmon, self._cgroups, self._freezer, bounding)
+        self._launcher = Launcher(
+            self.paths, self._wrapper, self._crun, conmon, self._cgroups, self._freezer, bounding, open_files
+        )
         self._execs = Execs(self.paths, conmon, bounding)
         roots = ArchiveRoots(self.paths, self._wrapper, self._launcher.volumes)
         roots.sweep()
