@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from netloom.api.volume_backend import VolumeBackend
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
@@ -71,11 +72,18 @@ class Backend(Protocol):
     def logs(self, ref: str, *, follow: bool, tail: int | None, since: int, until: int) -> AsyncIterator[LogRecord]: ...
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]: ...
 
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        """By container id: bytes of its scratch layer. Reads the whole of each."""
+        ...
+
     # execs
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec: ...
     def exec(self, exec_id: str) -> Exec: ...
     async def start_exec(self, exec_id: str, *, tty: bool, size: tuple[int, int] | None) -> Attachment: ...
     async def resize_exec(self, exec_id: str, height: int, width: int) -> None: ...
+
+    @property
+    def volumes(self) -> VolumeBackend: ...
 
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:

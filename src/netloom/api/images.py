@@ -50,7 +50,7 @@ async def list_images(call: Call) -> Reply:
         and filters.flag("dangling") is not True
     ]
     using = [container.image_id for container in call.backend.containers()]
-    return json_reply([_summary(image, using.count(image.id)) for image in shown])
+    return json_reply([image_summary(image, using.count(image.id)) for image in shown])
 
 
 async def inspect_image(call: Call) -> Reply:
@@ -124,7 +124,8 @@ async def pull_image(call: Call) -> Reply:
     return Reply(200, b'{"status":"Status: Image is up to date for %s"}\r\n' % ref.encode(), JSON)
 
 
-def _summary(image: ImageView, containers: int) -> dict[str, Any]:
+def image_summary(image: ImageView, containers: int) -> dict[str, Any]:
+    """One image of a list, with the number of containers that were made of it."""
     return {
         "Containers": containers,
         "Created": image.created // SECOND,

@@ -17,7 +17,19 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netloom.api import containers, event_stream, execs, images, logs, networks, streams, system, unserved
+from netloom.api import (
+    containers,
+    disk_usage,
+    event_stream,
+    execs,
+    images,
+    logs,
+    networks,
+    streams,
+    system,
+    unserved,
+    volumes,
+)
 from netloom.api.backend import Backend
 from netloom.api.call import Call
 from netloom.api.connection import Connection
@@ -36,9 +48,11 @@ _GRACE = 5.0  # seconds that requests in progress get at a stop
 ROUTES = Routes(
     (
         *system.ROUTES,
+        *disk_usage.ROUTES,
         *event_stream.ROUTES,
         *images.ROUTES,
         *networks.ROUTES,
+        *volumes.ROUTES,
         *containers.ROUTES,
         *logs.ROUTES,
         *streams.ROUTES,

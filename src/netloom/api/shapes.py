@@ -51,6 +51,11 @@ NETWORK_CREATE = Object(
     },
 )
 
+VOLUME_CREATE = Object(
+    "volume.CreateOptions",
+    {"ClusterVolumeSpec": ANY, "Driver": TEXT, "DriverOpts": TEXT_MAP, "Labels": TEXT_MAP, "Name": TEXT},
+)
+
 EMPTY_STRUCT = Object("struct {}", {})
 PORT_SET = MapOf(EMPTY_STRUCT, "nat.PortSet")
 DURATION = Integer("time.Duration")

@@ -65,18 +65,18 @@ async def version(call: Call) -> Reply:
 async def info(call: Call) -> Reply:
     """What the daemon is and has; the engine's own part replaces ours key by key."""
     states = [container.state.status for container in call.backend.containers()]
-    running = states.count("running")
+    running, paused = states.count("running") + states.count("restarting"), states.count("paused")
     own = {
         "ID": "",
         "Containers": len(states),
         "ContainersRunning": running,
-        "ContainersPaused": 0,
-        "ContainersStopped": len(states) - running,
+        "ContainersPaused": paused,
+        "ContainersStopped": len(states) - running - paused,
         "Images": len(call.backend.images()),
         "Driver": "overlay2",
         "DriverStatus": [],
         "Plugins": {
-            "Volume": [],
+            "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
             "Authorization": None,
             "Log": ["json-file"],

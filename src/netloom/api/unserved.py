@@ -26,7 +26,7 @@ _MISSING: dict[str, tuple[str, ...]] = {
     "attaching by websocket": ("GET /containers/{ref}/attach/ws",),
     "pruning containers": ("POST /containers/prune",),
     "making an image of a container": ("POST /commit",),
-    "building images": ("POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"),
+    "building images": ("POST /build", "POST /build/cancel", "POST /session", "POST /grpc"),
     "managing images": (
         "POST /images/load",
         "POST /images/prune",
@@ -39,15 +39,6 @@ _MISSING: dict[str, tuple[str, ...]] = {
         "GET /distribution/{ref}/json",
     ),
     "registry credentials": ("POST /auth",),
-    "disk usage": ("GET /system/df",),
-    "volumes": (
-        "GET /volumes",
-        "POST /volumes/create",
-        "POST /volumes/prune",
-        "GET /volumes/{ref}",
-        "PUT /volumes/{ref}",
-        "DELETE /volumes/{ref}",
-    ),
     "plugins": (
         "GET /plugins",
         "GET /plugins/privileges",

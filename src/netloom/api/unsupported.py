@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netloom.model.errors import InvalidArgument, Unsupported
+from netloom.model.errors import Unsupported
 
 Neutral = Callable[[Any], bool]
 
@@ -23,11 +23,6 @@ def _one_of(*values: Any) -> Neutral:
 HOST_CONFIG: dict[str, Neutral] = {
     **dict.fromkeys(
         (
-            "Binds",
-            "Mounts",
-            "Tmpfs",
-            "VolumesFrom",
-            "VolumeDriver",
             "StorageOpt",
             "GroupAdd",
             "Cgroup",
@@ -75,14 +70,9 @@ HOST_CONFIG: dict[str, Neutral] = {
     "ReadonlyPaths": lambda value: False,
 }
 CONFIG: dict[str, Neutral] = {
-    "Volumes": _zero,
     "NetworkDisabled": _zero,
     "ArgsEscaped": _zero,
-    "Shell": _zero,
-    # `--no-healthcheck` asks for what is so anyway.
-    "Healthcheck": lambda value: value.get("Test") in (None, [], ["NONE"]),
 }
-_POLICIES = ("", "no", "always", "on-failure", "unless-stopped")
 
 
 def refuse_unsupported(request: Mapping[str, Any]) -> None:
@@ -91,7 +81,6 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
     host = request.get("HostConfig", {})
     _refuse(host, HOST_CONFIG, "HostConfig.")
     _refuse_logging(host.get("LogConfig", {}))
-    _refuse_restart(host.get("RestartPolicy", {}))
 
 
 def _refuse(given: Mapping[str, Any], table: Mapping[str, Neutral], prefix: str) -> None:
@@ -106,16 +95,3 @@ def _refuse_logging(config: Mapping[str, Any]) -> None:
         raise Unsupported(f'logger: log driver "{config["Type"]}" is not supported by netloom, only json-file is')
     if config.get("Config"):
         raise Unsupported("HostConfig.LogConfig.Config is not supported by netloom yet: remove the log options")
-
-
-def _refuse_restart(policy: Mapping[str, Any]) -> None:
-    name, count = policy.get("Name", ""), policy.get("MaximumRetryCount", 0)
-    if name not in _POLICIES:
-        raise InvalidArgument(
-            f"invalid restart policy: unknown policy '{name}'; "
-            "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
-        )
-    if name not in ("", "no"):
-        raise Unsupported(f"HostConfig.RestartPolicy '{name}' is not supported by netloom yet", remedy="use 'no'")
-    if count:
-        raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")

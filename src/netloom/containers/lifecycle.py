@@ -28,6 +28,16 @@ def exited(state: State, code: int, now: int, *, oom_killed: bool = False) -> St
     )
 
 
+def restarting(state: State) -> State:
+    """It has ended (`exited` came before), and waits for its next start."""
+    return msgspec.structs.replace(state, status="restarting")
+
+
+def given_up(state: State) -> State:
+    """It waits no longer for its next start."""
+    return msgspec.structs.replace(state, status="exited")
+
+
 def start_failed(state: State, message: str) -> State:
     """The program never ran: a container that ran before is exited again, another is as it was created.
 

@@ -11,6 +11,7 @@ from typing import Any
 from netloom.containers import capabilities, masks, resources, sysctls
 from netloom.containers import environment as environments
 from netloom.containers.merging import command
+from netloom.containers.mount_specs import with_user_mounts
 from netloom.model.container import Container
 from netloom.model.host_config import HostConfig
 
@@ -57,7 +58,11 @@ def runtime_spec(
             "noNewPrivileges": False,
             "oomScoreAdj": host_config.oom_score_adj,
         },
-        "mounts": [*_system_mounts(host_config.shm_size, privileged=privileged), *_file_mounts(files, host_config)],
+        "mounts": with_user_mounts(
+            container,
+            _system_mounts(host_config.shm_size, privileged=privileged),
+            _file_mounts(files, host_config),
+        ),
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "mount", "uts", "ipc")],
             "sysctl": _all_sysctls(container),

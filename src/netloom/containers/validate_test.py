@@ -143,9 +143,7 @@ def test_sentences(fields: dict[str, Any], sentence: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"restart_policy": RestartPolicy("always")}, "restart policy 'always'"),
         ({"init": True}, "HostConfig.Init"),
-        ({"volumes": {"/data": {}}}, "Volumes"),
         ({"log_config": LogConfig("json-file", {"max-size": "1m"})}, "log opt 'max-size'"),
     ],
 )

@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,8 @@ from netloom.api.server import GROUP, ApiServer
 from netloom.daemon import notify, tls
 from netloom.daemon.commandline import command
 from netloom.daemon.config import Config
-from netloom.daemon.files import DiskFiles
+from netloom.daemon.file_watch import FileWatch
+from netloom.daemon.files import RESOLV_CONF, RESOLVED, DiskFiles
 from netloom.daemon.logging import configure
 from netloom.daemon.single import HostClaim
 from netloom.daemon.stop_points import stop_points
@@ -30,7 +31,7 @@ from netloom.dataplane.client import DataPlaneClient
 from netloom.drivers.registry import driver
 from netloom.engine.core import Core
 from netloom.engine.engine import Engine
-from netloom.engine.ports import Namespace
+from netloom.engine.ports import Alarm, Namespace
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
@@ -47,6 +48,7 @@ from netloom.kernel.monitor import Changes, Monitor
 from netloom.model.errors import NetloomError
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
+from netloom.volumes.folders import VolumeFolders
 
 log = logging.getLogger("netloom")
 
@@ -138,6 +140,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 dataplane=dataplane,
                 files=DiskFiles(config.state_dir),
                 images=ImageStore(),
+                volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
                 space=_space(settings, tables),
@@ -156,6 +159,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
 
         monitor = Monitor(changed, kernel.port_ids)
         stack.callback(monitor.close)
+        watch = FileWatch((RESOLV_CONF, RESOLVED), engine.host_servers.changed)
+        stack.callback(watch.close)
         yield engine
 
 
@@ -165,6 +170,10 @@ class SystemClock:
     def now(self) -> int:
         """ns since the epoch."""
         return time.time_ns()
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """By the event loop's timer."""
+        return asyncio.get_running_loop().call_later(max(0, delay) / 1e9, call)
 
 
 class Namespaces:

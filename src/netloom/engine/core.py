@@ -10,7 +10,17 @@ from errno import ESRCH
 
 from netloom.drivers.driver import Driver
 from netloom.engine.lanes import Lanes
-from netloom.engine.ports import Clock, DataPlane, Files, Images, Links, Namespace, NamespaceMaker, Runtime
+from netloom.engine.ports import (
+    Clock,
+    DataPlane,
+    Files,
+    Images,
+    Links,
+    Namespace,
+    NamespaceMaker,
+    Runtime,
+    VolumeFolders,
+)
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
@@ -37,6 +47,7 @@ class Core:
         dataplane: DataPlane,
         files: Files,
         images: Images,
+        volumes: VolumeFolders,
         drivers: Callable[[str], Driver],
         namespaces: NamespaceMaker,
         space: AddressSpace,
@@ -52,6 +63,7 @@ class Core:
         self.dataplane = dataplane
         self.files = files
         self.images = images
+        self.volumes = volumes
         self.driver = drivers
         self.make_namespace = namespaces
         self.space = space
@@ -65,6 +77,7 @@ class Core:
         self.moving: dict[str, Endpoint] = {}  # endpoints that come or go just now, by id
         self.kept: set[str] = set()  # containers that a restart will start again, though they were run with --rm
         self.unswept: set[str] = set()  # containers that have ended, and whose remains may be in the way
+        self.by_hand: set[str] = set()  # containers that somebody stops: no policy starts them again
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
         self.doubted: Callable[[], None] = _nobody_compares
         self._number = 0

@@ -12,17 +12,23 @@ from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.health import HealthChecks
+from netloom.engine.host_servers import HostServers
+from netloom.engine.info import daemon_info
+from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
 from netloom.engine.removal import Removal
+from netloom.engine.restarting import Restarting
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.starting import Starting
 from netloom.engine.stopping import Stopping
 from netloom.engine.streams import Waiting
 from netloom.engine.top import top
+from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.engine.watching import Watching
 from netloom.engine.work import Work
@@ -32,6 +38,7 @@ from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict
 from netloom.model.event import Event
 from netloom.model.finding import Finding
+from netloom.model.host_config import RestartPolicy
 from netloom.model.image import ImageView
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -54,34 +61,60 @@ class Engine:
         self._clashes = Clashes(core)
         self._networks = Networks(core, self._forwarding)
         self._attaching = Attaching(core, self._files)
-        self._ending = Ending(core, self._attaching, self._waits)
-        starting = Starting(core, self._attaching, self._files, self._waiting, self._ending)
+        self.volumes = Volumes(core)
+        mounting = Mounting(core, self.volumes)
+        self._ending = Ending(core, self._attaching, mounting, self._waits)
+        starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
-        stopping = Stopping(core, self._ending, self._waits)
-        self._removal = Removal(core, self._attaching, starting, stopping, self._execs, self._waits)
+        self._restarting = Restarting(core, starting, self._waits)
+        self._checks = HealthChecks(core, self._execs)
+        self._ending.again, self._ending.over = self._restarting.wait, self._checks.end
+        starting.began = self._checks.begin
+        stopping = Stopping(core, self._ending, self._restarting, self._waits)
+        self._removal = Removal(
+            core,
+            self._attaching,
+            self.volumes,
+            starting,
+            stopping,
+            self._restarting,
+            self._execs,
+            self._checks,
+            self._waits,
+        )
         self._containers = Containers(
-            core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
+            core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
         self.watching = Watching(
             core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
         )
+        self.host_servers = HostServers(core, self.reconciler)
         core.doubted = self.watching.doubt
 
     async def recover(self) -> None:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
+        await self.volumes.recover()
+        self.host_servers.open()
         recovery = Recovery(self.core, self._attaching, self._ending, self._removal, self.reconciler, self._forwarding)
         await recovery.run()
+        await self.volumes.complete_all()
         await establish(self.core, self._networks)
         await self._others.follow()
         self._clashes.follow()
+        await self._checks.resume()
+        self._restarting.resume()
         self.watching.open()
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
+        await self._checks.close()
+        await self._restarting.close()
         await self._work.drain()
         await self._ending.drain()
+        await self._restarting.close()  # whose end was followed just now
         await self.watching.close()
+        await self.host_servers.close()
         await self._others.withdraw()
 
     async def _sweep(self) -> None:
@@ -133,11 +166,12 @@ class Engine:
 
     def containers(self) -> list[Container]:
         """See Backend."""
-        return sorted(self.core.tables.containers.values(), key=lambda c: c.created, reverse=True)
+        found = map(self._checks.shown, self.core.tables.containers.values())
+        return sorted(found, key=lambda c: c.created, reverse=True)
 
     def container(self, ref: str) -> Container:
         """See Backend."""
-        return self.core.tables.container(ref)
+        return self._checks.shown(self.core.tables.container(ref))
 
     def container_endpoints(self, container: str) -> dict[str, Endpoint]:
         """See Backend."""
@@ -167,13 +201,17 @@ class Engine:
         """See Backend."""
         return await self._waits.begin(self.core.tables.container(ref), condition)
 
+    async def update_restart_policy(self, ref: str, policy: RestartPolicy) -> None:
+        """Another restart policy, for a container in any state; it counts from its next end on."""
+        await self._work.whole(self._restarting.update(ref, policy))
+
     async def rename(self, ref: str, name: str) -> None:
         """See Backend."""
         await self._work.whole(self._containers.rename(ref, name))
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
-        """See Backend; there are no volumes to remove yet."""
-        await self._work.whole(self._containers.remove(ref, force=force))
+        """See Backend."""
+        await self._work.whole(self._containers.remove(ref, force=force, volumes=volumes))
 
     async def resize(self, ref: str, height: int, width: int) -> None:
         """See Backend."""
@@ -185,6 +223,8 @@ class Engine:
     async def attach(self, ref: str) -> Attachment:
         """See Backend; before the start the stream waits for it."""
         container = self.core.tables.container(ref)
+        if container.state.restarting:
+            raise Conflict(f"container {container.name} is restarting, wait until the container is running")
         if container.state.running:
             attachment = await self.core.runtime.attach(container.id)
         else:
@@ -201,6 +241,10 @@ class Engine:
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
         """See Backend."""
         return await top(self.core, self.core.tables.container(ref), ps_args)
+
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        """See Backend."""
+        return {container: await self.core.runtime.written(container) for container in containers}
 
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         """See Backend."""
@@ -238,8 +282,7 @@ class Engine:
 
     def daemon_info(self) -> dict[str, object]:
         """See Backend."""
-        settings = self.core.settings
-        return {"ID": settings.instance, "Name": settings.name, "DockerRootDir": settings.state_dir}
+        return daemon_info(self.core)
 
     def host_interface(self, endpoint: Endpoint) -> str:
         """See Backend."""

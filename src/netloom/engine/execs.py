@@ -10,7 +10,7 @@ import msgspec
 from netloom.containers.spec import environment
 from netloom.engine.core import Core
 from netloom.engine.streams import Accounted
-from netloom.model.container import Exec, ExecConfig
+from netloom.model.container import Container, Exec, ExecConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound
 from netloom.model.streams import Attachment
 
@@ -30,8 +30,7 @@ class Execs:
     async def create(self, ref: str, config: ExecConfig) -> Exec:
         """Record one; the container must be running and know the user."""
         container = self._core.tables.container(ref)
-        if not container.state.running:
-            raise Conflict(f"container {container.id} is not running")
+        refuse_ended(container)
         if not config.cmd:
             raise InvalidArgument("no exec command specified")
         if config.user:
@@ -63,8 +62,7 @@ class Execs:
         container = self._core.tables.container(execution.container)
         if execution.started:
             raise Conflict(f"exec command {key} has already run")
-        if not container.state.running:
-            raise Conflict(f"container {container.id} is not running")
+        refuse_ended(container)
         execution.started = execution.running = True
         config = execution.config
         if size is not None:  # there from the program's first look
@@ -94,8 +92,11 @@ class Execs:
         for key in [e.id for e in self._execs.values() if e.container == container]:
             del self._execs[key]
 
+    def discard(self, key: str) -> None:
+        """Nobody will ask for this one: a container that lives for years may be asked every second for its health."""
+        self._execs.pop(key, None)
+
     def _forget_old(self) -> None:
-        """A container that lives for years may be asked every second for its health."""
         while self._ended and self._core.clock.now() - self._ended[0][0] > REMEMBERED:
             self._execs.pop(self._ended.popleft()[1], None)
 
@@ -114,3 +115,11 @@ class Execs:
         if container is not None:
             code = str(execution.exit_code)
             self._core.publish_container("exec_die", container, execID=execution.id, exitCode=code)
+
+
+def refuse_ended(container: Container) -> None:
+    """Raise Conflict, in Docker's words, for a container without a program."""
+    if container.state.restarting:
+        raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+    if not container.state.running:
+        raise Conflict(f"container {container.id} is not running")

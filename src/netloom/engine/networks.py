@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from netloom.dns import records
 from netloom.drivers.options import enabled
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
@@ -180,6 +181,7 @@ class Networks:
         driver = "null" if request.config_only else request.driver or "bridge"
         defaults = {key: value for kind, key, value in self._core.settings.default_network_opts if kind == driver}
         request = msgspec.structs.replace(request, driver=driver, options={**defaults, **request.options})
+        records.parse(request.options.get(records.OPTION, ""))
         ipv4, ipv6 = enabled(request)
         return msgspec.structs.replace(request, ipv4=ipv4, ipv6=ipv6)
 

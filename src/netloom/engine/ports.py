@@ -11,6 +11,7 @@ from netloom.model.image import ImageConfig, ImageView
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.volume import Volume
 
 __all__ = ["Exit", "Launch", "Launched", "Survivor"]  # shared with the runtime, which stands below the engine
 
@@ -135,6 +136,16 @@ class DataPlane(Protocol):
 class Runtime(Protocol):
     """Containers' processes: crun under conmon. Used from the event loop."""
 
+    @property
+    def cgroup_version(self) -> int:
+        """Of the host's cgroups, 1 or 2."""
+        ...
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """What the host's cgroups can limit: memory, cpu, pids …"""
+        ...
+
     async def create(self, launch: Launch) -> Launched:
         """Mount the root, create the container, stop before its program runs. On failure nothing is left."""
         ...
@@ -157,6 +168,10 @@ class Runtime(Protocol):
 
     async def purge(self, container: str) -> None:
         """Remove everything on disk of a container, log included. Idempotent."""
+        ...
+
+    async def written(self, container: str) -> int:
+        """Bytes of its scratch layer's files; 0 when it has none."""
         ...
 
     async def survivors(self) -> list[Survivor]:
@@ -187,6 +202,10 @@ class Runtime(Protocol):
 
     async def exec_resize(self, exec_id: str, height: int, width: int) -> None:
         """Resize an exec's terminal."""
+        ...
+
+    async def exec_kill(self, exec_id: str) -> None:
+        """SIGKILL the program of an exec; gone is success."""
         ...
 
     def logs(
@@ -232,6 +251,38 @@ class Files(Protocol):
         ...
 
 
+class VolumeFolders(Protocol):
+    """Volumes on disk, and the sources of binds. Used from the event loop; nothing here blocks it."""
+
+    def mountpoint(self, name: str) -> str:
+        """The folder of a volume's files."""
+        ...
+
+    async def load(self) -> list[Volume]:
+        """All that there are; what an earlier daemon has left half-made or half-removed is gone."""
+        ...
+
+    async def create(self, volume: Volume) -> None:
+        """All of it or nothing. Raises Failed or Exhausted."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """With all its files; unknown is success. Raises Failed when it stays."""
+        ...
+
+    async def size(self, name: str) -> int:
+        """Bytes of its files."""
+        ...
+
+    async def exists(self, path: str) -> bool:
+        """Is there anything at a path of the host?"""
+        ...
+
+    async def make_source(self, path: str) -> None:
+        """A folder where nothing is. Raises Failed."""
+        ...
+
+
 class Image(Protocol):
     """What the engine needs to know of an image."""
 
@@ -273,11 +324,23 @@ class NamespaceMaker(Protocol):
         ...
 
 
+class Alarm(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """It does not come. Too late, or twice, is nothing."""
+        ...
+
+
 class Clock(Protocol):
     """Time as an argument."""
 
     def now(self) -> int:
         """ns since the epoch."""
+        ...
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """Call once, `delay` ns from now, from the event loop."""
         ...
 
 

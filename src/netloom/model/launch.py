@@ -6,11 +6,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from netloom.model.volume import VolumeMount
+
 
 class Launch(Struct, kw_only=True):
     """All that the runtime needs to create a container's processes. Paths are the host's.
 
-    `stdin_once`: the first client that leaves closes stdin, and a half-close reaches the program (`docker run -i`);
+    `stdin_once`, without a terminal: the first client that leaves closes stdin, and a half-close reaches the program;
     otherwise stdin stays open for the next client.
     """
 
@@ -21,6 +23,7 @@ class Launch(Struct, kw_only=True):
     tty: bool
     stdin: bool
     stdin_once: bool = True
+    volumes: tuple[VolumeMount, ...] = ()  # each is the source of one of the mounts of `spec`
 
 
 class Launched(Struct, frozen=True):

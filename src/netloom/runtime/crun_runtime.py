@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal as signals
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.wrapper import Wrapper
+from netloom.runtime.written import written
 
 T = TypeVar("T")
 
@@ -52,6 +54,7 @@ class CrunRuntime:
         self.paths = Paths(os.path.abspath(state_dir), os.path.abspath(run_dir), instance)
         self.paths.make()
         self._wrapper = Wrapper()
+        self.cgroup_version = self._wrapper.layout.version
         self.controllers = self._wrapper.layout.controllers
         self._cgroups = Cgroups(self._wrapper.layout)
         self._crun = Crun(self.paths.crun_root)
@@ -101,15 +104,8 @@ class CrunRuntime:
     async def kill(self, container: str, signal: int) -> None:
         """See engine.ports.Runtime."""
         known = self._processes.get(container)
-        fd = known.init.open() if known else -1
-        if fd < 0:
-            return
-        try:
-            signals.pidfd_send_signal(fd, signal)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(fd)
+        if known is not None:
+            _send(known.init, signal)
 
     async def delete(self, container: str) -> None:
         """See engine.ports.Runtime."""
@@ -121,10 +117,16 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         await _whole(self._wrapper.run(_remove_folder, self.paths.container(container)))
 
+    async def written(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(written, self.paths.upper(container))
+
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""
         found = await _whole(self._wrapper.run(self._survivors.find))
         self._processes.update((survivor.id, processes) for survivor, processes in found)
+        for survivor, processes in found:
+            self._launcher.volumes.mounted(survivor.id, processes.volumes, processes.conmon)
         return [survivor for survivor, _ in found]
 
     async def attach(self, container: str) -> Attachment:
@@ -135,7 +137,10 @@ class CrunRuntime:
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise Conflict(f"container {container} is not running") from error
         await attach.accepted(connection)
-        return attach.ConmonAttachment(connection, tty=bool(known and known.tty))
+        return self._attachment(connection, tty=bool(known and known.tty))
+
+    def _attachment(self, connection: socket.socket, *, tty: bool) -> Attachment:
+        return attach.ConmonAttachment(connection, tty=tty, folder=self.paths.state)
 
     async def resize(self, container: str, height: int, width: int) -> None:
         """See engine.ports.Runtime."""
@@ -163,7 +168,7 @@ class CrunRuntime:
             self._exec_ended(one)
         else:
             loop.add_reader(one.monitor, self._exec_ended, one)
-        return running.pid, attach.ConmonAttachment(running.connection, tty=config.tty)
+        return running.program.pid, self._attachment(running.connection, tty=config.tty)
 
     def _exec_ended(self, one: _Exec) -> None:
         self._forget_monitor(one)
@@ -191,6 +196,12 @@ class CrunRuntime:
         one = self._running.get(exec_id)
         if one is not None:
             attach.resize(one.running.folder, height, width)
+
+    async def exec_kill(self, exec_id: str) -> None:
+        """See engine.ports.Runtime."""
+        one = self._running.get(exec_id)
+        if one is not None:
+            _send(one.running.program, signals.SIGKILL)
 
     def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
@@ -229,6 +240,18 @@ async def _whole(work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def _send(process: Process, signal: int) -> None:
+    fd = process.open()
+    if fd < 0:
+        return
+    try:
+        signals.pidfd_send_signal(fd, signal)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(fd)
 
 
 def _remove_folder(path: str) -> None:

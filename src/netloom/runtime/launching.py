@@ -15,6 +15,7 @@ from netloom.containers.environment import with_home
 from netloom.containers.masks import mask_host
 from netloom.containers.resources import require_controllers
 from netloom.model.launch import Launch
+from netloom.model.volume import VolumeMount
 from netloom.runtime import crun as crun_words
 from netloom.runtime import syscalls
 from netloom.runtime.cgroups import Cgroups
@@ -23,7 +24,8 @@ from netloom.runtime.crun import Crun
 from netloom.runtime.devices import ALLOW_ALL, host_devices
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process, kill_and_wait, wait_until, with_argument
-from netloom.runtime.root import host_mounts, identity_in, mount_overlay
+from netloom.runtime.root import folder_mode, host_mounts, identity_in, mount_overlay
+from netloom.runtime.volume_mounts import VolumeMounts
 from netloom.runtime.wrapper import Wrapper, reap
 
 END_SECONDS = 5.0
@@ -37,6 +39,7 @@ class Processes(Struct, frozen=True):
     init: Process
     conmon: Process
     tty: bool
+    volumes: tuple[str, ...] = ()  # those whose file systems conmon's mount namespace holds
 
 
 class Launcher:
@@ -51,12 +54,14 @@ class Launcher:
         self._crun = crun
         self._conmon = conmon
         self._cgroups = cgroups
+        self.volumes = VolumeMounts(paths)
 
     def create(self, launch: Launch) -> Processes:
         """All or nothing: on failure no process, mount, cgroup or bundle stays."""
         self.sweep(launch.id)
         try:
-            return self._create(launch)
+            with self.volumes.held(launch.volumes):
+                return self._create(launch)
         except BaseException:
             self.sweep(launch.id)
             raise
@@ -67,13 +72,16 @@ class Launcher:
         for folder in (paths.root(name), f"{bundle}/exec", paths.upper(name), paths.work(name)):
             os.makedirs(folder, mode=0o711, exist_ok=True)
         os.chmod(paths.upper(name), 0o755)  # it is the root folder that the container's users see
-        stdio = Stdio(launch.tty, launch.stdin, launch.stdin_once)
+        # A client that leaves a terminal may come back: it never closes its stdin.
+        stdio = Stdio(launch.tty, launch.stdin, launch.stdin_once and not launch.tty)
         pipes = Pipes()
         try:
             syscalls.unshare(syscalls.CLONE_NEWNS)
             try:
                 mount_overlay(paths.root(name), launch.lower, paths.upper(name), paths.work(name))
                 spec = self._finish_spec(launch)
+                _keep_modes(spec, paths.root(launch.id))
+                held = self.volumes.prepare(launch.id, paths.root(launch.id), spec, _filled(launch))
                 with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
                     json.dump(spec, file)
                 first = pipes.spawn(self._conmon.create(name, bundle, paths.exits, paths.log(name), stdio))
@@ -85,8 +93,11 @@ class Launcher:
             pipes.close()
         if report.data <= 0:
             raise crun_words.start_error(report.message, spec["process"]["args"][0])
-        processes = Processes(Process.of(report.data), Process.of(_read_pid(f"{bundle}/conmon.pid")), launch.tty)
+        processes = Processes(
+            Process.of(report.data), Process.of(_read_pid(f"{bundle}/conmon.pid")), launch.tty, tuple(held)
+        )
         _write_whole(paths.record(name), msgspec.json.encode(processes))
+        self.volumes.mounted(name, held, processes.conmon)
         return processes
 
     def _finish_spec(self, launch: Launch) -> dict[str, Any]:
@@ -164,6 +175,24 @@ class Launcher:
         shutil.rmtree(bundle, ignore_errors=True)
         if record is not None and os.path.isdir(bundle):
             raise TimeoutError(f"{bundle} cannot be removed")
+
+
+def _keep_modes(spec: dict[str, Any], root: str) -> None:
+    """A tmpfs of no mode of its own has that of the folder of the root that it covers."""
+    covered = tuple(f"{mount['destination']}/" for mount in spec["mounts"])
+    for mount in spec["mounts"]:
+        target, options = mount["destination"], mount["options"]
+        if mount["type"] != "tmpfs" or target.startswith(covered) or any(o.startswith("mode=") for o in options):
+            continue
+        if mode := folder_mode(root, target):
+            mount["options"] = [*options, f"mode={mode:o}"]
+
+
+def _filled(launch: Launch) -> list[VolumeMount]:
+    """The host's own files never become a volume's: they would escape what masks them."""
+    if "/" not in launch.lower:
+        return list(launch.volumes)
+    return [msgspec.structs.replace(volume, copy=False) for volume in launch.volumes]
 
 
 def _end_monitors(argument: str) -> None:

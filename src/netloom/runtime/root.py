@@ -40,6 +40,28 @@ def host_mounts() -> tuple[str, ...]:
     return tuple(path for path in _OWN_FILESYSTEMS if os.path.ismount(path))
 
 
+def folder_in(root: str, path: str, flags: int = os.O_RDONLY) -> int:
+    """A folder below a root folder, or -1 where there is none. No link leads out of the root."""
+    base = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return syscalls.open_in_root(base, path, flags | os.O_DIRECTORY)
+    except OSError:
+        return -1
+    finally:
+        os.close(base)
+
+
+def folder_mode(root: str, path: str) -> int:
+    """The mode's bits of a folder below a root folder; 0 where there is none."""
+    fd = folder_in(root, path, os.O_PATH)
+    if fd < 0:
+        return 0
+    try:
+        return stat.S_IMODE(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+
+
 def identity_in(root: str, user: str) -> Identity:
     """Resolve a `--user` against the passwd and group files below a root folder, never outside it."""
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

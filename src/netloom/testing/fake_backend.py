@@ -22,6 +22,7 @@ from netloom.model.finding import Finding
 from netloom.model.image import ImageConfig, ImageView
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
 HOST_IMAGE = ImageView(id="sha256:" + "ab" * 32, tags=("host:latest",), created=1, config=ImageConfig(cmd=("/bin/sh",)))
@@ -66,6 +67,11 @@ class FakeProcess:
             return STDOUT, b"x" * 65536
         return await self._output.get()
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        piece = await self.read()
+        return [piece] if piece else []
+
     async def write(self, data: bytes) -> None:
         """See Attachment."""
         self.received += data
@@ -90,9 +96,11 @@ class FakeBackend:
     def __init__(self, now: Callable[[], int]) -> None:
         self.now = now
         self.bus = Bus(now)
+        self.volumes = FakeVolumeBackend(now)
         self.processes: dict[str, FakeProcess] = {}
         self.records: dict[str, list[LogRecord]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.bytes_written: dict[str, int] = {}
         self.calls: list[tuple[object, ...]] = []
         self.execs: dict[str, Exec] = {}
         self.networks_by_id: dict[str, Network] = {}
@@ -328,6 +336,9 @@ class FakeBackend:
         self.calls.append(("top", ref, ps_args))
         return ["PID", "CMD"], [["1", "sleep"]]
 
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        return {container: self.bytes_written.get(container, 0) for container in containers}
+
     # execs
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         container = self.container(ref)
@@ -467,6 +478,10 @@ class Waiting(FakeProcess):
 
     async def read(self) -> tuple[int, bytes] | None:
         return await (await self._started()).read()
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        return await (await self._started()).read_many()
 
     async def write(self, data: bytes) -> None:
         await (await self._started()).write(data)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
-from netloom.model.streams import Attachment, LogRecord
+from netloom.model.streams import STDOUT, Attachment, LogRecord
 from netloom.testing.fake_files import FakeFiles
 
 _FIRST_PID = 1000
@@ -56,13 +56,19 @@ class FakeNamespace:
 class FakeAttachment:
     """The stdio of nobody: the end of output follows at once, or at `close`."""
 
-    def __init__(self, *, tty: bool) -> None:
+    def __init__(self, *, tty: bool, output: bytes = b"") -> None:
         self.tty = tty
+        self._output = output
         self.closed = False
         self.written = b""
 
     async def read(self) -> tuple[int, bytes] | None:
-        return None
+        output, self._output = self._output, b""
+        return (STDOUT, output) if output else None
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        piece = await self.read()
+        return [piece] if piece else []
 
     async def write(self, data: bytes) -> None:
         self.written += data
@@ -85,12 +91,17 @@ class FakeRuntime:
     def __init__(self, files: FakeFiles | None = None, gone: Callable[[str], None] | None = None) -> None:
         self.inits: dict[str, _Process] = {}
         self.on_disk: set[str] = set()
+        self.cgroup_version = 2
+        self.controllers = frozenset({"cpu", "memory", "pids"})
+        self.bytes_written: dict[str, int] = {}
         self.stubborn: set[str] = set()
         self.immortal: set[str] = set()
         self.signals: list[tuple[str, int]] = []
         self.open_namespaces: set[FakeNamespace] = set()
         self.attachments: list[FakeAttachment] = []
         self.execs: dict[str, asyncio.Future[int]] = {}
+        self.commands: list[tuple[str, ...]] = []  # of every exec
+        self.exec_ends: tuple[int, bytes] | None = None  # how execs end, at once: code and output; None: `end_exec`
         self._files = files
         self._gone = gone
         self._pid = _FIRST_PID
@@ -161,6 +172,9 @@ class FakeRuntime:
         if self._files is not None:
             self._files.texts.pop(container, None)
 
+    async def written(self, container: str) -> int:
+        return self.bytes_written.get(container, 0)
+
     async def survivors(self) -> list[Survivor]:
         return [
             Survivor(id=key, pid=0 if p.exit else p.pid, conmon_pid=p.conmon_pid, exit=p.exit)
@@ -185,8 +199,13 @@ class FakeRuntime:
         if container not in self.inits:
             raise Conflict(f"container {container} is not running")
         self.execs[exec_id] = asyncio.get_running_loop().create_future()
+        self.commands.append(config.cmd)
         self._pid += 2
-        return self._pid, self._attachment(tty=config.tty)
+        if self.exec_ends is None:
+            return self._pid, self._attachment(tty=config.tty)
+        code, output = self.exec_ends
+        self.end_exec(exec_id, code)
+        return self._pid, self._attachment(tty=config.tty, output=output)
 
     def end_exec(self, exec_id: str, code: int = 0) -> None:
         """The program of an exec ends."""
@@ -198,6 +217,10 @@ class FakeRuntime:
         code = await self.execs[exec_id]
         self.execs.pop(exec_id, None)
         return code
+
+    async def exec_kill(self, exec_id: str) -> None:
+        if exec_id in self.execs and not self.execs[exec_id].done():
+            self.end_exec(exec_id, 137)
 
     async def exec_resize(self, exec_id: str, height: int, width: int) -> None:
         return None
@@ -218,8 +241,8 @@ class FakeRuntime:
     async def ps(self, arguments: Sequence[str]) -> str:
         return "PID CMD\n"
 
-    def _attachment(self, *, tty: bool) -> FakeAttachment:
-        made = FakeAttachment(tty=tty)
+    def _attachment(self, *, tty: bool, output: bytes = b"") -> FakeAttachment:
+        made = FakeAttachment(tty=tty, output=output)
         self.attachments.append(made)
         return made
 
