@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from netloom.api.image_backend import ImageBackend
 from netloom.api.volume_backend import VolumeBackend
+from netloom.containers.updating import Update
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
 from netloom.model.finding import Finding
-from netloom.model.image import ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 
 Filters = Mapping[str, Sequence[str]]
 
 
 class Backend(Protocol):
     """The engine. Reads are plain calls on snapshots; changes are awaited until they stand in the kernel."""
+
+    @property
+    def images(self) -> ImageBackend: ...
 
     # networks
     def networks(self) -> list[Network]: ...
@@ -32,6 +38,10 @@ class Backend(Protocol):
 
     def subnet_figures(self, network: str) -> Mapping[str, tuple[int, int]]:
         """Of each subnet of a network (by id): addresses in use or reserved, and those that endpoints could get."""
+        ...
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """What the containers on a network asked of their resolvers; with `after` their queries after that one too."""
         ...
 
     async def create_network(self, request: NetworkRequest) -> Network: ...
@@ -61,6 +71,13 @@ class Backend(Protocol):
     async def stop(self, ref: str, *, timeout: int | None, signal: str = "") -> None: ...
     async def restart(self, ref: str, *, timeout: int | None, signal: str = "") -> None: ...
     async def kill(self, ref: str, signal: str) -> None: ...
+    async def pause(self, ref: str) -> None: ...
+    async def unpause(self, ref: str) -> None: ...
+    async def update(self, ref: str, update: Update) -> None: ...
+    async def usage(self, ref: str) -> Usage:
+        """A sample of what a container uses now; an empty one of a container that does not run."""
+        ...
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         """Exit code and error once the condition (not-running, next-exit, removed) holds."""
         ...
@@ -88,10 +105,6 @@ class Backend(Protocol):
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         """Back-log from `since` (ns, 0 for none), then live ones until `until` (ns, 0 for ever)."""
-        ...
-
-    def images(self) -> list[ImageView]:
-        """Images that containers can be made of."""
         ...
 
     def container_paths(self, container: str) -> dict[str, str]:

@@ -53,9 +53,9 @@ class Call:
         """Every value of a parameter that may be given more than once."""
         return [value for key, value in query_pairs(self.request.raw_path) if key == name]
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, *, default: bool = False) -> bool:
         """A parameter that Docker takes for a boolean: anything but an empty or negative word is true."""
-        return self.query(name).strip().lower() not in _FALSE
+        return self.query(name, "1" if default else "").strip().lower() not in _FALSE
 
     def integer(self, name: str) -> int | None:
         """A parameter that is a whole number; None when it is empty or absent."""

@@ -56,7 +56,7 @@ async def list_containers(call: Call) -> Reply:
 async def container_sizes(call: Call, containers: Sequence[Container]) -> dict[str, tuple[int, int]]:
     """By container id: bytes written, and of the whole root."""
     written = await call.backend.written([container.id for container in containers])
-    images = {image.id: image.size for image in call.backend.images()}
+    images = {image.id: image.size for image in call.backend.images.all()}
     return {
         container.id: (written[container.id], images.get(container.image_id, 0) + written[container.id])
         for container in containers

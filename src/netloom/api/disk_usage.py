@@ -6,7 +6,7 @@ from typing import Any
 
 from netloom.api.call import Call
 from netloom.api.containers import container_sizes, summaries
-from netloom.api.images import image_summary
+from netloom.api.images import image_summary, shared_sizes
 from netloom.api.respond import Reply, json_reply
 from netloom.api.routing import Route
 from netloom.api.volumes import volume_json
@@ -38,11 +38,12 @@ async def disk_usage(call: Call) -> Reply:
 
 
 def _images(call: Call) -> dict[str, Any]:
-    images = call.backend.images()
+    images = call.backend.images
     using = [container.image_id for container in call.backend.containers()]
+    shared = shared_sizes(call)
     return {
-        "LayersSize": sum(image.size for image in images),
-        "Images": [image_summary(image, using.count(image.id)) for image in images],
+        "LayersSize": sum(layer.size for layer in images.layers()),
+        "Images": [image_summary(image, using.count(image.id), shared.get(image.id, 0)) for image in images.all()],
     }
 
 

@@ -229,6 +229,20 @@ CONTAINER_CREATE = Object(
     },
     root="",
 )
+CONTAINER_UPDATE = Object(
+    "container.UpdateConfig",
+    {
+        key: HOST_CONFIG.fields[key]
+        for key in (
+            "RestartPolicy CpuShares Memory NanoCpus CgroupParent BlkioWeight BlkioWeightDevice BlkioDeviceReadBps "
+            "BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota CpuRealtimePeriod "
+            "CpuRealtimeRuntime CpusetCpus CpusetMems Devices DeviceCgroupRules DeviceRequests KernelMemory "
+            "KernelMemoryTCP MemoryReservation MemorySwap MemorySwappiness OomKillDisable PidsLimit Ulimits CpuCount "
+            "CpuPercent IOMaximumIOps IOMaximumBandwidth"
+        ).split()
+    },
+    root="",
+)
 
 EXEC_CREATE = Object(
     "container.ExecOptions",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netloom.model.errors import Unsupported
+from netloom.model.errors import InvalidArgument, Unsupported
 
 Neutral = Callable[[Any], bool]
 
@@ -15,59 +15,18 @@ def _zero(value: Any) -> bool:
     return not value
 
 
-def _one_of(*values: Any) -> Neutral:
-    return lambda value: value in values
-
-
 # What each key may be although it is not carried out. `docker create` sends all of them, at these values.
 HOST_CONFIG: dict[str, Neutral] = {
     **dict.fromkeys(
         (
-            "StorageOpt",
-            "GroupAdd",
             "Cgroup",
-            "PidMode",
-            "SecurityOpt",
-            "UTSMode",
-            "CpuShares",
-            "CgroupParent",
-            "BlkioWeight",
-            "BlkioWeightDevice",
-            "BlkioDeviceReadBps",
-            "BlkioDeviceWriteBps",
-            "BlkioDeviceReadIOps",
-            "BlkioDeviceWriteIOps",
-            "CpuPeriod",
-            "CpuQuota",
-            "CpuRealtimePeriod",
-            "CpuRealtimeRuntime",
-            "CpusetCpus",
-            "CpusetMems",
-            "Devices",
-            "DeviceCgroupRules",
-            "DeviceRequests",
             "KernelMemory",
             "KernelMemoryTCP",
-            "MemoryReservation",
-            "MemorySwap",
-            "OomKillDisable",
-            "Ulimits",
             "CpuCount",
             "CpuPercent",
-            "IOMaximumIOps",
-            "IOMaximumBandwidth",
         ),
         _zero,
     ),
-    "CgroupnsMode": _one_of("", "private"),
-    "IpcMode": _one_of("", "private"),
-    "UsernsMode": _one_of("", "host"),  # there is no remapping to leave
-    "Runtime": _one_of("", "crun"),
-    "Isolation": _one_of("", "default"),
-    "MemorySwappiness": _one_of(-1),
-    # An empty list means: nothing masked (`--security-opt systempaths=unconfined`).
-    "MaskedPaths": lambda value: False,
-    "ReadonlyPaths": lambda value: False,
 }
 CONFIG: dict[str, Neutral] = {
     "NetworkDisabled": _zero,
@@ -80,7 +39,7 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
     _refuse(request, CONFIG, "")
     host = request.get("HostConfig", {})
     _refuse(host, HOST_CONFIG, "HostConfig.")
-    _refuse_logging(host.get("LogConfig", {}))
+    _refuse_foreign(host)
 
 
 def _refuse(given: Mapping[str, Any], table: Mapping[str, Neutral], prefix: str) -> None:
@@ -90,8 +49,13 @@ def _refuse(given: Mapping[str, Any], table: Mapping[str, Neutral], prefix: str)
             raise Unsupported(f"{prefix}{key} is not supported by netloom yet", remedy="leave it at its default")
 
 
-def _refuse_logging(config: Mapping[str, Any]) -> None:
-    if config.get("Type", "") not in ("", "json-file"):
-        raise Unsupported(f'logger: log driver "{config["Type"]}" is not supported by netloom, only json-file is')
-    if config.get("Config"):
-        raise Unsupported("HostConfig.LogConfig.Config is not supported by netloom yet: remove the log options")
+def _refuse_foreign(host: Mapping[str, Any]) -> None:
+    """What Docker has on other systems, or with other runtimes."""
+    runtime, isolation = host.get("Runtime", ""), host.get("Isolation", "")
+    if runtime not in ("", "crun"):
+        raise InvalidArgument(f"unknown or invalid runtime name: {runtime}", remedy="crun is the only one")
+    if isolation not in ("", "default"):
+        raise InvalidArgument(f"invalid isolation ({isolation}): linux only supports 'default'")
+    for key, name in (("IOMaximumIOps", "IOPs"), ("IOMaximumBandwidth", "bandwidth")):
+        if host.get(key):
+            raise InvalidArgument(f"invalid option: QoS maximum {name} configuration is not supported on linux")

@@ -14,6 +14,16 @@ def started(state: State, pid: int, conmon_pid: int, now: int) -> State:
     return State(status="running", pid=pid, conmon_pid=conmon_pid, started=now, finished=state.finished)
 
 
+def paused(state: State) -> State:
+    """All its processes stand still."""
+    return msgspec.structs.replace(state, status="paused")
+
+
+def resumed(state: State) -> State:
+    """They go on."""
+    return msgspec.structs.replace(state, status="running")
+
+
 def exited(state: State, code: int, now: int, *, oom_killed: bool = False) -> State:
     """The program ended; `code` is kept as given, 255 standing for one that nobody knows."""
     return msgspec.structs.replace(

@@ -7,14 +7,14 @@ import re
 
 import msgspec
 
-from netloom.containers import capabilities, resources
+from netloom.containers import capabilities, devices, logging, namespaces, resources, security
 from netloom.containers.files import split_extra_host
 from netloom.containers.health import check_health
 from netloom.containers.mounts import check_mounts
 from netloom.containers.restart import check_policy
 from netloom.model.container import ContainerConfig, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
-from netloom.model.errors import Failed, InvalidArgument, Unsupported
+from netloom.model.errors import Failed, InvalidArgument
 from netloom.model.host_config import HostConfig
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -39,13 +39,15 @@ def check_request(request: ContainerRequest, *, cpus: int = 0) -> tuple[Containe
     """The request in normal form, and warnings for the caller. `cpus`: how many the host has, 0 for not known."""
     config, host_config = request.config, request.host_config
     _check_mode(config, host_config)
+    namespaces.check(config, host_config)
     resources.check(host_config, cpus=cpus)
+    devices.check(host_config)
     _check_config(config)
     _check_host_config(host_config)
     check_mounts(host_config)
     _check_unsupported(config, host_config)
     _check_ports(config, host_config)
-    warnings = []
+    warnings = resources.warnings(host_config)
     if host_config.network_mode == "host" and (host_config.port_bindings or host_config.publish_all_ports):
         warnings.append(HOST_PORTS_WARNING)
     networks = dict(request.networks)
@@ -57,6 +59,8 @@ def check_request(request: ContainerRequest, *, cpus: int = 0) -> tuple[Containe
         host_config,
         cap_add=_normalized(host_config.cap_add, "CapAdd"),
         cap_drop=_normalized(host_config.cap_drop, "CapDrop"),
+        security_opt=security.shown(host_config),
+        cgroup_parent=_cgroup_parent(host_config.cgroup_parent),
     )
     return msgspec.structs.replace(request, host_config=host_config, networks=networks), warnings
 
@@ -125,19 +129,29 @@ def _check_host_config(host_config: HostConfig) -> None:
     check_policy(host_config.restart_policy)
     if host_config.auto_remove and host_config.restart_policy.name not in ("", "no"):
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
+    logging.check(host_config.log_config)
+    security.parse(host_config.security_opt)
+    _check_storage(host_config)
     capabilities.normalized(host_config.cap_add or (), "CapAdd")
     capabilities.normalized(host_config.cap_drop or (), "CapDrop")
 
 
+def _check_storage(host_config: HostConfig) -> None:
+    for key in host_config.storage_opt or {}:
+        if key != "size":
+            raise Failed(f"Unknown option {key}")
+        raise Failed("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+
+
+def _cgroup_parent(parent: str) -> str:
+    """Below the root of each hierarchy, wherever the daemon itself stands."""
+    if ".." in parent.split("/"):
+        raise InvalidArgument(f"invalid cgroup parent {parent}", remedy="it may not lead out of the hierarchy")
+    return parent
+
+
 def _check_unsupported(config: ContainerConfig, host_config: HostConfig) -> None:
     """What netloom would have to ignore is refused instead."""
-    if host_config.init:
-        raise Unsupported("HostConfig.Init is not supported yet", remedy="name an init program in the command")
-    log = host_config.log_config
-    if log.type not in ("", "json-file"):
-        raise InvalidArgument(f'error looking up logging plugin {log.type}: plugin "{log.type}" not found')
-    if log.config:
-        raise Unsupported(f"log opt '{min(log.config)}' is not supported yet")
 
 
 def _check_ports(config: ContainerConfig, host_config: HostConfig) -> None:

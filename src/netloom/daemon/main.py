@@ -130,6 +130,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         dataplane = DataPlaneClient(Path(config.run_dir), on_restart=tell_all)
         stack.push_async_callback(dataplane.leave)
         tables = Tables()
+        images = ImageStore(f"{config.state_dir}/images")
+        stack.callback(images.close)
         engine = Engine(
             Core(
                 tables=tables,
@@ -139,7 +141,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 runtime=runtime,
                 dataplane=dataplane,
                 files=DiskFiles(config.state_dir),
-                images=ImageStore(),
+                images=images,
                 volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netloom.model.names import Upstream
 
-FIRST_PAUSE = 5.0  # seconds for which a server that failed is asked last
+FIRST_PAUSE = 2.0  # seconds for which a server that failed is asked last
 LONGEST_PAUSE = 60.0  # a pause doubles each time that the server fails again
 
 

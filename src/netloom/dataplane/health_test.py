@@ -31,7 +31,7 @@ def test_an_ill_one_is_due_once_for_each_pause_which_grows() -> None:
         assert health.due((A, B), now) == []
         pauses.append(now - start)
         health.failed(A, now, again=True)
-    assert pauses == [FIRST_PAUSE, 10.0, 20.0, 40.0, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert pauses == [FIRST_PAUSE, 4.0, 8.0, 16.0, 32.0, LONGEST_PAUSE]
 
 
 def test_nobody_is_due_while_nobody_is_well() -> None:

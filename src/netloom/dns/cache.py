@@ -11,6 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from netloom.dns import message as m
+from netloom.dns import rdata
 from netloom.dns.wire import Reader, WireError
 
 MAX_ENTRIES = 1000  # of one sandbox
@@ -213,11 +214,23 @@ def _section(reader: Reader, count: int, *, opt: bool = False) -> _Section:
         section.ttls.append(at)
         section.least = min(section.least, ttl)
         section.kinds.add(kind)
-        section.chain.append((owner, kind, data.name().lower() if kind == _CNAME else b""))
+        section.chain.append((owner, kind, _target(kind, data)))
         if kind == _SOA and data.left >= 22:
             section.soa = min(ttl, int.from_bytes(reader.data[data.end - 4 : data.end], "big"))
         section.end = reader.at
     return section
+
+
+def _target(kind: int, data: Reader) -> bytes:
+    """Of a CNAME; empty for others. Raises WireError for data that cannot be of this type."""
+    if kind in rdata.KINDS:
+        rdata.decode(kind, data)
+    if kind != _CNAME:
+        return b""
+    target = data.name().lower()
+    if data.left:
+        raise WireError("bytes follow the name of a CNAME record")
+    return target
 
 
 def _to_the_point(name: bytes, chain: list[tuple[bytes, int, bytes]]) -> bool:

@@ -17,6 +17,7 @@ TEXT = """
   db A 192.0.2.7; DB aaaa fd00::7
   _http._tcp.web SRV 0 5 8080 web ; note TXT "v=1; \\"all\\"" more
   *.apps A 192.0.2.8
+  y.shop A 192.0.2.9
   two A 192.0.2.1; two A 192.0.2.2; two A 192.0.2.1
   mail MX 10 mail.example.test
   9.2.0.192.in-addr.arpa PTR printer.lan
@@ -76,6 +77,7 @@ def test_wildcards_answer_where_no_name_does() -> None:
     assert ask(asked, "a.shop") == ["172.18.0.2"]
     assert ask(asked, "a.b.shop.u1") == ["172.18.0.2"]
     assert ask(asked, "x.shop") == ["172.18.0.3"]  # a name of its own
+    assert ask(asked, "y.shop") == ["192.0.2.9"]  # likewise a record of its own
     assert ask(asked, "shop") is None
     asked.zones.drop("e1")
     assert ask(asked, "a.shop") is None

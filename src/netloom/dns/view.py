@@ -73,8 +73,9 @@ class View:
         for network, table in zip(self._networks, self._extra, strict=True):
             if network_name and network.name != network_name:
                 continue
-            addresses = network.lookup(name)
-            rows = (table.get(name) or (None if addresses else closest(table, name))) if table else None
+            addresses, rows = network.lookup(name), table.get(name)
+            if addresses is None and rows is None:
+                addresses, rows = network.wildcard(name), closest(table, name) if table else None
             if addresses is not None or rows is not None:
                 told.append((addresses, rows))
         return told

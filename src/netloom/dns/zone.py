@@ -65,21 +65,14 @@ class Network:
         self._tell()
 
     def lookup(self, name: bytes) -> Addresses | None:
-        """What a lower-case name in wire form stands for; None when the network does not know it.
-
-        A name that nobody has is answered by the closest wildcard above it, if there is one.
-        """
+        """What a lower-case name in wire form stands for; None when nobody has just this name."""
         found = self._names.get(name)
-        if not found and self._wildcards:
-            found = closest(self._names, name)
-        if not found:
-            return None
-        if len(found) == 1:
-            return next(iter(found.values()))
-        return Addresses(
-            tuple(dict.fromkeys(a for each in found.values() for a in each.ipv4)),
-            tuple(dict.fromkeys(a for each in found.values() for a in each.ipv6)),
-        )
+        return _together(found) if found else None
+
+    def wildcard(self, name: bytes) -> Addresses | None:
+        """What the closest wildcard above a name stands for."""
+        found = closest(self._names, name) if self._wildcards else None
+        return _together(found) if found else None
 
     def of_endpoint(self, endpoint: str) -> Addresses | None:
         """The addresses of one endpoint."""
@@ -158,6 +151,15 @@ class Zones:
         network.changed.remove(call)
         if network.empty and not network.changed:
             del self._networks[ident]
+
+
+def _together(found: dict[str, Addresses]) -> Addresses:
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return Addresses(
+        tuple(dict.fromkeys(a for each in found.values() for a in each.ipv4)),
+        tuple(dict.fromkeys(a for each in found.values() for a in each.ipv6)),
+    )
 
 
 def wire_name(text: str) -> bytes | None:

@@ -13,6 +13,7 @@ from netloom.drivers.endpoint_options import endpoint_faults
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
+from netloom.engine.joining import resolved
 from netloom.engine.linking import check_linked
 from netloom.engine.mounting import Mounting
 from netloom.engine.names import dns_names, has_names
@@ -67,6 +68,7 @@ class Containers:
         request, warnings = check_request(request, cpus=core.settings.cpus)
         request.config = merged(request.config, image.config)
         check_ports(request.config, request.host_config)
+        request.host_config = resolved(core.tables, request.host_config)
         mounts = await self._mounting.resolve(request)
         mode = self._mode(request.host_config.network_mode)
         # On a user-defined network a link is a name in the endpoint's wish, and its bearer may come later.
@@ -190,6 +192,8 @@ class Containers:
         return now
 
     async def _start(self, container: Container) -> None:
+        if container.state.paused:
+            raise Conflict("cannot start a paused container, try unpause instead")
         if container.state.running or container.state.restarting:
             raise NotModified(f"container {container.name} is running")
         if container.state.status in ("removing", "dead"):

@@ -14,7 +14,6 @@ from netloom.engine.ports import (
     Clock,
     DataPlane,
     Files,
-    Images,
     Links,
     Namespace,
     NamespaceMaker,
@@ -25,11 +24,13 @@ from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
 from netloom.events.bus import Bus
+from netloom.images.store import ImageStore
 from netloom.ipam.space import AddressSpace
 from netloom.model.container import Container
 from netloom.model.desired import Desired, HostFacts
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import KernelError
+from netloom.model.image import ImageView
 from netloom.model.network import Network
 
 
@@ -46,7 +47,7 @@ class Core:
         runtime: Runtime,
         dataplane: DataPlane,
         files: Files,
-        images: Images,
+        images: ImageStore,
         volumes: VolumeFolders,
         drivers: Callable[[str], Driver],
         namespaces: NamespaceMaker,
@@ -113,6 +114,11 @@ class Core:
         config = container.config
         told = {**config.labels, "image": config.image, "name": container.name, **attributes}
         self.bus.publish("container", action, container.id, told, self.clock.now())
+
+    def publish_image(self, action: str, image: ImageView, *, name: str, key: str = "") -> None:
+        """The same for an image: its labels go along."""
+        told = {**(image.config.labels or {}), "name": name}
+        self.bus.publish("image", action, key or image.id, told, self.clock.now())
 
     def network_desired(self, network: Network) -> list[Desired]:
         """What the network's driver wants in the kernel."""

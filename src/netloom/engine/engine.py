@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 
+from netloom.containers.logging import NONE
+from netloom.containers.updating import Update
 from netloom.engine.attaching import Attaching
 from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
@@ -14,20 +16,24 @@ from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.health import HealthChecks
 from netloom.engine.host_servers import HostServers
+from netloom.engine.images import Images
 from netloom.engine.info import daemon_info
 from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
+from netloom.engine.pausing import Pausing
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
 from netloom.engine.removal import Removal
 from netloom.engine.restarting import Restarting
+from netloom.engine.samples import Samples
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.starting import Starting
 from netloom.engine.stopping import Stopping
 from netloom.engine.streams import Waiting
 from netloom.engine.top import top
+from netloom.engine.updating import Updating
 from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.engine.watching import Watching
@@ -35,13 +41,14 @@ from netloom.engine.work import Work
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
-from netloom.model.errors import Conflict
+from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
 from netloom.model.finding import Finding
 from netloom.model.host_config import RestartPolicy
-from netloom.model.image import ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.plan.steps import line
 
 log = logging.getLogger("netloom.engine")
@@ -66,11 +73,15 @@ class Engine:
         self._ending = Ending(core, self._attaching, mounting, self._waits)
         starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
+        self.images = Images(core, self._work)
         self._restarting = Restarting(core, starting, self._waits)
         self._checks = HealthChecks(core, self._execs)
         self._ending.again, self._ending.over = self._restarting.wait, self._checks.end
         starting.began = self._checks.begin
-        stopping = Stopping(core, self._ending, self._restarting, self._waits)
+        self._samples = Samples(core)
+        self._pausing = Pausing(core)
+        self._updating = Updating(core)
+        stopping = Stopping(core, self._ending, self._restarting, self._waits, self._pausing)
         self._removal = Removal(
             core,
             self._attaching,
@@ -85,6 +96,7 @@ class Engine:
         self._containers = Containers(
             core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
+        self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
         self.watching = Watching(
             core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
@@ -101,9 +113,10 @@ class Engine:
         await self.volumes.complete_all()
         await establish(self.core, self._networks)
         await self._others.follow()
-        self._clashes.follow()
+        await self.images.released()
         await self._checks.resume()
         self._restarting.resume()
+        self._clashes.follow()
         self.watching.open()
 
     async def close(self) -> None:
@@ -143,6 +156,10 @@ class Engine:
     async def findings(self) -> list[Finding]:
         """See Backend."""
         return await self._clashes.look()
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        """See Backend."""
+        return await self.core.dataplane.sight(network, after)
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""
@@ -197,6 +214,25 @@ class Engine:
         """See Backend."""
         await self._work.whole(self._containers.kill(ref, signal))
 
+    async def pause(self, ref: str) -> None:
+        """See Backend."""
+        await self._work.whole(self._pausing.pause(ref))
+
+    async def unpause(self, ref: str) -> None:
+        """See Backend."""
+        await self._work.whole(self._pausing.unpause(ref))
+
+    async def update(self, ref: str, update: Update) -> None:
+        """See Backend."""
+        await self._work.whole(self._updating.update(ref, update))
+
+    async def usage(self, ref: str) -> Usage:
+        """See Backend."""
+        container = self.core.tables.container(ref)
+        if not container.state.running:
+            return Usage()
+        return await self._samples.take(container)
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         """See Backend."""
         return await self._waits.begin(self.core.tables.container(ref), condition)
@@ -225,6 +261,8 @@ class Engine:
         container = self.core.tables.container(ref)
         if container.state.restarting:
             raise Conflict(f"container {container.name} is restarting, wait until the container is running")
+        if container.state.paused:
+            raise Conflict(f"container {container.id} is paused, unpause the container before attach")
         if container.state.running:
             attachment = await self.core.runtime.attach(container.id)
         else:
@@ -235,6 +273,8 @@ class Engine:
     def logs(self, ref: str, *, follow: bool, tail: int | None, since: int, until: int) -> AsyncIterator[LogRecord]:
         """See Backend."""
         container = self.core.tables.container(ref)
+        if container.host_config.log_config.type == NONE:
+            raise Unsupported("configured logging driver does not support reading")
         live = follow and container.state.running
         return self.core.runtime.logs(container.id, follow=live, tail=tail, since=since, until=until)
 
@@ -266,10 +306,6 @@ class Engine:
         """See Backend."""
         return self.core.bus.subscribe(since=since, until=until)
 
-    def images(self) -> list[ImageView]:
-        """See Backend."""
-        return self.core.images.images()
-
     def container_paths(self, container: str) -> dict[str, str]:
         """See Backend."""
         found = self._files.paths(self.core.tables.containers[container])
@@ -278,7 +314,9 @@ class Engine:
         state = self.core.tables.containers[container].state
         if state.running:
             paths["SandboxKey"] = f"/proc/{state.pid}/ns/net"
-        return {**paths, "LogPath": self.core.runtime.log_path(container)}
+        if self.core.tables.containers[container].host_config.log_config.type != NONE:
+            paths["LogPath"] = self.core.runtime.log_path(container)
+        return paths
 
     def daemon_info(self) -> dict[str, object]:
         """See Backend."""

@@ -15,6 +15,7 @@ from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError
 from netloom.model.streams import Attachment
 
 REMEMBERED = 5 * 60 * 1_000_000_000  # ns for which an exec that has ended can be looked up, as with Docker
+PATIENCE = 10.0  # seconds that a resize waits for the start
 _UNKNOWN = 255
 
 
@@ -24,6 +25,7 @@ class Execs:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._execs: dict[str, Exec] = {}
+        self._begun: dict[str, asyncio.Event] = {}  # set once it runs or has failed to
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: deque[tuple[int, str]] = deque()  # when each ended, and which
 
@@ -41,6 +43,7 @@ class Execs:
         self._forget_old()
         execution = Exec(id=self._core.new_id(), container=container.id, config=config)
         self._execs[execution.id] = execution
+        self._begun[execution.id] = asyncio.Event()
         command = " ".join(config.cmd)
         self._core.publish_container(f"exec_create: {command}", container, execID=execution.id)
         return execution
@@ -64,7 +67,8 @@ class Execs:
             raise Conflict(f"exec command {key} has already run")
         refuse_ended(container)
         execution.started = execution.running = True
-        config = execution.config
+        begun = self._begun[key]
+        config = msgspec.structs.replace(execution.config, group_add=container.host_config.group_add or ())
         if size is not None:  # there from the program's first look
             config = msgspec.structs.replace(config, console_size=size)
         command = " ".join(config.cmd)
@@ -77,20 +81,26 @@ class Execs:
             execution.exit_code = getattr(error, "exit_code", 126)
             self._died(execution)
             raise
+        finally:
+            begun.set()
         task = asyncio.get_running_loop().create_task(self._await(execution))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return Accounted(attachment, task)
 
     async def resize(self, key: str, height: int, width: int) -> None:
-        """Resize its terminal."""
+        """Resize its terminal; one that is about to start is waited for, as Docker does."""
         self.get(key)
+        try:
+            await asyncio.wait_for(self._begun[key].wait(), PATIENCE)
+        except TimeoutError:
+            raise Failed("timeout waiting for exec session ready") from None
         await self._core.runtime.exec_resize(key, height, width)
 
     def forget(self, container: str) -> None:
         """The container is gone."""
         for key in [e.id for e in self._execs.values() if e.container == container]:
-            del self._execs[key]
+            del self._execs[key], self._begun[key]
 
     def discard(self, key: str) -> None:
         """Nobody will ask for this one: a container that lives for years may be asked every second for its health."""
@@ -98,7 +108,9 @@ class Execs:
 
     def _forget_old(self) -> None:
         while self._ended and self._core.clock.now() - self._ended[0][0] > REMEMBERED:
-            self._execs.pop(self._ended.popleft()[1], None)
+            key = self._ended.popleft()[1]
+            self._execs.pop(key, None)
+            self._begun.pop(key, None)
 
     async def _await(self, execution: Exec) -> None:
         try:
@@ -123,3 +135,5 @@ def refuse_ended(container: Container) -> None:
         raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
     if not container.state.running:
         raise Conflict(f"container {container.id} is not running")
+    if container.state.paused:
+        raise Conflict(f"Container {container.id} is paused, unpause the container before exec")

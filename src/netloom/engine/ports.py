@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
-from netloom.model.image import ImageConfig, ImageView
+from netloom.model.image import ImageConfig
 from netloom.model.launch import Exit, Launch, Launched, Survivor
-from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
+from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.model.volume import Volume
 
 __all__ = ["Exit", "Launch", "Launched", "Survivor"]  # shared with the runtime, which stands below the engine
@@ -132,6 +133,13 @@ class DataPlane(Protocol):
         """What it holds now."""
         ...
 
+    async def sight(self, network: str, after: int | None = None) -> DnsSight:
+        """Counts of the sandboxes on a network; with `after` the queries recorded after that one too.
+
+        Asking for queries has them recorded for some seconds more.
+        """
+        ...
+
 
 class Runtime(Protocol):
     """Containers' processes: crun under conmon. Used from the event loop."""
@@ -206,6 +214,22 @@ class Runtime(Protocol):
 
     async def exec_kill(self, exec_id: str) -> None:
         """SIGKILL the program of an exec; gone is success."""
+        ...
+
+    async def freeze(self, container: str) -> None:
+        """Stop all its processes where they are; frozen already is success. Raises Failed when one does not stop."""
+        ...
+
+    async def thaw(self, container: str) -> None:
+        """Let them go on; running or gone is success."""
+        ...
+
+    async def update(self, container: str, resources: Mapping[str, Any]) -> None:
+        """Change limits (parts of the OCI spec's `linux.resources`). Raises Failed in the kernel's words."""
+        ...
+
+    async def usage(self, container: str, pid: int) -> Usage:
+        """A sample of what it uses now; zeros for what has gone."""
         ...
 
     def logs(
@@ -293,18 +317,6 @@ class Image(Protocol):
     @property
     def lower(self) -> tuple[str, ...]:
         """Read-only layers of the root, uppermost first."""
-        ...
-
-
-class Images(Protocol):
-    """Images by name."""
-
-    def resolve(self, ref: str) -> Image:
-        """Raises NotFound `No such image: REF:TAG`."""
-        ...
-
-    def images(self) -> list[ImageView]:
-        """All, newest first."""
         ...
 
 

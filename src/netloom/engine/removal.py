@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -45,6 +46,7 @@ class Removal:
         self._checks = checks
         self._waits = waits
         self._under_way: set[str] = set()
+        self.released: Callable[[], Awaitable[None]] = _nothing
 
     async def remove(self, ref: str, *, force: bool, volumes: bool = False) -> None:
         """Remove a container with all that it left; a running one only by force, however often it is started again."""
@@ -140,6 +142,10 @@ class Removal:
         core.tables.drop_container(container)
         core.publish_container("destroy", container)
         self._waits.removed(container)
+        try:
+            await self.released()
+        except Exception as error:  # the container is gone all the same; the next removal tries again
+            core.complain(f"the image of container {container.name} could not be let go", error)
 
     async def _write_back(self, container: Container) -> None:
         try:
@@ -149,7 +155,13 @@ class Removal:
             self._core.complain(f"the failed removal of container {container.name} could not be written down", error)
 
 
+async def _nothing() -> None:
+    """Nobody is told that a container has gone."""
+
+
 def _refuse_running(container: Container, ref: str, *, force: bool) -> None:
+    if container.state.paused and not force:
+        raise Conflict(f'cannot remove container "{ref}": container is paused and must be unpaused first')
     if (container.state.running or container.state.restarting) and not force:
         raise Conflict(
             f'cannot remove container "{ref}": container is {container.state.status}: '

@@ -10,6 +10,7 @@ from netloom.containers.lifecycle import start_failed, started
 from netloom.engine.attaching import Attaching, refuse_mixture
 from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
+from netloom.engine.joining import check_joinable
 from netloom.engine.linking import check_reachable
 from netloom.engine.mounting import Mounting
 from netloom.engine.ports import Launched, Namespace
@@ -56,6 +57,7 @@ class Starting:
         core.tables.put_container(container)
         try:
             check_reachable(core.tables, container)
+            check_joinable(core.tables, container)
             namespace = await self._namespace(container)
             core.sandboxes[sandbox] = namespace
             core.at("namespace")
@@ -152,7 +154,7 @@ class Starting:
         if container.id in core.unswept:
             await core.runtime.delete(container.id)
             core.unswept.discard(container.id)
-        image = core.images.resolve(container.config.image)
+        image = core.images.by_id(container.image_id)
         files = self._files.paths(container)
         volumes = await self._mounting.ready(container)
         if container.host_config.network_mode == "host":

@@ -10,6 +10,7 @@ import msgspec
 
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
+from netloom.engine.pausing import Pausing
 from netloom.engine.restarting import Restarting
 from netloom.engine.signal_numbers import signal_number
 from netloom.engine.tables import container_row
@@ -24,8 +25,9 @@ KILL_PATIENCE = 10  # seconds until SIGKILL must have worked
 class Stopping:
     """Needs no lane: the end comes by its own road, and takes the lane itself."""
 
-    def __init__(self, core: Core, ending: Ending, restarting: Restarting, waits: Waits) -> None:
+    def __init__(self, core: Core, ending: Ending, restarting: Restarting, waits: Waits, pausing: Pausing) -> None:
         self._core = core
+        self._pausing = pausing
         self._ending = ending
         self._restarting = restarting
         self._waits = waits
@@ -87,6 +89,7 @@ class Stopping:
     async def _signal(self, container: Container, number: int) -> None:
         await self._core.runtime.kill(container.id, number)
         self._core.publish_container("kill", container, signal=str(number))
+        await self._pausing.let_go(container.id, number)
 
     @staticmethod
     async def _ended(done: asyncio.Future[tuple[int, str]]) -> None:

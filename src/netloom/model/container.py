@@ -123,6 +123,7 @@ class ExecConfig(Struct, frozen=True, rename="pascal"):
     working_dir: str = ""
     privileged: bool = False
     console_size: tuple[int, int] | None = None
+    group_add: tuple[str, ...] = ()  # the container's own
 
 
 class Exec(Struct, kw_only=True):

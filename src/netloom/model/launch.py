@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from netloom.model.host_config import DeviceMapping
 from netloom.model.volume import VolumeMount
 
 
@@ -24,6 +25,13 @@ class Launch(Struct, kw_only=True):
     stdin: bool
     stdin_once: bool = True
     volumes: tuple[VolumeMount, ...] = ()  # each is the source of one of the mounts of `spec`
+    seccomp: str = ""  # a profile's text, `unconfined`, or empty for the default profile
+    joined: dict[str, str] = field(default_factory=dict)  # containers whose namespaces are shared, by kind
+    devices: tuple[DeviceMapping, ...] = ()
+    init: bool = False  # the spec's first program is the small init of the host
+    cgroup_parent: str = ""
+    log: bool = True  # False: output is kept nowhere
+    log_limit: int = 0  # bytes after which the log begins anew; 0: never
 
 
 class Launched(Struct, frozen=True):
@@ -48,3 +56,4 @@ class Survivor(Struct, frozen=True):
     pid: int  # 0 when its init has ended
     conmon_pid: int
     exit: Exit | None  # None without a pid: its program never started
+    frozen: bool = False

@@ -7,22 +7,26 @@ import os
 import shutil
 import signal as signals
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from netloom.containers import capabilities
+from netloom.containers.cgroup_files import writes
+from netloom.containers.resources import require_controllers
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.runtime import attach
 from netloom.runtime.cgroups import Cgroups
 from netloom.runtime.conmon import Conmon
 from netloom.runtime.crun import FIFO_VERSIONS, Crun
 from netloom.runtime.exec import Execs, Running
 from netloom.runtime.exits import ExitWatch
+from netloom.runtime.freezer import Freezer
 from netloom.runtime.launching import Launcher, Processes
 from netloom.runtime.logs import read_log
 from netloom.runtime.paths import Paths
@@ -30,6 +34,7 @@ from netloom.runtime.processes import Process
 from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
 from netloom.runtime.survivors import Survivors
+from netloom.runtime.usage import sample
 from netloom.runtime.wrapper import Wrapper
 from netloom.runtime.written import written
 
@@ -57,12 +62,13 @@ class CrunRuntime:
         self.cgroup_version = self._wrapper.layout.version
         self.controllers = self._wrapper.layout.controllers
         self._cgroups = Cgroups(self._wrapper.layout)
+        self._freezer = Freezer(self._wrapper.layout)
         self._crun = Crun(self.paths.crun_root)
         conmon = Conmon(self._crun)
         bounding = _bounding_set()
-        self._launcher = Launcher(self.paths, self._wrapper, self._crun, conmon, self._cgroups, bounding)
+        self._launcher = Launcher(self.paths, self._wrapper, self._crun, conmon, self._cgroups, self._freezer, bounding)
         self._execs = Execs(self.paths, conmon, bounding)
-        self._survivors = Survivors(self.paths, self._launcher, self._cgroups)
+        self._survivors = Survivors(self.paths, self._launcher, self._cgroups, self._freezer)
         self._watch = ExitWatch(self.paths.exits)
         self._processes: dict[str, Processes] = {}
         self._running: dict[str, _Exec] = {}
@@ -202,6 +208,25 @@ class CrunRuntime:
         one = self._running.get(exec_id)
         if one is not None:
             _send(one.running.program, signals.SIGKILL)
+
+    async def freeze(self, container: str) -> None:
+        """See engine.ports.Runtime."""
+        await _whole(self._wrapper.run(self._freezer.freeze, self.paths.cgroup(container)))
+
+    async def thaw(self, container: str) -> None:
+        """See engine.ports.Runtime."""
+        await _whole(self._wrapper.run(self._freezer.thaw, self.paths.cgroup(container)))
+
+    async def update(self, container: str, resources: Mapping[str, Any]) -> None:
+        """See engine.ports.Runtime."""
+        layout = self._wrapper.layout
+        require_controllers(resources, layout.controllers, version=layout.version)
+        changes = writes(resources, layout.version)
+        await _whole(self._wrapper.run(self._cgroups.write, self.paths.cgroup(container), changes))
+
+    async def usage(self, container: str, pid: int) -> Usage:
+        """See engine.ports.Runtime."""
+        return await self._wrapper.run(sample, self.paths.cgroup(container), pid, version=self._wrapper.layout.version)
 
     def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int

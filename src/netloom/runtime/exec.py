@@ -110,7 +110,7 @@ class Execs:
         if config.user:
             if not init.alive:
                 raise Conflict(f"container {container} is not running")
-            identity = identity_in(f"/proc/{init.pid}/root", config.user)
+            identity = identity_in(f"/proc/{init.pid}/root", config.user, config.group_add)
             process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
             process["env"] = with_home(merged, identity.home)
         else:

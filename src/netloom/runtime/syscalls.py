@@ -17,6 +17,7 @@ MNT_DETACH = 2
 
 IN_MOVED_TO = 0x80  # linux/inotify.h
 IN_MODIFY = 0x02
+IN_ATTRIB = 0x04
 IN_CLOSE_WRITE = 0x08
 
 OVERLAYFS_MAGIC = 0x794C7630  # linux/magic.h
@@ -31,6 +32,7 @@ _SYS_MOVE_MOUNT = 429
 _OPEN_TREE_CLONE = 1  # linux/mount.h
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 _AT_FDCWD = -100  # linux/fcntl.h
+_AT_SYMLINK_NOFOLLOW = 0x100
 _AT_RECURSIVE = 0x8000
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -97,9 +99,9 @@ def open_beneath(folder: int, path: str) -> int:
     return _openat2(folder, path, os.O_PATH, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
 
 
-def open_tree(path: str) -> int:
-    """A copy of a mount with all below it, mounted nowhere yet."""
-    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE
+def open_tree(path: str, *, follow: bool = True) -> int:
+    """A copy of a mount with all below it, mounted nowhere yet. `follow` a path that ends in a symbolic link."""
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE | (0 if follow else _AT_SYMLINK_NOFOLLOW)
     return _checked(_libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags), f"open_tree {path}")
 
 

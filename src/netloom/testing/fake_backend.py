@@ -13,19 +13,21 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from netloom.containers.updating import Update, updated
 from netloom.events.bus import Bus
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
 from netloom.model.event import Event
 from netloom.model.finding import Finding
-from netloom.model.image import ImageConfig, ImageView
+from netloom.model.names import DnsSight
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+from netloom.model.usage import InterfaceCounters, Usage
+from netloom.testing.fake_images import HOST_IMAGE, FakeImages
 from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
-HOST_IMAGE = ImageView(id="sha256:" + "ab" * 32, tags=("host:latest",), created=1, config=ImageConfig(cmd=("/bin/sh",)))
 
 
 class FakeProcess:
@@ -106,8 +108,11 @@ class FakeBackend:
         self.networks_by_id: dict[str, Network] = {}
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
+        self.samples = 0
+        self.sight = DnsSight()
         self.exit_codes: dict[str, int] = {}
         self.found: list[Finding] = []
+        self.images = FakeImages()
         self._changed = asyncio.Condition()
         self._numbers = 0
         for name, driver in zip(PREDEFINED, ("bridge", "host", "null"), strict=True):
@@ -148,6 +153,13 @@ class FakeBackend:
     async def findings(self) -> list[Finding]:
         """See Backend; tests put them there."""
         return list(self.found)
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        if after is None or self.sight.recorded < after:
+            return DnsSight(self.sight.counts)
+        return DnsSight(
+            self.sight.counts, tuple(q for q in self.sight.queries if q.number > after), self.sight.recorded
+        )
 
     async def create_network(self, request: NetworkRequest) -> Network:
         if request.name in (*PREDEFINED, "default"):
@@ -282,6 +294,30 @@ class FakeBackend:
         self.processes[container.id].finish(code=137)
         await self.wait(container.id, "not-running")
 
+    async def pause(self, ref: str) -> None:
+        await self._freeze(ref, "pause", "paused")
+
+    async def unpause(self, ref: str) -> None:
+        await self._freeze(ref, "unpause", "running")
+
+    async def _freeze(self, ref: str, action: str, status: str) -> None:
+        found = self.container(ref)
+        if found.state.status == status or not found.state.running:
+            raise Conflict(f"Container {found.id} is {found.state.status}")
+        self.containers_by_id[found.id] = replace(found, state=replace(found.state, status=status))
+        self._publish_container(action, found)
+
+    async def update(self, ref: str, update: Update) -> None:
+        found = self.container(ref)
+        self.containers_by_id[found.id] = replace(found, host_config=updated(found.host_config, update))
+        self._publish_container("update", found)
+
+    async def usage(self, ref: str) -> Usage:
+        if not self.container(ref).state.running:
+            return Usage()
+        self.samples += 1
+        return Usage(read=self.samples, pids=2, cpu_total=5, networks={"eth0": InterfaceCounters(rx_bytes=7)})
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         key = self.container(ref).id
 
@@ -377,9 +413,6 @@ class FakeBackend:
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         return self.bus.subscribe(since, until)
-
-    def images(self) -> list[ImageView]:
-        return [HOST_IMAGE]
 
     def container_paths(self, container: str) -> dict[str, str]:
         return {"LogPath": f"/state/containers/{container}/log", "SandboxKey": "/proc/1/ns/net"}

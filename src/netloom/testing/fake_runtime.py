@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal as signals
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from netloom.model.container import ExecConfig
-from netloom.model.errors import Conflict, NotFound
+from netloom.model.errors import Conflict, Failed, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.streams import STDOUT, Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.testing.fake_files import FakeFiles
 
 _FIRST_PID = 1000
@@ -27,6 +29,7 @@ class _Process(Struct):
     began: bool = False  # its program runs
     exit: Exit | None = None
     ended: _Ended | None = None
+    pending: int = 0  # a signal that came while it was frozen
 
 
 class FakeNamespace:
@@ -102,6 +105,10 @@ class FakeRuntime:
         self.execs: dict[str, asyncio.Future[int]] = {}
         self.commands: list[tuple[str, ...]] = []  # of every exec
         self.exec_ends: tuple[int, bytes] | None = None  # how execs end, at once: code and output; None: `end_exec`
+        self.frozen: set[str] = set()
+        self.updates: list[tuple[str, dict[str, Any]]] = []
+        self.refuse_update = ""
+        self.samples = 0
         self._files = files
         self._gone = gone
         self._pid = _FIRST_PID
@@ -155,6 +162,9 @@ class FakeRuntime:
         process = self.inits.get(container)
         if process is None or process.exit is not None:
             return
+        if container in self.frozen:
+            process.pending = signal
+            return
         self.signals.append((container, signal))
         deadly = signal == signals.SIGKILL or container not in self.stubborn
         if deadly and container not in self.immortal and signal not in (signals.SIGWINCH, signals.SIGUSR1):
@@ -164,6 +174,7 @@ class FakeRuntime:
         process = self.inits.get(container)
         if process is not None:
             process.ended = None
+            self.frozen.discard(container)
             self.end(container, 128 + signals.SIGKILL)
             del self.inits[container]
 
@@ -177,7 +188,13 @@ class FakeRuntime:
 
     async def survivors(self) -> list[Survivor]:
         return [
-            Survivor(id=key, pid=0 if p.exit else p.pid, conmon_pid=p.conmon_pid, exit=p.exit)
+            Survivor(
+                id=key,
+                pid=0 if p.exit else p.pid,
+                conmon_pid=p.conmon_pid,
+                exit=p.exit,
+                frozen=key in self.frozen,
+            )
             for key, p in self.inits.items()
         ]
 
@@ -224,6 +241,27 @@ class FakeRuntime:
 
     async def exec_resize(self, exec_id: str, height: int, width: int) -> None:
         return None
+
+    async def freeze(self, container: str) -> None:
+        self.frozen.add(container)
+
+    async def thaw(self, container: str) -> None:
+        """A signal that came meanwhile does its work now."""
+        self.frozen.discard(container)
+        process = self.inits.get(container)
+        if process is not None and process.pending:
+            number, process.pending = process.pending, 0
+            await self.kill(container, number)
+
+    async def update(self, container: str, resources: Mapping[str, Any]) -> None:
+        if self.refuse_update:
+            raise Failed(self.refuse_update)
+        self.updates.append((container, dict(resources)))
+
+    async def usage(self, container: str, pid: int) -> Usage:
+        self.samples += 1
+        await asyncio.sleep(0)
+        return Usage(read=self.samples, pids=1)
 
     async def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
