@@ -20,8 +20,6 @@ _MISSING: dict[str, tuple[str, ...]] = {
         "GET /containers/{ref}/changes",
         "GET /containers/{ref}/export",
     ),
-    "attaching by websocket": ("GET /containers/{ref}/attach/ws",),
-    "pruning containers": ("POST /containers/prune",),
     "making an image of a container": ("POST /commit",),
     "building images": ("POST /build", "POST /build/cancel", "POST /session", "POST /grpc"),
     "searching registries": ("GET /images/search",),

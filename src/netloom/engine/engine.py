@@ -44,7 +44,6 @@ from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
 from netloom.model.finding import Finding
-from netloom.model.host_config import RestartPolicy
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -237,10 +236,6 @@ class Engine:
         """See Backend."""
         return await self._waits.begin(self.core.tables.container(ref), condition)
 
-    async def update_restart_policy(self, ref: str, policy: RestartPolicy) -> None:
-        """Another restart policy, for a container in any state; it counts from its next end on."""
-        await self._work.whole(self._restarting.update(ref, policy))
-
     async def rename(self, ref: str, name: str) -> None:
         """See Backend."""
         await self._work.whole(self._containers.rename(ref, name))
@@ -248,6 +243,10 @@ class Engine:
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
         """See Backend."""
         await self._work.whole(self._containers.remove(ref, force=force, volumes=volumes))
+
+    async def prune_containers(self, candidates: Sequence[str]) -> tuple[list[str], int]:
+        """See Backend."""
+        return await self._work.whole(self._removal.prune(candidates))
 
     async def resize(self, ref: str, height: int, width: int) -> None:
         """See Backend."""

@@ -182,6 +182,10 @@ class Runtime(Protocol):
         """Bytes of its scratch layer's files; 0 when it has none."""
         ...
 
+    async def scratch_size(self, container: str) -> int:
+        """Bytes in its scratch layer."""
+        ...
+
     async def survivors(self) -> list[Survivor]:
         """Containers that an earlier daemon started, and half-made ones cleaned away."""
         ...

@@ -33,6 +33,7 @@ from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process
 from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
+from netloom.runtime.sizes import size_of
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.usage import sample
 from netloom.runtime.wrapper import Wrapper
@@ -127,6 +128,10 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         return await asyncio.to_thread(written, self.paths.upper(container))
 
+    async def scratch_size(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await self._wrapper.run(size_of, self.paths.upper(container))
+
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""
         found = await _whole(self._wrapper.run(self._survivors.find))
@@ -141,6 +146,11 @@ class CrunRuntime:
         try:
             connection = attach.connect(self.paths.bundle(container))
         except (FileNotFoundError, ConnectionRefusedError) as error:
+            if known is not None and known.init.alive:
+                raise Conflict(
+                    f"container {container} cannot be attached to: its monitor, which held its stdio, was killed",
+                    remedy="restart it, or look inside with exec",
+                ) from error
             raise Conflict(f"container {container} is not running") from error
         await attach.accepted(connection)
         return self._attachment(connection, tty=bool(known and known.tty))

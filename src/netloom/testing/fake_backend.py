@@ -204,6 +204,12 @@ class FakeBackend:
                 await self.delete_network(key)
         return deleted
 
+    async def prune_containers(self, candidates: Sequence[str]) -> tuple[list[str], int]:
+        pruned = [key for key in candidates if not self.container(key).state.running]
+        for key in pruned:
+            await self.remove(key, force=False, volumes=False, link=False)
+        return pruned, 7 * len(pruned)
+
     async def connect(self, network: str, container: str, config: EndpointConfig) -> None:
         if not container:
             raise InvalidArgument('invalid name or ID supplied: ""')

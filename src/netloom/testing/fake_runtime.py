@@ -186,6 +186,9 @@ class FakeRuntime:
     async def written(self, container: str) -> int:
         return self.bytes_written.get(container, 0)
 
+    async def scratch_size(self, container: str) -> int:
+        return 7 if container in self.on_disk else 0
+
     async def survivors(self) -> list[Survivor]:
         return [
             Survivor(
