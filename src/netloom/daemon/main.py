@@ -161,6 +161,8 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
 
         monitor = Monitor(changed, kernel.port_ids)
         stack.callback(monitor.close)
+        engine.core.stale = lambda: engine.watching.behind or monitor.behind()
+        changed(Changes(facts=True))  # what came between the engine's look and the monitor's first word
         watch = FileWatch((RESOLV_CONF, RESOLVED), engine.host_servers.changed)
         stack.callback(watch.close)
         yield engine
