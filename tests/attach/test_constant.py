@@ -39,6 +39,7 @@ from netloom.model.host_config import HostConfig
 from netloom.model.network import IpamConfig, NetworkRequest
 from netloom.store.sqlite import SqliteStore
 from netloom.testing.fake_dataplane import FakeDataPlane
+from netloom.testing.fake_volumes import FakeVolumes
 from netloom.testing.hosts import Host
 
 MANY = 520 if os.environ.get("NETLOOM_SOAK") else 120
@@ -145,6 +146,7 @@ async def connects(directory: Path) -> dict[int, Price]:
         dataplane=FakeDataPlane(),
         files=DiskFiles(str(directory)),
         images=ImageStore(),
+        volumes=FakeVolumes(),
         drivers=driver,
         namespaces=empty,  # type: ignore[arg-type]
         space=AddressSpace(),
