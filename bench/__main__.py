@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import engines, raw, scenarios
+from bench import engines, life, raw, scenarios
 from bench.engines import Engine
 from bench.figures import Figures
 from bench.report import FEW, MANY, report
@@ -32,6 +32,15 @@ def plan(quick: bool) -> dict[str, tuple[int, Callable[[Engine, Figures], None]]
         "starts": (1 if quick else 3, lambda engine, figures: scenarios.starts(engine, figures, runs)),
         "ports": (1 if quick else 2, lambda engine, figures: scenarios.ports(engine, figures, runs // 2)),
         "memory": (1, scenarios.memory),
+        "lives": (1 if quick else 3, lambda engine, figures: life.lives(engine, figures, runs)),
+        "keeping": (1, lambda engine, figures: life.keeping(engine, figures, 10 if quick else 50)),
+        "listing": (1, lambda engine, figures: life.listing(engine, figures, 20 if quick else 200, runs)),
+        "runs": (1, lambda engine, figures: life.short_runs(engine, figures, 100 if quick else 1000)),
+        "streams": (
+            1 if quick else 3,
+            lambda engine, figures: life.streams(engine, figures, (64 if quick else 1024) << 20),
+        ),
+        "restart": (1, lambda engine, figures: life.restart(engine, figures, 10 if quick else 100)),
     }
 
 
@@ -42,7 +51,12 @@ def growth(engine: Engine, figures: Figures) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the time; for seeing that it works")
-    parser.add_argument("--only", default="", metavar="NAMES", help="connect,crowd,networks,starts,ports,memory,growth")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="NAMES",
+        help="some of: connect,crowd,networks,starts,ports,memory,lives,keeping,listing,runs,streams,restart,growth",
+    )
     parser.add_argument("--json", default="", metavar="FILE", help="write every sample there")
     chosen = parser.parse_args()
     only = set(filter(None, chosen.only.split(",")))

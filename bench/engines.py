@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import os
 import re
+import select
+import shlex
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,17 +38,22 @@ class Engine:
         self.path = path
         self.image = image
         self.client = Client(path)
+        self.restart: Callable[[], float] | None = None  # kills the daemon; ms from the next one's start to an answer
+
+    def docker(self, *words: str) -> list[str]:
+        """The docker CLI's command line for this engine."""
+        return ["docker", "-H", f"unix://{self.path}", *words]
 
     def network(self, name: str, **options: Any) -> str:
         made: dict[str, str] = self.client.call("POST", "/networks/create", {"Name": f"{PREFIX}-{name}", **options})
         return made["Id"]
 
-    def container(self, network: str, *, start: bool = True, ports: int = 0) -> str:
+    def container(self, network: str, *, start: bool = True, ports: int = 0, command: Sequence[str] = SLEEP) -> str:
         """A sleeping container; the first of its published ports is the host's 20000."""
         exposed = {f"{1000 + port}/tcp": [{"HostPort": str(20000 + port)}] for port in range(ports)}
         body = {
             "Image": self.image,
-            "Cmd": SLEEP,
+            "Cmd": command,
             "Labels": {PREFIX: ""},
             "ExposedPorts": {port: {} for port in exposed},
             "HostConfig": {"NetworkMode": network, "PortBindings": exposed},
@@ -57,6 +65,23 @@ class Engine:
 
     def remove(self, container: str) -> float:
         return self.client.timed("DELETE", f"/containers/{container}?force=1&v=1")
+
+    def _answered(self, start: Callable[[], object]) -> float:
+        """Start a daemon; ms until it answers."""
+        self.client.close()
+        begun = time.perf_counter()
+        start()
+        deadline = begun + 120
+        while True:
+            try:
+                self.client = Client(self.path)
+                self.client.call("GET", "/containers/json")
+            except (OSError, RuntimeError):
+                if time.perf_counter() > deadline:
+                    raise
+                time.sleep(0.002)
+            else:
+                return (time.perf_counter() - begun) * 1e3
 
     def wipe(self) -> None:
         mine = f'{{"label":["{PREFIX}"]}}'
@@ -70,6 +95,12 @@ class Engine:
         """MiB of resident memory of the daemon and what it runs beside it, without the containers' own processes."""
         return sum(_resident(pid) for pid in self.processes()) / 1024
 
+    def kept(self) -> float:
+        """MiB of all processes that this engine keeps, pages shared with others by their share (PSS)."""
+        daemons = self.processes()
+        keepers = [pid for pid in _pids() if _keeps(pid, self.path)]
+        return sum(_proportional(pid) for pid in {*daemons, *keepers}) / 1024
+
     def processes(self) -> list[int]:
         """The daemon (who listens on the socket) and its helpers: containerd, our data plane."""
         daemon = _listener(self.path)
@@ -82,10 +113,34 @@ class Ours(Engine):
     def __init__(self, daemon: Daemon) -> None:
         super().__init__("netloom", str(daemon.socket), "host")
         self.daemon = daemon
+        self.restart = self._restart
+
+    def _restart(self) -> float:
+        self.daemon.kill()
+        return self._answered(self.daemon.spawn)
 
     def processes(self) -> list[int]:
         """The daemon and its data plane."""
         return [pid for pid in (self.daemon.pid, self.daemon.data_plane_pid()) if pid]
+
+
+class Docker(Engine):
+    """A dockerd. NETLOOM_BENCH_DOCKER_START, which starts it with live-restore, lets its restart be measured."""
+
+    def __init__(self, path: str, image: str) -> None:
+        super().__init__("docker", path, image)
+        if os.environ.get("NETLOOM_BENCH_DOCKER_START"):
+            self.restart = self._restart
+
+    def _restart(self) -> float:
+        daemon = os.pidfd_open(_listener(self.path))
+        try:
+            signal.pidfd_send_signal(daemon, signal.SIGKILL)
+            select.select([daemon], [], [])
+        finally:
+            os.close(daemon)
+        command = shlex.split(os.environ["NETLOOM_BENCH_DOCKER_START"])
+        return self._answered(lambda: subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
 
 @contextmanager
@@ -112,9 +167,9 @@ def docker() -> Iterator[Engine | None]:
         else:
             yield None
             return
-        engine = Engine("docker", path, DOCKER_IMAGE)
+        engine = Docker(path, DOCKER_IMAGE)
         stack.callback(engine.client.close)
-        engine.client.call("POST", f"/images/create?fromSrc=-&repo={PREFIX}&tag=1", raw=_image("sleep"))
+        engine.client.call("POST", f"/images/create?fromSrc=-&repo={PREFIX}&tag=1", raw=_image("sleep", "cat"))
         stack.callback(engine.client.call, "DELETE", f"/images/{DOCKER_IMAGE}?force=1")
         engine.wipe()
         stack.callback(engine.wipe)
@@ -147,12 +202,14 @@ def _dockerd() -> Iterator[str]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _image(program: str) -> bytes:
-    """A tar of one program of this machine and the libraries it needs: an image without a registry."""
-    found = shutil.which(program)
-    assert found, f"{program} is not on PATH"
-    linked = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
-    files = {f"usr/bin/{program}": found} | {path.lstrip("/"): path for path in re.findall(r"(/\S+) \(0x", linked)}
+def _image(*programs: str) -> bytes:
+    """A tar of programs of this machine and the libraries they need: an image without a registry."""
+    files: dict[str, str] = {}
+    for program in programs:
+        found = shutil.which(program)
+        assert found, f"{program} is not on PATH"
+        linked = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
+        files |= {f"usr/bin/{program}": found} | {path.lstrip("/"): path for path in re.findall(r"(/\S+) \(0x", linked)}
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         for inside, outside in files.items():
@@ -178,6 +235,30 @@ def _status(pid: int) -> dict[str, str]:
     except OSError:
         return {}
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def _pids() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _keeps(pid: int, socket_path: str) -> bool:
+    """Is it a container's monitor, of the engine whose socket lies there? Its command line names the folders."""
+    if _name(pid) not in ("conmon", "containerd-shim"):
+        return False
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return False
+    return os.path.dirname(socket_path) in line
+
+
+def _proportional(pid: int) -> int:
+    """KiB (proc(5), smaps_rollup)."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return int(re.findall(r"^Pss:\s+(\d+)", text, re.MULTILINE)[0])
 
 
 def _name(pid: int) -> str:

@@ -119,6 +119,28 @@ def _growth(figures: Figures) -> Row:
     return Row(what, shown[0], f"kernel {shown[1]}", ratio, "≤ 1.2 × the kernel's", _at_most(ratio, 1.2))
 
 
+def _kept(figures: Figures) -> Row:
+    what = "memory for each container"
+    ours, docker = figures.median("netloom", what), figures.median("docker", what)
+    ratio = _divide(ours, docker)
+    return Row(what, _plain(ours, "MiB"), _plain(docker, "MiB"), ratio, "≤ 0.25 × Docker", _at_most(ratio, 0.25))
+
+
+def _rate(figures: Figures, what: str, unit: str, bound: float) -> Row:
+    ours, docker = figures.median("netloom", what), figures.median("docker", what)
+    ratio = _divide(ours, docker)
+    return Row(what, _plain(ours, unit), _plain(docker, unit), ratio, f"≥ {bound:g} × Docker", _at_least(ratio, bound))
+
+
+def _restart(figures: Figures) -> Row:
+    found = [what for what in figures.samples["netloom"] if what.startswith("restart with")]
+    what = found[0] if found else "restart with containers"
+    ours, docker = figures.median("netloom", what), figures.median("docker", what)
+    ratio = _divide(ours, docker)
+    shown = _time(figures, "netloom", what), _time(figures, "docker", what)
+    return Row(what, *shown, ratio, "≤ 0.1 × Docker", _at_most(ratio, 0.1))
+
+
 ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _faster(figures, "connect", 5),
     _bound,
@@ -137,6 +159,16 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _beside(figures, "start with 100 published ports"),
     _ports,
     _growth,
+    lambda figures: _faster(figures, "a life on none", 4),
+    lambda figures: _faster(figures, "a life on a bridge", 5),
+    _kept,
+    lambda figures: _faster(figures, "the list", 1),
+    lambda figures: _faster(figures, "docker ps", 1),
+    lambda figures: _rate(figures, "docker run --rm a second, 10 clients", "/s", 2),
+    lambda figures: _rate(figures, "through run -i cat", "MiB/s", 1),
+    lambda figures: _rate(figures, "cp into a container", "MiB/s", 1),
+    lambda figures: _rate(figures, "cp out of a container", "MiB/s", 1),
+    _restart,
 )
 
 
@@ -145,6 +177,8 @@ def report(figures: Figures) -> str:
     rows = [("what", "netloom", "beside", "ratio", "to reach", "reached")]
     for make in ROWS:
         row = make(figures)
+        if row.ours == "–":
+            continue  # not asked for
         ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
         verdict = {True: "yes", False: "NO", None: "not measured" if row.target else ""}[row.reached]
         rows.append((row.what, row.ours, row.other, ratio, row.target, verdict))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from netloom.testing.daemons import Daemon
 
 TESTDATA = Path(__file__).parent / "testdata"
-_IDS = re.compile(r"\b[0-9a-f]{64}\b|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{12}\b")
+_IDS = re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b")
 
 
 class Deliberate(NamedTuple):

@@ -34,7 +34,7 @@ LIMIT = 30.0  # seconds for one command
 _VOLATILE = {
     "time": r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d| [+-]\d{4} \w+)",
     "digest": r"sha256:[0-9a-f]{64}",
-    "id": r"\b[0-9a-f]{64}\b|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{12}\b",
+    "id": r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b",
     "mac": r"\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b",
     "nano": r'\b1[6-9]\d{17}\b|(?<="time":)\d{10}\b|(?<="Created": )\d{10}\b',
     "age": r"\b(?:Less than a second|About an? \w+|\d+ (?:second|minute|hour)s?)(?: ago)?",
@@ -57,6 +57,7 @@ _SAME = (
     (r" qlen \d+", ""),
     (r" proto kernel_l[lo]\b", ""),
     (r"\bfe80::[0-9a-f:]+", "<link-local>"),
+    (r"(?<=scope link) tentative\b", ""),
     (r"time=[\d.]+ ms", "time=<t>"),
     (r"(?m)^rtt .*", "rtt"),
     (r"/dev/pts/\d", "/dev/pts/<n>"),

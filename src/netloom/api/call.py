@@ -50,13 +50,12 @@ class Call:
         return self._query.get(name, default)
 
     def queries(self, name: str) -> list[str]:
-        """All values of a parameter that may be given several times."""
-        text = self.request.raw_path.partition("?")[2].partition("#")[0]
-        return [value for key, value in _pairs(text) if key == name] if text else []
+        """Every value of a parameter that may be given more than once."""
+        return [value for key, value in query_pairs(self.request.raw_path) if key == name]
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, *, default: bool = False) -> bool:
         """A parameter that Docker takes for a boolean: anything but an empty or negative word is true."""
-        return self.query(name).strip().lower() not in _FALSE
+        return self.query(name, "1" if default else "").strip().lower() not in _FALSE
 
     def integer(self, name: str) -> int | None:
         """A parameter that is a whole number; None when it is empty or absent."""
@@ -106,17 +105,18 @@ def _too_large() -> TooLarge:
 
 def parse_query(raw_path: str) -> dict[str, str]:
     """The first value of each parameter of a raw path."""
-    _, _, text = raw_path.partition("?")
-    text = text.partition("#")[0]
-    if not text:
-        return {}
     found: dict[str, str] = {}
-    for name, value in _pairs(text):
+    for name, value in query_pairs(raw_path):
         found.setdefault(name, value)
     return found
 
 
-def _pairs(text: str) -> list[tuple[str, str]]:
+def query_pairs(raw_path: str) -> list[tuple[str, str]]:
+    """The parameters of a raw path, as they come."""
+    _, _, text = raw_path.partition("?")
+    text = text.partition("#")[0]
+    if not text:
+        return []
     try:
         return parse_qsl(text, keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:

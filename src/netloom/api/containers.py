@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
@@ -12,8 +13,8 @@ from aiohttp import web
 from netloom.api.call import Call
 from netloom.api.container_json import FindNetwork, container_json
 from netloom.api.container_list import Selection, summary_json
-from netloom.api.filters import parse_filters
-from netloom.api.gotext import quote
+from netloom.api.filters import has_label, parse_filters
+from netloom.api.gotext import parse_until, quote
 from netloom.api.requests import container_request
 from netloom.api.respond import JSON, Reply, empty_reply, json_reply
 from netloom.api.routing import Route
@@ -38,7 +39,7 @@ async def create(call: Call) -> Reply:
 async def list_containers(call: Call) -> Reply:
     """GET /containers/json."""
     backend = call.backend
-    find_network = _network_finder(call)
+    find_network = network_finder(call)
     selection = Selection(
         parse_filters(call.query("filters")),
         show_all=call.flag("all"),
@@ -47,25 +48,42 @@ async def list_containers(call: Call) -> Reply:
         endpoints=backend.container_endpoints,
         find_network=find_network,
     )
-    containers = backend.containers()
-    linked = _link_names(containers)
-    now, sizes = call.now(), call.flag("size")
+    shown = selection.of(backend.containers())
+    sizes = await container_sizes(call, shown) if call.flag("size") else {}
+    return json_reply(summaries(call, shown, sizes))
+
+
+async def container_sizes(call: Call, containers: Sequence[Container]) -> dict[str, tuple[int, int]]:
+    """By container id: bytes written, and of the whole root."""
+    written = await call.backend.written([container.id for container in containers])
+    images = {image.id: image.size for image in call.backend.images.all()}
+    return {
+        container.id: (written[container.id], images.get(container.image_id, 0) + written[container.id])
+        for container in containers
+    }
+
+
+def summaries(
+    call: Call, containers: Iterable[Container], sizes: Mapping[str, tuple[int, int]] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """Containers as a list shows them; `sizes` of those for which they are asked."""
+    backend = call.backend
+    find_network, now = network_finder(call), call.now()
+    linked = _link_names(backend.containers())
     image_name = _image_names(call)
-    return json_reply(
-        [
-            summary_json(
-                container,
-                image_name(container),
-                backend.container_endpoints(container.id),
-                find_network,
-                now,
-                call.version,
-                sizes=sizes,
-                more_names=linked.get(container.name, ()),
-            )
-            for container in selection.of(containers)
-        ]
-    )
+    return [
+        summary_json(
+            container,
+            image_name(container),
+            backend.container_endpoints(container.id),
+            find_network,
+            now,
+            call.version,
+            sizes=sizes.get(container.id),
+            more_names=linked.get(container.name, ()),
+        )
+        for container in containers
+    ]
 
 
 def _image_names(call: Call) -> Callable[[Container], str]:
@@ -88,15 +106,16 @@ async def inspect(call: Call) -> Reply:
     """GET /containers/{id}/json."""
     backend = call.backend
     container = backend.container(call.ref)
+    sizes = await container_sizes(call, [container]) if call.flag("size") else {}
     return json_reply(
         container_json(
             container,
             backend.container_endpoints(container.id),
             backend.container_paths(container.id),
-            _network_finder(call),
+            network_finder(call),
             _links(call, container),
             version=call.version,
-            sizes=call.flag("size"),
+            sizes=sizes.get(container.id),
         )
     )
 
@@ -179,6 +198,26 @@ async def remove(call: Call) -> Reply:
     return empty_reply(204)
 
 
+async def prune(call: Call) -> Reply:
+    """POST /containers/prune: remove what does not run."""
+    filters = parse_filters(call.query("filters"))
+    filters.check_keys(("label", "label!", "until"))
+    until = filters.get("until")
+    if len(until) > 1:
+        raise InvalidArgument("more than one until filter specified")
+    limit = parse_until(until[0], call.now()) if until else call.now()
+    unwanted = filters.get("label!")
+    candidates = [
+        container.id
+        for container in call.backend.containers()
+        if container.created <= limit
+        and filters.labels("label", container.config.labels)
+        and not (unwanted and all(has_label(container.config.labels, want) for want in unwanted))
+    ]
+    pruned, reclaimed = await call.backend.prune_containers(candidates)
+    return json_reply({"ContainersDeleted": pruned or None, "SpaceReclaimed": reclaimed})
+
+
 async def resize(call: Call) -> Reply:
     """POST /containers/{id}/resize."""
     height, width = terminal_size(call)
@@ -223,7 +262,7 @@ def _check_platform(asked: str) -> None:
         raise Unsupported(f"platform {quote(asked)} is not supported on this machine (linux/{own[0]})")
 
 
-def _network_finder(call: Call) -> FindNetwork:
+def network_finder(call: Call) -> FindNetwork:
     by_name = {network.name: network for network in call.backend.networks()}
     return by_name.get
 
@@ -257,6 +296,7 @@ def _link_names(containers: Iterable[Container]) -> dict[str, list[str]]:
 ROUTES = (
     Route("POST", "/containers/create", create),
     Route("GET", "/containers/json", list_containers),
+    Route("POST", "/containers/prune", prune),
     Route("GET", "/containers/{ref}/json", inspect),
     Route("POST", "/containers/{ref}/start", start),
     Route("POST", "/containers/{ref}/stop", stop),

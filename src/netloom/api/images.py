@@ -29,8 +29,8 @@ async def list_images(call: Call) -> Reply:
     images = call.backend.images
     shown = listed(images.all(), parse_filters(call.query("filters")), images.find, call.now())
     using = [container.image_id for container in call.backend.containers()]
-    shared = _shared_sizes(call) if call.flag("shared-size") else {}
-    return json_reply([_summary(image, using.count(image.id), shared.get(image.id, -1)) for image in shown])
+    shared = shared_sizes(call) if call.flag("shared-size") else {}
+    return json_reply([image_summary(image, using.count(image.id), shared.get(image.id, -1)) for image in shown])
 
 
 async def inspect_image(call: Call) -> Reply:
@@ -125,7 +125,7 @@ def _removed(removed: list[Removed]) -> list[dict[str, str]]:
     return [{"Untagged": one.untagged} if one.untagged else {"Deleted": one.deleted} for one in removed]
 
 
-def _shared_sizes(call: Call) -> dict[str, int]:
+def shared_sizes(call: Call) -> dict[str, int]:
     """Bytes of each image that other images have too."""
     shared: dict[str, int] = {image.id: 0 for image in call.backend.images.all()}
     for layer in call.backend.images.layers():
@@ -135,7 +135,8 @@ def _shared_sizes(call: Call) -> dict[str, int]:
     return shared
 
 
-def _summary(image: ImageView, containers: int, shared: int) -> dict[str, Any]:
+def image_summary(image: ImageView, containers: int, shared: int) -> dict[str, Any]:
+    """One image of a list: how many containers were made of it, and the bytes that others have too (-1: not asked)."""
     return {
         "Containers": containers,
         "Created": image.created // SECOND,

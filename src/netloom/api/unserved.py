@@ -10,35 +10,12 @@ from netloom.model.errors import Unsupported
 
 # What is missing, by the routes that it has in Docker (moby daemon/server/router).
 _MISSING: dict[str, tuple[str, ...]] = {
-    "pausing containers": ("POST /containers/{ref}/pause", "POST /containers/{ref}/unpause"),
-    "updating a container's limits": ("POST /containers/{ref}/update",),
-    "copying files (docker cp)": (
-        "HEAD /containers/{ref}/archive",
-        "GET /containers/{ref}/archive",
-        "PUT /containers/{ref}/archive",
-        "POST /containers/{ref}/copy",
-    ),
-    "statistics of containers": ("GET /containers/{ref}/stats",),
-    "comparing and exporting a container's files": (
-        "GET /containers/{ref}/changes",
-        "GET /containers/{ref}/export",
-    ),
-    "attaching by websocket": ("GET /containers/{ref}/attach/ws",),
-    "pruning containers": ("POST /containers/prune",),
+    "copying files (docker cp)": ("POST /containers/{ref}/copy",),
     "making an image of a container": ("POST /commit",),
-    "building images": ("POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"),
+    "building images": ("POST /build", "POST /build/cancel", "POST /session", "POST /grpc"),
     "searching registries": ("GET /images/search",),
     "pushing images": ("POST /images/{ref}/push",),
     "registry credentials": ("POST /auth",),
-    "disk usage": ("GET /system/df",),
-    "volumes": (
-        "GET /volumes",
-        "POST /volumes/create",
-        "POST /volumes/prune",
-        "GET /volumes/{ref}",
-        "PUT /volumes/{ref}",
-        "DELETE /volumes/{ref}",
-    ),
     "plugins": (
         "GET /plugins",
         "GET /plugins/privileges",

@@ -26,6 +26,7 @@ NETWORK = {
     "connect": Entry("network.connect", "Connect a container to a network"),
     "create": Entry("network.create", "Create a network"),
     "disconnect": Entry("network.disconnect", "Disconnect a container from a network"),
+    "dns": Entry("network.dns", "Show what the containers of a network ask of their resolvers"),
     "inspect": Entry("network.inspect", "Display detailed information on one or more networks"),
     "ls": Entry("network.ls", "List networks"),
     "prune": Entry("network.prune", "Remove all unused networks"),
@@ -35,6 +36,7 @@ NETWORK = {
 }
 COMMANDS = {
     "create": Entry("create", "Create a new container"),
+    "doctor": Entry("doctor", "Tell what stands in the way of the host's networks, and what helps"),
     "events": Entry("events", "Get real time events from the server"),
     "exec": Entry("execute", "Execute a command in a running container"),
     "inspect": Entry("inspect", "Return low-level information on networks and containers"),

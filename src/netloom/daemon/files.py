@@ -8,6 +8,7 @@ import shutil
 
 from netloom.model.errors import Exhausted, Failed
 
+RESOLV_CONF = "/etc/resolv.conf"
 RESOLVED = "/run/systemd/resolve/resolv.conf"  # systemd-resolved(8): the real upstreams behind its stub
 STUB = "127.0.0.53"
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
@@ -22,7 +23,7 @@ class DiskFiles:
 
     def host_resolv_conf(self) -> str:
         """The host's servers; behind systemd-resolved's stub, the ones that it asks itself."""
-        text = self._host.text("/etc/resolv.conf")
+        text = self._host.text(RESOLV_CONF)
         servers = [line.split()[1] for line in text.splitlines() if line.startswith("nameserver") and line.split()[1:]]
         if servers == [STUB]:
             return self._host.text(RESOLVED) or text

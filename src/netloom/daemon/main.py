@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,8 @@ from netloom.api.server import GROUP, ApiServer
 from netloom.daemon import notify, tls
 from netloom.daemon.commandline import command
 from netloom.daemon.config import Config
-from netloom.daemon.files import DiskFiles
+from netloom.daemon.file_watch import FileWatch
+from netloom.daemon.files import RESOLV_CONF, RESOLVED, DiskFiles
 from netloom.daemon.logging import configure
 from netloom.daemon.single import HostClaim
 from netloom.daemon.stop_points import stop_points
@@ -30,7 +31,7 @@ from netloom.dataplane.client import DataPlaneClient
 from netloom.drivers.registry import driver
 from netloom.engine.core import Core
 from netloom.engine.engine import Engine
-from netloom.engine.ports import Namespace
+from netloom.engine.ports import Alarm, Namespace
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
@@ -47,6 +48,7 @@ from netloom.kernel.monitor import Changes, Monitor
 from netloom.model.errors import NetloomError
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
+from netloom.volumes.folders import VolumeFolders
 
 log = logging.getLogger("netloom")
 
@@ -59,23 +61,23 @@ def main(arguments: Sequence[str]) -> int:
     configure(config.log_level, config.log_format)
     for key in config.passed_over:
         log.info("daemon.json: ignored, not about networks", extra={"key": key})
-    _raise_limits()
+    open_files = _raise_limits()
     sys.setswitchinterval(_SWITCH)
     try:
-        uvloop.run(_serve(config))
+        uvloop.run(_serve(config, open_files))
     except NetloomError as error:
         print(f"netloom daemon: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, open_files: tuple[int, int]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _hangup)
-    async with _engine(config) as engine:
+    async with _engine(config, open_files) as engine:
         server = ApiServer(engine)
         await server.listen_unix(Path(config.socket), group=config.group or GROUP)
         if config.tcp:
@@ -98,7 +100,7 @@ def _hangup() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _engine(config: Config) -> AsyncIterator[Engine]:
+async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[Engine]:
     """The engine, recovered and ready; ended in the reverse order."""
     async with contextlib.AsyncExitStack() as stack:
         for folder in (config.state_dir, config.run_dir):
@@ -119,7 +121,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         stack.push_async_callback(worker.stop)
         links = Deleter()
         stack.push_async_callback(links.close)
-        runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance)
+        runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance, open_files)
         stack.callback(runtime.close)
 
         async def tell_all() -> None:
@@ -140,6 +142,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 dataplane=dataplane,
                 files=DiskFiles(config.state_dir),
                 images=images,
+                volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
                 space=_space(settings, tables),
@@ -158,6 +161,10 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
 
         monitor = Monitor(changed, kernel.port_ids)
         stack.callback(monitor.close)
+        engine.core.stale = lambda: engine.watching.behind or monitor.behind()
+        changed(Changes(facts=True))  # what came between the engine's look and the monitor's first word
+        watch = FileWatch((RESOLV_CONF, RESOLVED), engine.host_servers.changed)
+        stack.callback(watch.close)
         yield engine
 
 
@@ -167,6 +174,10 @@ class SystemClock:
     def now(self) -> int:
         """ns since the epoch."""
         return time.time_ns()
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """By the event loop's timer."""
+        return asyncio.get_running_loop().call_later(max(0, delay) / 1e9, call)
 
 
 class Namespaces:
@@ -206,13 +217,19 @@ def _space(settings: Settings, tables: Tables) -> AddressSpace:
         container = tables.containers.get(owner)
         return f"container {container.name}" if container else owner
 
-    chosen = [Pool(base, size) for base, size in settings.default_pools] or list(DEFAULT_POOLS)
+    chosen = [Pool(base, size) for base, size in settings.default_pools]
+    if all(":" in pool.base for pool in chosen):
+        chosen += DEFAULT_POOLS
     if not any(":" in pool.base for pool in chosen):
         chosen.append(ula_pool(hashlib.sha256(settings.instance.encode()).digest()))
     return AddressSpace(chosen, describe=describe)
 
 
-def _raise_limits() -> None:
-    """Each container costs a few descriptors; the soft limit is there for programs that use select(2)."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _raise_limits() -> tuple[int, int]:
+    """Each container costs a few descriptors; the soft limit is there for programs that use select(2).
+
+    The limits as they were: containers have those.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard

@@ -21,7 +21,7 @@ from netloom import __version__
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import HEADER, Channel
 from netloom.model import errors
-from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
+from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 
 LOG = "dataplane.log"
 COMMAND = (sys.executable, "-m", "netloom.dataplane")
@@ -162,6 +162,11 @@ class DataPlaneClient:
         reply = await self._ask(p.GetState(self._next()))
         assert isinstance(reply, p.StateIs)
         return reply.state
+
+    async def sight(self, network: str, after: int | None = None) -> DnsSight:
+        reply = await self._ask(p.GetSight(self._next(), network, after))
+        assert isinstance(reply, p.SightIs)
+        return reply.sight
 
     def _next(self) -> int:
         self._seq += 1

@@ -183,6 +183,9 @@ class Control:
                 case p.GetState(seq):
                     session.channel.send(p.encode(p.StateIs(seq, plane.state())))
                     return
+                case p.GetSight(seq, network, after):
+                    session.channel.send(p.encode(p.SightIs(seq, plane.sight(network, after))))
+                    return
                 case p.RelayPorts(seq, relays):
                     plane.relay(relays, lambda error: session.answer(seq, error))
                     return

@@ -1,6 +1,8 @@
 """Questions for servers outside: runs an exchange on real sockets, one fresh socket for each attempt.
 
 A fresh socket has a source port that the kernel chose at random, and is connected: only that server's packets arrive.
+Askers of the same question wait for one exchange: many of them at once would let a forger guess many times (RFC 5452,
+section 5).
 """
 
 from __future__ import annotations
@@ -11,63 +13,101 @@ import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv6Address, ip_address
+from typing import TypeAlias
 
+from netloom.dataplane.health import Health
 from netloom.dataplane.loop import EventLoop, Timer
+from netloom.dns import message as m
+from netloom.dns.cache import Cache, Room, folded
 from netloom.dns.exchange import DEADLINE, Ask, Command, Exchange, Finish, Report, Wake
-from netloom.dns.responder import Forward, failure
+from netloom.dns.responder import Forward, cached, failure, fitted
 from netloom.model.names import Upstream
 
-MAX_RUNNING = 1024  # exchanges of one sandbox at a time, Docker's figure
-SICK = 30.0  # seconds for which a server that failed is asked last
+MAX_RUNNING = 1024  # questions of one sandbox at a time, Docker's figure
+MAX_OF_ALL = 8192  # of all sandboxes; beyond, each still has its share
+SHARE = 32
+CACHED = "cache"
 _PORT = 53
 _MAX_ANSWER = 65535
+_CLASS_IN = b"\0\1"
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 Opener = Callable[[Upstream, int, int], socket.socket]  # for this server: family, kind
+Answer: TypeAlias = Callable[[bytes, str], None]  # the answer, and who gave it: CACHED, a server, nobody ("")
+_Same: TypeAlias = tuple[bool, bytes, bytes, bytes]
 
 
-class Health:
-    """Which servers failed lately."""
+class Outside:
+    """What the forwarders of all sandboxes share. The host's servers are well or ill for all of them."""
 
     def __init__(self) -> None:
-        self._sick: dict[Upstream, float] = {}
-
-    def order(self, upstreams: Sequence[Upstream], now: float) -> list[Upstream]:
-        """The servers as configured, those that failed lately last."""
-        if not self._sick:
-            return list(upstreams)
-        return sorted(upstreams, key=lambda upstream: self._sick.get(upstream, 0.0) > now)
-
-    def failed(self, upstream: Upstream, now: float) -> None:
-        self._sick[upstream] = now + SICK
-
-    def served(self, upstream: Upstream) -> None:
-        self._sick.pop(upstream, None)
+        self.health = Health()
+        self.room = Room()
+        self.running = 0
 
 
 class Forwarder:
     """The outward side of one sandbox's resolver."""
 
-    def __init__(self, loop: EventLoop, opener: Opener, upstreams: tuple[Upstream, ...], *, enabled: bool) -> None:
+    def __init__(
+        self, loop: EventLoop, opener: Opener, outside: Outside, upstreams: tuple[Upstream, ...], *, enabled: bool
+    ) -> None:
         self.loop = loop
+        self.cache = Cache(outside.room)
+        self.forwarded = 0
+        self.failed = 0
         self._open = opener
-        self._health = Health()
+        self._outside = outside
+        self._own_health = Health()  # of servers that are asked from the sandbox
+        self._upstreams: tuple[Upstream, ...] = ()
         self._running: set[_Run] = set()
+        self._same: dict[_Same, _Run] = {}
+        self._waiting = 0
         self.configure(upstreams, enabled=enabled)
 
     def configure(self, upstreams: tuple[Upstream, ...], *, enabled: bool) -> None:
-        """Use these servers from the next question on; none when not `enabled`."""
-        self._upstreams = upstreams if enabled else ()
+        """Use these servers from the next question on; none when not `enabled`. What others said is forgotten."""
+        upstreams = upstreams if enabled else ()
+        if upstreams != self._upstreams:
+            self._upstreams = upstreams
+            self._own_health.keep_only(upstreams)
+            self.cache.clear()
+            self._same.clear()
 
-    def forward(self, order: Forward, *, tcp: bool, answer: Callable[[bytes], None]) -> None:
+    def forward(self, order: Forward, *, tcp: bool, answer: Answer) -> None:
         """Calls `answer` once, now or later; never after `close`."""
-        if not self._upstreams or len(self._running) >= MAX_RUNNING:
-            answer(failure(order))
+        now = self.loop.time()
+        found = cached(order, self.cache, now)
+        if found is not None:
+            answer(found, CACHED)
             return
-        ident = int.from_bytes(os.urandom(2))
-        servers = self._health.order(self._upstreams, self.loop.time())
-        run = _Run(self, servers, Exchange(order, len(servers), ident, tcp=tcp), answer)
+        if not self._upstreams or self._full():
+            self.failed += 1
+            answer(failure(order), "")
+            return
+        self.forwarded += 1
+        self._waiting += 1
+        rest = m.HEADER_SIZE + len(order.question)
+        same = (tcp, folded(order.question), order.query[2 : m.HEADER_SIZE], order.query[rest:])
+        run = self._same.get(same)
+        if run is not None:
+            run.waiting.append((order, answer))
+            return
+        health = self._health(self._upstreams[0])
+        run = _Run(self, health.order(self._upstreams), order, same, tcp=tcp)
+        run.waiting.append((order, answer))
+        self._same[same] = run
+        self._begin(run)
+        for ill in health.due(self._upstreams, now):
+            self._begin(_Run(self, [ill], order, None, tcp=tcp))
+
+    def _full(self) -> bool:
+        crowded = self._outside.running >= MAX_OF_ALL and len(self._running) >= SHARE
+        return self._waiting >= MAX_RUNNING or crowded
+
+    def _begin(self, run: _Run) -> None:
         self._running.add(run)
+        self._outside.running += 1
         run.start()
 
     @property
@@ -79,41 +119,72 @@ class Forwarder:
         """Abandon what is running."""
         for run in list(self._running):
             run.end()
+        self.cache.clear()
 
     def open_for(self, upstream: Upstream, family: int, kind: int) -> socket.socket:
         """A socket in the namespace from which this server is asked."""
         return self._open(upstream, family, kind)
 
     def ended(self, run: _Run) -> None:
+        """Its sockets are closed."""
         self._running.discard(run)
+        self._outside.running -= 1
+        self._waiting -= len(run.waiting)
+        if run.same is not None and self._same.get(run.same) is run:
+            del self._same[run.same]
 
-    def sick(self, upstream: Upstream) -> None:
-        self._health.failed(upstream, self.loop.time())
+    def answered(self, run: _Run, answer: bytes, server: str) -> None:
+        """Give it to all who wait, and keep it, if it comes from a server that is still ours."""
+        order = run.order
+        plain = len(order.query) <= m.HEADER_SIZE + len(order.question) + m.OPT_SIZE  # no option has shaped the answer
+        if plain and order.question.endswith(_CLASS_IN) and any(server == one.address for one in self._upstreams):
+            self.cache.put(folded(order.question), order.form, answer, self.loop.time())
+        for waiting, give in run.waiting:
+            give(fitted(waiting, answer), server)
+
+    def unanswered(self, run: _Run) -> None:
+        """Nobody outside has answered."""
+        self.failed += len(run.waiting)
+        for waiting, give in run.waiting:
+            give(failure(waiting), "")
+
+    def ill(self, upstream: Upstream, *, again: bool) -> None:
+        self._health(upstream).failed(upstream, self.loop.time(), again=again)
 
     def well(self, upstream: Upstream) -> None:
-        self._health.served(upstream)
+        self._health(upstream).served(upstream)
+
+    def _health(self, upstream: Upstream) -> Health:
+        return self._own_health if upstream.from_sandbox else self._outside.health
 
 
 class _Run:
-    """One exchange and its sockets."""
+    """One exchange, its sockets and those who wait for it. Without `same` nobody does: an ill server is tried."""
 
     def __init__(
-        self, owner: Forwarder, servers: Sequence[Upstream], exchange: Exchange, answer: Callable[[bytes], None]
+        self, owner: Forwarder, servers: Sequence[Upstream], order: Forward, same: _Same | None, *, tcp: bool
     ) -> None:
+        self.order = order
+        self.same = same
+        self.waiting: list[tuple[Forward, Answer]] = []
         self._owner = owner
         self._servers = servers
-        self._exchange = exchange
-        self._answer = answer
+        self._exchange = Exchange(order, len(servers), int.from_bytes(os.urandom(2)), tcp=tcp)
         self._loop = owner.loop
         self._sockets: list[socket.socket] = []
         self._timers: list[Timer] = []
+        self._reported: set[int] = set()
+        self._ended = False
 
     def start(self) -> None:
         self._timers.append(self._loop.call_later(DEADLINE, self._tell, self._exchange.expired))
         self._obey(self._exchange.start())
 
     def end(self) -> None:
-        """Close everything."""
+        """Close everything. Twice is once."""
+        if self._ended:
+            return
+        self._ended = True
         for timer in self._timers:
             timer.cancel()
         for sock in self._sockets:
@@ -128,15 +199,19 @@ class _Run:
             match command:
                 case Ask():
                     self._ask(command)
-                case Wake(seconds):
-                    self._timers.append(self._loop.call_later(seconds, self._tell, self._exchange.woken))
-                case Report(server):
-                    self._owner.sick(self._servers[server])
+                case Wake(seconds, attempt):
+                    woken = functools.partial(self._exchange.woken, attempt)
+                    self._timers.append(self._loop.call_later(seconds, self._tell, woken))
+                case Report(server) if server not in self._reported:
+                    self._reported.add(server)
+                    self._owner.ill(self._servers[server], again=self.same is None)
                 case Finish(answer, server):
                     self.end()
-                    if server is not None:
+                    if answer is None or server is None:
+                        self._owner.unanswered(self)
+                    else:
                         self._owner.well(self._servers[server])
-                    self._answer(answer)
+                        self._owner.answered(self, answer, self._servers[server].address)
 
     def _ask(self, command: Ask) -> None:
         upstream = self._servers[command.server]

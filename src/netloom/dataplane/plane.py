@@ -7,21 +7,23 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 
-from netloom.dataplane.forwarding import Forwarder
+from netloom.dataplane.forwarding import Forwarder, Outside
 from netloom.dataplane.holding import Holding
 from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.relays import Relays
 from netloom.dataplane.resolver import ResolverSockets
 from netloom.dataplane.sandbox_sockets import Home
+from netloom.dataplane.watch import LASTING, Watch
 from netloom.dns.responder import Responder
+from netloom.dns.view import Pairs
 from netloom.dns.zone import Zones
 from netloom.model.errors import Failed, NetloomError, NotFound
-from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver, Upstream
+from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver, Upstream
 
 _log = logging.getLogger(__name__)
 
 Done = Callable[[NetloomError | None], None]
-Sight = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]  # networks, links
+Sight = tuple[tuple[str, ...], Pairs, Pairs]  # networks, links, records
 
 
 class Sandbox:
@@ -44,6 +46,8 @@ class Plane:
         self.relays = Relays(loop, self.holding, listener)
         self.sandboxes: dict[str, Sandbox] = {}
         self._home = Home()
+        self._outside = Outside()
+        self._watches: dict[str, Watch] = {}  # by network
         self._responders: dict[Sight, tuple[Responder, int]] = {}  # with the number of sandboxes that share it
 
     def open_sandbox(self, sandbox: str, netns: int, pid: int, resolver: Resolver) -> None:
@@ -67,9 +71,10 @@ class Plane:
                 return self._home.open_beside(udp, family, kind)
             return self._home.open_here(family, kind)
 
-        forwarder = Forwarder(self._loop, opener, resolver.upstreams, enabled=resolver.forward)
-        sockets = ResolverSockets(self._loop, udp, tcp, self._responder(resolver), forwarder)
-        self.sandboxes[sandbox] = Sandbox(resolver, sockets)
+        forwarder = Forwarder(self._loop, opener, self._outside, resolver.upstreams, enabled=resolver.forward)
+        sockets = ResolverSockets(self._loop, sandbox, udp, tcp, self._responder(resolver), forwarder)
+        known = self.sandboxes[sandbox] = Sandbox(resolver, sockets)
+        self._show(known)
 
     def adopt_process(self, sandbox: str, pid: int, pidfd: int) -> None:
         """The sandbox ends with the process of this pidfd, which becomes ours."""
@@ -98,6 +103,7 @@ class Plane:
         old, known.resolver = known.resolver, resolver
         known.sockets.responder = self._responder(resolver)
         known.sockets.forwarder.configure(resolver.upstreams, enabled=resolver.forward)
+        self._show(known)
         self._let_go(old)
 
     def close_sandbox(self, sandbox: str, done: Done) -> None:
@@ -131,6 +137,39 @@ class Plane:
         """Release held and relayed ports of an owner; calls `done` when anybody can have them."""
         self.holding.release(owner=owner)
         self.relays.release(done, owner=owner)
+
+    def sight(self, network: str, after: int | None) -> DnsSight:
+        """Counts of the sandboxes on a network. Unless `after` is None: the queries recorded after that one too.
+
+        Asking for queries has them recorded for LASTING seconds more.
+        """
+        on_it = [(name, known) for name, known in self.sandboxes.items() if network in known.resolver.networks]
+        counts = tuple((name, known.sockets.counts) for name, known in on_it)
+        if after is None:
+            return DnsSight(counts)
+        watch = self._watches.get(network)
+        if watch is None:
+            watch = self._watches[network] = Watch()
+            self._loop.call_later(LASTING, self._look_away, network)
+            for _, known in on_it:
+                self._show(known)
+        watch.until = self._loop.time() + LASTING
+        return DnsSight(counts, watch.after(after), watch.recorded)
+
+    def _look_away(self, network: str) -> None:
+        """Nobody has asked for a while: stop recording."""
+        left = self._watches[network].until - self._loop.time()
+        if left > 0:
+            self._loop.call_later(left, self._look_away, network)
+            return
+        del self._watches[network]
+        for known in self.sandboxes.values():
+            self._show(known)
+
+    def _show(self, known: Sandbox) -> None:
+        """Let those who watch one of its networks see its queries."""
+        watches = [self._watches.get(network) for network in known.resolver.networks] if self._watches else []
+        known.sockets.watches = tuple(watch for watch in watches if watch is not None)
 
     def state(self) -> DataPlaneState:
         """What is held now."""
@@ -186,13 +225,13 @@ class Plane:
             known.pidfd, known.pid = -1, 0
 
     def _responder(self, resolver: Resolver) -> Responder:
-        sight = (resolver.networks, resolver.links)
+        sight = (resolver.networks, resolver.links, resolver.records)
         responder, sharers = self._responders.get(sight) or (Responder(self.zones, *sight), 0)
         self._responders[sight] = (responder, sharers + 1)
         return responder
 
     def _let_go(self, resolver: Resolver) -> None:
-        sight = (resolver.networks, resolver.links)
+        sight = (resolver.networks, resolver.links, resolver.records)
         responder, sharers = self._responders.pop(sight)
         if sharers > 1:
             self._responders[sight] = (responder, sharers - 1)

@@ -11,10 +11,10 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
+from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 
 SOCKET = "dataplane.sock"  # in the run directory
-VERSION = 1
+VERSION = 2
 HANDOVER = 1  # the same for what a successor is given
 
 
@@ -99,6 +99,14 @@ class GetState(_Message, frozen=True, array_like=True, tag=True):
     seq: int
 
 
+class GetSight(_Message, frozen=True, array_like=True, tag=True):
+    """`after`: number of the last query that was seen; None: only counts are wanted."""
+
+    seq: int
+    network: str
+    after: int | None = None
+
+
 class Stop(_Message, frozen=True, array_like=True, tag=True):
     """Close everything and end: the daemon is being uninstalled, or a test is over."""
 
@@ -121,6 +129,11 @@ class Refused(_Message, frozen=True, array_like=True, tag=True):
 class StateIs(_Message, frozen=True, array_like=True, tag=True):
     seq: int
     state: DataPlaneState
+
+
+class SightIs(_Message, frozen=True, array_like=True, tag=True):
+    seq: int
+    sight: DnsSight
 
 
 class HandRelays(_Message, frozen=True, array_like=True, tag=True):
@@ -169,9 +182,10 @@ Request: TypeAlias = (
     | RelayPorts
     | Release
     | GetState
+    | GetSight
     | Stop
 )
-Reply: TypeAlias = Done | Refused | StateIs
+Reply: TypeAlias = Done | Refused | StateIs | SightIs
 Handed: TypeAlias = HandRelays | HandSandbox | HandNames | HandPort | HandControl
 
 encode = msgspec.msgpack.Encoder().encode

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable
 
-from netloom.dataplane.forwarding import Forwarder
+from netloom.dataplane.forwarding import Answer, Forwarder
 from netloom.dataplane.loop import EventLoop
+from netloom.dataplane.watch import OWN, Watch, told
+from netloom.dns.message import FORMERR, NOTIMP, RCODE
 from netloom.dns.responder import Forward, Responder
+from netloom.model.names import DnsCounts
 
 _DRAIN = 64  # queries answered before the loop looks at other sockets
 _QUERY = 4096  # bytes; a longer one is cut and so malformed
@@ -20,21 +22,29 @@ _FULL_PAUSE = 1.0  # seconds without accepting when descriptors have run out
 
 
 class ResolverSockets:
-    """Owns both sockets. `responder` may be replaced at any time; the next query sees the new one."""
+    """Owns both sockets. `responder` may be replaced at any time; the next query sees the new one.
+
+    While `watches` holds any, every query is told to them, and takes the slow road.
+    """
 
     def __init__(
         self,
         loop: EventLoop,
+        sandbox: str,
         udp: socket.socket,
         tcp: socket.socket,
         responder: Responder,
         forwarder: Forwarder,
     ) -> None:
+        self.sandbox = sandbox
         self.udp = udp
         self.tcp = tcp
         self.responder = responder
         self.forwarder = forwarder
         self.loop = loop
+        self.queries = 0
+        self.malformed = 0
+        self.watches: tuple[Watch, ...] = ()
         self._connections: set[_Connection] = set()
         self._accepting = False
         self._paused = True
@@ -72,29 +82,54 @@ class ResolverSockets:
         self._connections.discard(connection)
         self._accept_more()
 
+    @property
+    def counts(self) -> DnsCounts:
+        """What has been answered so far, and how."""
+        forwarder = self.forwarder
+        cached, forwarded, failed = forwarder.cache.hits, forwarder.forwarded, forwarder.failed
+        return DnsCounts(self.queries, cached, forwarded, failed, self.malformed)
+
+    def quick(self, query: bytes, now: float) -> bytes | None:
+        """The answer that is at hand."""
+        return None if self.watches else self.responder.quick(query, self.forwarder.cache, now)
+
+    def take(self, query: bytes, answer: Answer, *, tcp: bool) -> bool:
+        """Answer a query for which there is no quick answer; False: it gets none."""
+        if self.watches:
+            answer = told(self.watches, self.sandbox, query, answer, self.loop.time)
+        reply = self.responder.respond(query, tcp=tcp)
+        if isinstance(reply, Forward):
+            self.forwarder.forward(reply, tcp=tcp, answer=answer)
+            return True
+        if reply is None or reply[3] & RCODE in (FORMERR, NOTIMP):
+            self.malformed += 1
+        if reply is None:
+            return False
+        answer(reply, OWN)
+        return True
+
     def _datagrams(self) -> None:
         quick, receive, send = self.responder.quick, self.udp.recvfrom, self.udp.sendto
+        cache, now = self.forwarder.cache, self.loop.time()
+        taken = 0
         for _ in range(_DRAIN):
             try:
                 query, client = receive(_QUERY)
             except OSError:
-                return
-            answer = quick(query)
+                break
+            taken += 1
+            answer = None if self.watches else quick(query, cache, now)
             if answer is None:
-                reply = self.responder.respond(query)
-                if isinstance(reply, Forward):
-                    self.forwarder.forward(reply, tcp=False, answer=self._sender(client))
-                    continue
-                if reply is None:
-                    continue
-                answer = reply
+                self.take(query, self._sender(client), tcp=False)
+                continue
             try:
                 send(answer, client)
             except OSError:
                 continue  # the container's own firewall refuses it, or the client has gone
+        self.queries += taken
 
-    def _sender(self, client: tuple[str, int]) -> Callable[[bytes], None]:
-        def send(answer: bytes) -> None:
+    def _sender(self, client: tuple[str, int]) -> Answer:
+        def send(answer: bytes, _: str) -> None:
             try:
                 self.udp.sendto(answer, client)
             except OSError:
@@ -177,15 +212,17 @@ class _Connection:
             self._query(query)
 
     def _query(self, query: bytes) -> None:
-        responder = self._owner.responder
-        reply = responder.quick(query) or responder.respond(query, tcp=True)
-        if isinstance(reply, Forward):
-            self._waiting += 1
-            self._owner.forwarder.forward(reply, tcp=True, answer=self._late)
-        elif reply is not None:
+        owner = self._owner
+        owner.queries += 1
+        reply = owner.quick(query, self._loop.time())
+        if reply is not None:
             self._send(reply)
+            return
+        self._waiting += 1
+        if not owner.take(query, self._late, tcp=True):
+            self._waiting -= 1
 
-    def _late(self, answer: bytes) -> None:
+    def _late(self, answer: bytes, _: str) -> None:
         self._waiting -= 1
         self._send(answer)
         self._end_if_done()

@@ -1,9 +1,9 @@
 """One question carried to servers outside: what to send when, and which answer counts. No socket, no clock.
 
-Servers are asked one after another, each a second after the one before or as soon as that one has failed; the ones
-asked before may still answer. What counts as an answer repeats id and question and comes from a server that was asked
-(RFC 5452, section 9; its own socket for each attempt sees to the address and the port). SERVFAIL and REFUSED count as
-failures, as they do for Docker.
+Servers are asked one after another, each half a second after the one before or as soon as that one has failed; the
+ones asked before may still answer. What counts as an answer repeats id and question and comes from a server that was
+asked (RFC 5452, section 9; its own socket for each attempt sees to the address and the port). SERVFAIL and REFUSED
+count as failures, as they do for Docker.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from netloom.dns import message as m
-from netloom.dns.responder import Forward, failure, question_of
+from netloom.dns.cache import folded
+from netloom.dns.responder import Forward, question_of
 
-PATIENCE = 1.0  # seconds before the next server is asked as well
+PATIENCE = 0.5  # seconds before the next server is asked as well
 DEADLINE = 6.0  # seconds for the whole exchange
 ROUNDS = 2  # times that each server is asked over UDP: a packet may be lost
 
@@ -31,20 +32,21 @@ class Ask(Struct, frozen=True):
 
 
 class Wake(Struct, frozen=True):
-    """Call `woken` in so many seconds. (`expired` comes DEADLINE seconds after `start`, unasked.)"""
+    """Call `woken(attempt)` in so many seconds. (`expired` comes DEADLINE seconds after `start`, unasked.)"""
 
     seconds: float
+    attempt: int
 
 
 class Finish(Struct, frozen=True):
-    """The exchange is over: give this to the client, close every socket, forget the timers."""
+    """The exchange is over: close every socket, forget the timers. `answer` None: nobody answered."""
 
-    answer: bytes
+    answer: bytes | None  # as it came: under our id
     server: int | None  # who answered
 
 
 class Report(Struct, frozen=True):
-    """A server did not serve."""
+    """A server did not serve, or not in time."""
 
     server: int
 
@@ -56,13 +58,13 @@ class Exchange:
     """`servers` is how many there are, asked in this order; `ident` a random id of 16 bits."""
 
     def __init__(self, forward: Forward, servers: int, ident: int, *, tcp: bool) -> None:
-        self._forward = forward
-        self._question = forward.question.lower()
+        self._question = folded(forward.question)
         self._ident = ident.to_bytes(2, "big")
         self._query = self._ident + forward.query[2:]
         self._plan = [(server, tcp) for server in range(servers)] * (1 if tcp else ROUNDS)
         self._asked: list[tuple[int, bool]] = []
         self._open: set[int] = set()
+        self._failed: set[int] = set()
         self._cut: bytes | None = None  # a truncated answer, kept in case that nobody has a whole one
         self._cut_from = 0
         self._done = False
@@ -73,19 +75,25 @@ class Exchange:
             return self._give_up()
         return self._next()
 
-    def woken(self) -> Sequence[Command]:
-        """A `Wake` has come to its end: ask the next server too."""
-        return () if self._done or not self._plan else self._next()
+    def woken(self, attempt: int) -> Sequence[Command]:
+        """A `Wake` has come to its end: ask the next server too, unless the attempt failed and that was done then."""
+        if self._done or attempt in self._failed or not self._plan:
+            return ()
+        return (Report(self._asked[attempt][0]), *self._next())
 
     def expired(self) -> Sequence[Command]:
         """The deadline has passed."""
-        return () if self._done else self._give_up()
+        if self._done:
+            return ()
+        silent = dict.fromkeys(self._asked[attempt][0] for attempt in self._open)
+        return (*map(Report, silent), *self._give_up())
 
     def failed(self, attempt: int) -> Sequence[Command]:
         """The socket of an attempt reported an error, or its stream ended."""
         if self._done or attempt not in self._open:
             return ()
         self._open.discard(attempt)
+        self._failed.add(attempt)
         server, tcp = self._asked[attempt]
         if tcp and self._cut is not None and self._cut_from == server:
             return self._finish(self._cut, server)  # it has no TCP: the client gets what there is
@@ -102,8 +110,6 @@ class Exchange:
             self._cut, self._cut_from = data, server
             self._open.discard(attempt)
             return (self._ask(server, tcp=True),)
-        if len(data) > self._forward.limit:
-            return self._finish(self._shortened(data), server)
         return self._finish(data, server)
 
     def _answers(self, data: bytes) -> bool:
@@ -112,7 +118,7 @@ class Exchange:
         question = question_of(data)
         if question is None:  # some servers refuse with a header alone
             return data[4:6] == b"\0\0" and data[3] & m.RCODE != m.NOERROR
-        return question.lower() == self._question
+        return folded(question) == self._question
 
     def _onward(self) -> Sequence[Command]:
         """After a failure: the next one at once, or the end when nobody is left who could answer."""
@@ -121,8 +127,8 @@ class Exchange:
         return () if self._open else self._give_up()
 
     def _next(self) -> Sequence[Command]:
-        server, tcp = self._plan.pop(0)
-        return (self._ask(server, tcp), Wake(PATIENCE)) if self._plan else (self._ask(server, tcp),)
+        ask = self._ask(*self._plan.pop(0))
+        return (ask, Wake(PATIENCE, ask.attempt)) if self._plan else (ask,)
 
     def _ask(self, server: int, tcp: bool) -> Ask:
         attempt = len(self._asked)
@@ -134,13 +140,8 @@ class Exchange:
         if self._cut is not None:
             return self._finish(self._cut, self._cut_from)
         self._done = True
-        return (Finish(failure(self._forward), None),)
+        return (Finish(None, None),)
 
     def _finish(self, data: bytes, server: int) -> Sequence[Command]:
         self._done = True
-        return (Finish(self._forward.query[:2] + data[2:], server),)
-
-    def _shortened(self, data: bytes) -> bytes:
-        """The header and the question with TC set: the client asks again over TCP."""
-        flags = int.from_bytes(data[2:4], "big") | m.TC
-        return data[:2] + flags.to_bytes(2, "big") + b"\0\1" + bytes(6) + self._forward.question
+        return (Finish(data, server),)

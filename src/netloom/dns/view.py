@@ -1,30 +1,37 @@
-"""What the resolver of a sandbox knows: its networks in order, and its links. No bytes of messages here."""
+"""What the resolver of a sandbox knows: its networks in order, their records, its links. No bytes of messages here."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
+from netloom.dns import records as extra
 from netloom.dns.message import TYPE_MX
+from netloom.dns.rdata import Rdata
 from netloom.dns.rdata.a import A
 from netloom.dns.rdata.aaaa import AAAA
 from netloom.dns.rdata.ptr import PTR
-from netloom.dns.zone import Addresses, Network, Zones, reverse_address, wire_name
+from netloom.dns.zone import Addresses, Network, Zones, closest, reverse_address, wire_name
 
-Found: TypeAlias = tuple[A | AAAA | PTR, ...]
+Found: TypeAlias = tuple[Rdata, ...]
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
-# Asked of a name that is ours, these are answered here, with nothing if need be. All others go upstream, as Docker
-# sends them (it answers SRV for services only).
-ANSWERED = frozenset((A.TYPE, AAAA.TYPE, TYPE_MX, PTR.TYPE))
+# Asked of a container's name, these are answered here, with nothing if need be. All others go upstream, as Docker sends
+# them (it answers SRV for services only). A name with records of its own is answered here whatever is asked.
+ANSWERED = frozenset((A.TYPE, AAAA.TYPE, TYPE_MX))
 
 
 class View:
     """The names that one set of sandboxes sees: those on the same networks, in the same order, with the same links."""
 
-    def __init__(self, zones: Zones, networks: tuple[str, ...], links: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, zones: Zones, networks: tuple[str, ...], links: Pairs = (), records: Pairs = ()) -> None:
+        """`links` are (name, endpoint), `records` (network, text as `dns.records` reads it)."""
         self.zones = zones
         self._ids = networks
         self._links = {wire: endpoint for name, endpoint in links if (wire := wire_name(name)) is not None}
         self._networks: list[Network] = [zones.watch(ident, self.changed) for ident in networks]
+        tables = {ident: extra.parse(text) for ident, text in records}
+        self._extra = [tables.get(ident, {}) for ident in networks]
+        self._plain = not any(self._extra)
 
     def changed(self) -> None:
         """Called after each change of a name that the view may see."""
@@ -39,32 +46,39 @@ class View:
 
         `a.b.c` is the name `a.b.c` in any network, else `a.b` in network `c`, else `a` in network `b.c`.
         """
-        if kind not in ANSWERED:
+        if kind == PTR.TYPE and (found := self._reverse(name)):
+            return found
+        containers = kind in ANSWERED
+        if self._plain and not containers:
             return None
-        if kind == PTR.TYPE:
-            return self._reverse(name)
-        known = False
         for prefix, suffix in _splits(name):
-            for addresses in self._addresses(prefix, suffix):
+            known = False
+            for addresses, rows in self._told(prefix, suffix):
+                if rows is None and not containers:
+                    continue
                 known = True
-                if kind == A.TYPE and addresses.ipv4:
-                    return tuple(A(address) for address in addresses.ipv4)
-                if kind == AAAA.TYPE and addresses.ipv6:
-                    return tuple(AAAA(address) for address in addresses.ipv6)
+                data = (*_of_type(addresses, kind), *(rows or {}).get(kind, ()))
+                if data:
+                    return data
             if known:
                 return ()
         return None
 
-    def _addresses(self, name: bytes, network_name: bytes) -> list[Addresses]:
+    def _told(self, name: bytes, network_name: bytes) -> list[tuple[Addresses | None, dict[int, Found] | None]]:
         """What each network that may answer says, in order; a link hides the name that it is called by."""
         if not network_name and name in self._links:
             linked = self._links[name]
-            return [found for network in self._networks if (found := network.of_endpoint(linked)) is not None]
-        return [
-            found
-            for network in self._networks
-            if (not network_name or network.name == network_name) and (found := network.lookup(name)) is not None
-        ]
+            return [(found, None) for network in self._networks if (found := network.of_endpoint(linked)) is not None]
+        told = []
+        for network, table in zip(self._networks, self._extra, strict=True):
+            if network_name and network.name != network_name:
+                continue
+            addresses, rows = network.lookup(name), table.get(name)
+            if addresses is None and rows is None:
+                addresses, rows = network.wildcard(name), closest(table, name) if table else None
+            if addresses is not None or rows is not None:
+                told.append((addresses, rows))
+        return told
 
     def _reverse(self, name: bytes) -> Found | None:
         address = reverse_address(name)
@@ -74,6 +88,14 @@ class View:
                 if target is not None:
                     return (PTR(target),)
         return None
+
+
+def _of_type(addresses: Addresses | None, kind: int) -> Found:
+    if addresses is None:
+        return ()
+    if kind == A.TYPE:
+        return tuple(A(address) for address in addresses.ipv4)
+    return tuple(AAAA(address) for address in addresses.ipv6) if kind == AAAA.TYPE else ()
 
 
 def _splits(name: bytes) -> list[tuple[bytes, bytes]]:

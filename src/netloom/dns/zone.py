@@ -6,16 +6,21 @@ Names are kept in wire form and lower case, so that a query's bytes are the key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TypeVar
 
 from msgspec import Struct
 
 from netloom.dns.wire import WireError, encode_name
 from netloom.model.names import NameEntry
 
+_STAR = b"\1*"
 _IN_ADDR = b"\x07in-addr\x04arpa\x00"
 _IP6_ARPA = b"\x03ip6\x04arpa\x00"
+
+
+V = TypeVar("V")
 
 
 class Addresses(Struct, frozen=True):
@@ -33,6 +38,7 @@ class Network:
         self._endpoints: dict[str, Addresses] = {}
         self._names: dict[bytes, dict[str, Addresses]] = {}
         self._reverse: dict[bytes, dict[str, bytes]] = {}
+        self._wildcards = 0  # how many times one is called so
         self.changed: list[Callable[[], None]] = []  # called after every change
 
     def put(self, entry: NameEntry) -> None:
@@ -41,6 +47,7 @@ class Network:
         self._endpoints[entry.endpoint] = addresses
         for name in _wire_names(entry.names):
             self._names.setdefault(name, {})[entry.endpoint] = addresses
+            self._wildcards += name.startswith(_STAR)
         target = wire_name(entry.ptr)
         if target is not None:
             for address in (*addresses.ipv4, *addresses.ipv6):
@@ -52,21 +59,20 @@ class Network:
         self._endpoints.pop(entry.endpoint, None)
         for name in _wire_names(entry.names):
             _remove(self._names, name, entry.endpoint)
+            self._wildcards -= name.startswith(_STAR)
         for address in (*_packed(entry.ipv4, 4), *_packed(entry.ipv6, 16)):
             _remove(self._reverse, address, entry.endpoint)
         self._tell()
 
     def lookup(self, name: bytes) -> Addresses | None:
-        """What a lower-case name in wire form stands for; None when the network does not know it."""
+        """What a lower-case name in wire form stands for; None when nobody has just this name."""
         found = self._names.get(name)
-        if not found:
-            return None
-        if len(found) == 1:
-            return next(iter(found.values()))
-        return Addresses(
-            tuple(dict.fromkeys(a for each in found.values() for a in each.ipv4)),
-            tuple(dict.fromkeys(a for each in found.values() for a in each.ipv6)),
-        )
+        return _together(found) if found else None
+
+    def wildcard(self, name: bytes) -> Addresses | None:
+        """What the closest wildcard above a name stands for."""
+        found = closest(self._names, name) if self._wildcards else None
+        return _together(found) if found else None
 
     def of_endpoint(self, endpoint: str) -> Addresses | None:
         """The addresses of one endpoint."""
@@ -147,12 +153,32 @@ class Zones:
             del self._networks[ident]
 
 
+def _together(found: dict[str, Addresses]) -> Addresses:
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return Addresses(
+        tuple(dict.fromkeys(a for each in found.values() for a in each.ipv4)),
+        tuple(dict.fromkeys(a for each in found.values() for a in each.ipv6)),
+    )
+
+
 def wire_name(text: str) -> bytes | None:
     """Lower case, in wire form; None when it cannot be asked for."""
     try:
         return encode_name(text).lower()
     except WireError:
         return None
+
+
+def closest(names: Mapping[bytes, V], name: bytes) -> V | None:
+    """What the closest wildcard above a name has: `*.web` for `a.web` and `a.b.web`. `*` alone is none."""
+    at = 1 + name[0] if name[0] else 0
+    while name[at]:
+        found = names.get(_STAR + name[at:])
+        if found:
+            return found
+        at += 1 + name[at]
+    return None
 
 
 def reverse_address(name: bytes) -> bytes | None:

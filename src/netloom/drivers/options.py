@@ -6,11 +6,14 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping
 
+from netloom.dns.records import OPTION as RECORDS
 from netloom.model.errors import Failed, InvalidArgument
 from netloom.model.network import NetworkRequest
 
 PREFIX = "com.docker.network."
 ENABLE = {4: f"{PREFIX}enable_ipv4", 6: f"{PREFIX}enable_ipv6"}
+
+_OF_ALL = (*ENABLE.values(), RECORDS)  # understood for every driver, elsewhere
 
 # strconv.ParseBool of Go
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
@@ -74,8 +77,8 @@ def enabled(request: NetworkRequest) -> tuple[bool, bool]:
 def refuse_unknown(options: Mapping[str, str], known: Collection[str], driver: str) -> None:
     """An option that nobody reads would be a promise that nobody keeps. Raises InvalidArgument."""
     for key in sorted(options):
-        if key not in known and key not in ENABLE.values():
-            remedy = f"known are {', '.join(sorted(known))}" if known else "it takes none"
+        if key not in known and key not in _OF_ALL:
+            remedy = f"known are {', '.join(sorted((*known, RECORDS)))}" if known else "it takes none"
             raise InvalidArgument(f"unknown option {key} for network driver {driver}", remedy=remedy)
 
 

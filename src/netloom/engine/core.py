@@ -10,7 +10,16 @@ from errno import ESRCH
 
 from netloom.drivers.driver import Driver
 from netloom.engine.lanes import Lanes
-from netloom.engine.ports import Clock, DataPlane, Files, Links, Namespace, NamespaceMaker, Runtime
+from netloom.engine.ports import (
+    Clock,
+    DataPlane,
+    Files,
+    Links,
+    Namespace,
+    NamespaceMaker,
+    Runtime,
+    VolumeFolders,
+)
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
@@ -39,6 +48,7 @@ class Core:
         dataplane: DataPlane,
         files: Files,
         images: ImageStore,
+        volumes: VolumeFolders,
         drivers: Callable[[str], Driver],
         namespaces: NamespaceMaker,
         space: AddressSpace,
@@ -54,6 +64,7 @@ class Core:
         self.dataplane = dataplane
         self.files = files
         self.images = images
+        self.volumes = volumes
         self.driver = drivers
         self.make_namespace = namespaces
         self.space = space
@@ -67,8 +78,10 @@ class Core:
         self.moving: dict[str, Endpoint] = {}  # endpoints that come or go just now, by id
         self.kept: set[str] = set()  # containers that a restart will start again, though they were run with --rm
         self.unswept: set[str] = set()  # containers that have ended, and whose remains may be in the way
+        self.by_hand: set[str] = set()  # containers that somebody stops: no policy starts them again
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
         self.doubted: Callable[[], None] = _nobody_compares
+        self.stale: Callable[[], bool] = _nobody_knows  # may `facts` differ from the host's?
         self._number = 0
 
     def new_id(self) -> str:
@@ -124,6 +137,11 @@ def _ended(error: BaseException) -> bool:
 
 def _nobody_compares() -> None:
     """Until the engine is whole."""
+
+
+def _nobody_knows() -> bool:
+    """Until somebody watches the host."""
+    return True
 
 
 def _nowhere(point: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netloom.dns import records
 from netloom.engine.core import Core, opened
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
@@ -61,6 +62,9 @@ class Names:
             upstreams=upstreams,
             forward=any(e.default4 or e.default6 for e in standing),
             links=tuple(self._links(container, named)),
+            records=tuple(
+                (e.network, text) for e in named if (text := tables.networks[e.network].options.get(records.OPTION))
+            ),
         )
 
     def _links(self, container: Container, named: list[Endpoint]) -> Iterable[tuple[str, str]]:

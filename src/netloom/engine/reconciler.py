@@ -15,6 +15,7 @@ from netloom.engine.ports import Kernel, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row, endpoint_row, gone, network_row
 from netloom.firewall.elements import relay_elements
+from netloom.model.container import Container
 from netloom.model.desired import Bridge, Desired, Element, Key, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.names import DataPlaneState, HeldPort, Relay
@@ -185,16 +186,29 @@ class Reconciler:
             await self._core.worker.run(steps=diff(wanted, self._relay))
             self._relay = wanted
 
-    async def _open(self, key: str) -> None:
+    async def resolvers(self) -> None:
+        """Tell every open resolver what it should know now."""
+        for key in {e.container for e in self.living()}:
+            await self._serve(key)
+
+    async def _serve(self, key: str) -> tuple[Container, list[Endpoint]] | None:
+        """The container, with the endpoints of which its resolver was told; None when it has ended."""
         core = self._core
         container = core.tables.containers.get(key)
         if container is None or container.sandbox not in core.sandboxes:
-            return  # it has ended meanwhile
+            return None
         endpoints = self._coming(key)
         try:
             await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
         except ProcessLookupError:
-            return  # it has just ended; its end is on the way to us
+            return None  # its end is on the way to us
+        return container, endpoints
+
+    async def _open(self, key: str) -> None:
+        served = await self._serve(key)
+        if served is None:
+            return  # it has ended meanwhile
+        container, endpoints = served
         holder = next((e for e in endpoints if e.ports), None)
         if holder is not None:
             await self._attaching.publishing.hold_again(container, holder)

@@ -29,13 +29,48 @@ class Resolver(Struct, frozen=True):
     """What 127.0.0.11 of one sandbox does with names that are not ours.
 
     `forward` is False when the sandbox has no gateway (internal networks only): such names get SERVFAIL.
-    `links` are names that only this sandbox knows: alias to endpoint id.
+    `links` are names that only this sandbox knows: alias to endpoint id. `records` are texts of `dns.records`.
     """
 
     networks: tuple[str, ...]  # ids of the user-defined networks it is on, in the order they are asked
     upstreams: tuple[Upstream, ...] = ()
     forward: bool = True
     links: tuple[tuple[str, str], ...] = ()  # (name, endpoint id)
+    records: tuple[tuple[str, str], ...] = ()  # (network id, records)
+
+
+class DnsCounts(Struct, frozen=True):
+    """Queries of one sandbox since its resolver was opened; what no other field counts was answered as ours."""
+
+    queries: int = 0
+    cached: int = 0
+    forwarded: int = 0
+    failed: int = 0  # of those that are not ours: nobody outside answered, or may be asked
+    malformed: int = 0
+
+
+class DnsQuery(Struct, frozen=True):
+    """One query and how it was answered. `source`: `container`, `cache`, the server's address, empty for nobody."""
+
+    number: int  # rising within its network
+    time: float  # seconds since the epoch
+    sandbox: str
+    name: str
+    kind: int
+    rcode: int
+    source: str
+    took: float  # seconds
+
+
+class DnsSight(Struct, frozen=True):
+    """What is to be seen of a network's names: counts by sandbox, and the queries of late if they are recorded.
+
+    `recorded`: number of the last query that was recorded. What is missing below it was too much to keep.
+    """
+
+    counts: tuple[tuple[str, DnsCounts], ...] = ()
+    queries: tuple[DnsQuery, ...] = ()
+    recorded: int = 0
 
 
 class HeldPort(Struct, frozen=True):

@@ -6,30 +6,42 @@ import asyncio
 import os
 import shutil
 import signal as signals
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from netloom.containers import capabilities
+from netloom.containers.cgroup_files import writes
+from netloom.containers.resources import require_controllers
+from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.runtime import attach
+from netloom.runtime.archive_roots import ArchiveRoots
+from netloom.runtime.archives import Archives
 from netloom.runtime.cgroups import Cgroups
+from netloom.runtime.changes import changes
 from netloom.runtime.conmon import Conmon
 from netloom.runtime.crun import FIFO_VERSIONS, Crun
 from netloom.runtime.exec import Execs, Running
 from netloom.runtime.exits import ExitWatch
+from netloom.runtime.freezer import Freezer
 from netloom.runtime.launching import Launcher, Processes
 from netloom.runtime.logs import read_log
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process
 from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
+from netloom.runtime.sizes import size_of
 from netloom.runtime.survivors import Survivors
+from netloom.runtime.usage import sample
 from netloom.runtime.wrapper import Wrapper
+from netloom.runtime.written import written
 
 T = TypeVar("T")
 
@@ -46,20 +58,30 @@ class _Exec(Struct):
 
 
 class CrunRuntime:
-    """The containers of one state and one run directory. Make and use it inside a running event loop."""
+    """The containers of one state and one run directory. Make and use it inside a running event loop.
 
-    def __init__(self, state_dir: str, run_dir: str, instance: str) -> None:
+    `open_files` are the soft and the hard limit of containers that ask for none; None: the daemon's own.
+    """
+
+    def __init__(self, state_dir: str, run_dir: str, instance: str, open_files: tuple[int, int] | None = None) -> None:
         self.paths = Paths(os.path.abspath(state_dir), os.path.abspath(run_dir), instance)
         self.paths.make()
         self._wrapper = Wrapper()
+        self.cgroup_version = self._wrapper.layout.version
         self.controllers = self._wrapper.layout.controllers
         self._cgroups = Cgroups(self._wrapper.layout)
+        self._freezer = Freezer(self._wrapper.layout)
         self._crun = Crun(self.paths.crun_root)
         conmon = Conmon(self._crun)
         bounding = _bounding_set()
-        self._launcher = Launcher(self.paths, self._wrapper, self._crun, conmon, self._cgroups, bounding)
+        self._launcher = Launcher(
+            self.paths, self._wrapper, self._crun, conmon, self._cgroups, self._freezer, bounding, open_files
+        )
         self._execs = Execs(self.paths, conmon, bounding)
-        self._survivors = Survivors(self.paths, self._launcher, self._cgroups)
+        roots = ArchiveRoots(self.paths, self._wrapper, self._launcher.volumes)
+        roots.sweep()
+        self._archives = Archives(self._wrapper, roots)
+        self._survivors = Survivors(self.paths, self._launcher, self._cgroups, self._freezer)
         self._watch = ExitWatch(self.paths.exits)
         self._processes: dict[str, Processes] = {}
         self._running: dict[str, _Exec] = {}
@@ -101,30 +123,34 @@ class CrunRuntime:
     async def kill(self, container: str, signal: int) -> None:
         """See engine.ports.Runtime."""
         known = self._processes.get(container)
-        fd = known.init.open() if known else -1
-        if fd < 0:
-            return
-        try:
-            signals.pidfd_send_signal(fd, signal)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(fd)
+        if known is not None:
+            _send(known.init, signal)
 
     async def delete(self, container: str) -> None:
         """See engine.ports.Runtime."""
         self._watch.discard(container)
         self._processes.pop(container, None)
+        self._archives.end(container)
         await _whole(self._wrapper.run(self._launcher.sweep, container))
 
     async def purge(self, container: str) -> None:
         """See engine.ports.Runtime."""
         await _whole(self._wrapper.run(_remove_folder, self.paths.container(container)))
 
+    async def written(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(written, self.paths.upper(container))
+
+    async def scratch_size(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await self._wrapper.run(size_of, self.paths.upper(container))
+
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""
         found = await _whole(self._wrapper.run(self._survivors.find))
         self._processes.update((survivor.id, processes) for survivor, processes in found)
+        for survivor, processes in found:
+            self._launcher.volumes.mounted(survivor.id, processes.volumes, processes.conmon)
         return [survivor for survivor, _ in found]
 
     async def attach(self, container: str) -> Attachment:
@@ -133,9 +159,17 @@ class CrunRuntime:
         try:
             connection = attach.connect(self.paths.bundle(container))
         except (FileNotFoundError, ConnectionRefusedError) as error:
+            if known is not None and known.init.alive:
+                raise Conflict(
+                    f"container {container} cannot be attached to: its monitor, which held its stdio, was killed",
+                    remedy="restart it, or look inside with exec",
+                ) from error
             raise Conflict(f"container {container} is not running") from error
         await attach.accepted(connection)
-        return attach.ConmonAttachment(connection, tty=bool(known and known.tty))
+        return self._attachment(connection, tty=bool(known and known.tty))
+
+    def _attachment(self, connection: socket.socket, *, tty: bool) -> Attachment:
+        return attach.ConmonAttachment(connection, tty=tty, folder=self.paths.state)
 
     async def resize(self, container: str, height: int, width: int) -> None:
         """See engine.ports.Runtime."""
@@ -163,7 +197,7 @@ class CrunRuntime:
             self._exec_ended(one)
         else:
             loop.add_reader(one.monitor, self._exec_ended, one)
-        return running.pid, attach.ConmonAttachment(running.connection, tty=config.tty)
+        return running.program.pid, self._attachment(running.connection, tty=config.tty)
 
     def _exec_ended(self, one: _Exec) -> None:
         self._forget_monitor(one)
@@ -192,6 +226,31 @@ class CrunRuntime:
         if one is not None:
             attach.resize(one.running.folder, height, width)
 
+    async def exec_kill(self, exec_id: str) -> None:
+        """See engine.ports.Runtime."""
+        one = self._running.get(exec_id)
+        if one is not None:
+            _send(one.running.program, signals.SIGKILL)
+
+    async def freeze(self, container: str) -> None:
+        """See engine.ports.Runtime."""
+        await _whole(self._wrapper.run(self._freezer.freeze, self.paths.cgroup(container)))
+
+    async def thaw(self, container: str) -> None:
+        """See engine.ports.Runtime."""
+        await _whole(self._wrapper.run(self._freezer.thaw, self.paths.cgroup(container)))
+
+    async def update(self, container: str, resources: Mapping[str, Any]) -> None:
+        """See engine.ports.Runtime."""
+        layout = self._wrapper.layout
+        require_controllers(resources, layout.controllers, version=layout.version)
+        changes = writes(resources, layout.version)
+        await _whole(self._wrapper.run(self._cgroups.write, self.paths.cgroup(container), changes))
+
+    async def usage(self, container: str, pid: int) -> Usage:
+        """See engine.ports.Runtime."""
+        return await self._wrapper.run(sample, self.paths.cgroup(container), pid, version=self._wrapper.layout.version)
+
     def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
     ) -> AsyncIterator[LogRecord]:
@@ -199,6 +258,30 @@ class CrunRuntime:
         known = self._processes.get(container)
         writer = known.conmon if known else Process()
         return read_log(self.log_path(container), writer, follow=follow, tail=tail, since=since, until=until)
+
+    async def stat_path(self, root: ArchiveRoot, path: str) -> PathStat:
+        """See engine.ports.Runtime."""
+        copying = await self._archives.open(root, self._init(root.id), "stat", {"path": path}, "")
+        await copying.close()
+        return copying.stat
+
+    async def read_archive(self, root: ArchiveRoot, path: str) -> ArchiveReader:
+        """See engine.ports.Runtime."""
+        wanted = {"path": path, "bare": root.bare}
+        return await self._archives.open(root, self._init(root.id), "get", wanted, "")
+
+    async def write_archive(self, root: ArchiveRoot, path: str, *, keep_kinds: bool, user: str) -> ArchiveWriter:
+        """See engine.ports.Runtime."""
+        wanted = {"path": path, "keep_kinds": keep_kinds}
+        return await self._archives.open(root, self._init(root.id), "put", wanted, user)
+
+    async def changes(self, container: str, lower: Sequence[str]) -> list[Change]:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(changes, self.paths.upper(container), lower)
+
+    def _init(self, container: str) -> Process | None:
+        known = self._processes.get(container)
+        return known.init if known else None
 
     def log_path(self, container: str) -> str:
         """See engine.ports.Runtime."""
@@ -229,6 +312,18 @@ async def _whole(work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def _send(process: Process, signal: int) -> None:
+    fd = process.open()
+    if fd < 0:
+        return
+    try:
+        signals.pidfd_send_signal(fd, signal)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(fd)
 
 
 def _remove_folder(path: str) -> None:

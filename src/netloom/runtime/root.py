@@ -34,6 +34,19 @@ def mount_overlay(target: str, lower: Sequence[str], upper: str, work: str) -> N
         raise KernelError(error.errno or errno.EIO, "mount the container's root", detail=options) from error
 
 
+def mount_layers(target: str, layers: Sequence[str]) -> None:
+    """Mount layers to be read only, uppermost first; threads as of `mount_overlay`."""
+    folder = os.path.commonpath([os.path.dirname(layer) for layer in layers])
+    options = f"lowerdir={':'.join(_escaped(os.path.relpath(layer, folder)) for layer in layers)}"
+    os.chdir(folder)
+    try:
+        syscalls.mount("overlay", target, "overlay", flags=syscalls.MS_RDONLY, data=options)
+    except OSError as error:
+        raise KernelError(error.errno or errno.EIO, "mount the container's layers", detail=options) from error
+    finally:
+        os.chdir("/")
+
+
 def _options(lower: Sequence[str], upper: str, work: str) -> str:
     layers = ":".join(_escaped(layer) for layer in lower)
     return f"lowerdir={layers},upperdir={_escaped(upper)},workdir={_escaped(work)}"
@@ -58,11 +71,33 @@ def host_mounts() -> tuple[str, ...]:
     return tuple(path for path in _OWN_FILESYSTEMS if os.path.ismount(path))
 
 
-def identity_in(root: str, user: str) -> Identity:
-    """Resolve a `--user` against the passwd and group files below a root folder, never outside it."""
+def folder_in(root: str, path: str, flags: int = os.O_RDONLY) -> int:
+    """A folder below a root folder, or -1 where there is none. No link leads out of the root."""
+    base = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return syscalls.open_in_root(base, path, flags | os.O_DIRECTORY)
+    except OSError:
+        return -1
+    finally:
+        os.close(base)
+
+
+def folder_mode(root: str, path: str) -> int:
+    """The mode's bits of a folder below a root folder; 0 where there is none."""
+    fd = folder_in(root, path, os.O_PATH)
+    if fd < 0:
+        return 0
+    try:
+        return stat.S_IMODE(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+
+
+def identity_in(root: str, user: str, groups: Sequence[str] = ()) -> Identity:
+    """Resolve a `--user`, and `--group-add`, against the files below a root folder, never outside it."""
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return resolve(user, _text(fd, "etc/passwd"), _text(fd, "etc/group"))
+        return resolve(user, _text(fd, "etc/passwd"), _text(fd, "etc/group"), groups)
     finally:
         os.close(fd)
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import groupby
 from pathlib import Path
 
 from netloom.model.errors import Exhausted, Failed, NetloomError
@@ -19,8 +20,9 @@ _CREATE = (
     "CREATE TABLE rows (kind TEXT, key TEXT, body BLOB NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID",
     f"INSERT INTO meta VALUES ('schema', {SCHEMA})",
 )
-_PUT = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
-_DELETE = "DELETE FROM rows WHERE kind = ? AND key = ?"
+_PUT = "INSERT INTO rows VALUES {} ON CONFLICT DO UPDATE SET body = excluded.body"
+_DELETE = "DELETE FROM rows WHERE (kind, key) IN (VALUES {})"
+_ROWS = 64  # of one statement; 999 parameters are what every SQLite takes
 _PAGE = 4096  # SQLite's default
 _WAL_PAGES = 256  # after so many the log is written back and begun anew
 _WAL_LIMIT = 4 << 20  # bytes that the log keeps on disk after a checkpoint
@@ -45,7 +47,7 @@ class SqliteStore:
             raise Failed(f"cannot create the state directory {directory}: {reason}") from error
         self._lock = DirectoryLock(directory)
         self._connection: sqlite3.Connection | None = None
-        self._synchronous = ""
+        self._lax: sqlite3.Connection | None = None  # for what need not be durable: switching one costs 30 µs a time
         try:
             self._open()
         except BaseException:
@@ -54,15 +56,15 @@ class SqliteStore:
 
     def commit(self, changes: Sequence[tuple[str, str, bytes | None]], *, durable: bool) -> None:
         """Put (table, key, body) or delete (body None), in order, all or none."""
-        connection = self._connected()
+        statements = _statements(changes)
         with self._told("save to"):
-            self._set_synchronous(connection, "FULL" if durable else "NORMAL")
+            connection = self._connected() if durable else self._lax or self._connected()
+            if len(statements) == 1:  # a transaction by itself
+                connection.execute(*statements[0])
+                return
             with _transaction(connection):
-                for table, key, body in changes:
-                    if body is None:
-                        connection.execute(_DELETE, (table, key))
-                    else:
-                        connection.execute(_PUT, (table, key, body))
+                for statement, values in statements:
+                    connection.execute(statement, values)
 
     def load(self, table: str) -> dict[str, bytes]:
         """Every row of a table, sorted by key."""
@@ -72,34 +74,39 @@ class SqliteStore:
 
     def close(self) -> None:
         """Release file and directory. Twice is once."""
-        if self._connection is not None:
-            # closing writes the log back; where the disk is full the log simply stays and is read next time
-            with suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+        for connection in (self._lax, self._connection):
+            if connection is not None:
+                # closing writes the log back; where the disk is full the log simply stays and is read next time
+                with suppress(sqlite3.Error):
+                    connection.close()
+        self._lax = self._connection = None
         self._lock.release()
 
     def _open(self) -> None:
         with self._told("open"):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self._connection = connection
-            connection.execute("PRAGMA journal_mode = WAL").fetchall()
-            connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}").fetchall()
-            self._set_synchronous(connection, "FULL")
+            connection = self._connection = self._connect("FULL")
             if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 with _transaction(connection):
                     for statement in _CREATE:
                         connection.execute(statement)
             self._check(connection)
             self._stretch(connection)
+            self._lax = self._connect("NORMAL")
+
+    def _connect(self, synchronous: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}").fetchall()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}").fetchall()
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        return connection
 
     def _stretch(self, connection: sqlite3.Connection) -> None:
         """Make the log as long as it gets, once: a commit into blocks that are there already takes half the time.
 
         Where the disk has no room for it, commits are slower and nothing else.
         """
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}").fetchall()
         with suppress(OSError):
             if os.path.getsize(f"{self.path}-wal") >= _WAL_PAGES * _PAGE:
                 return
@@ -134,11 +141,6 @@ class SqliteStore:
             raise Failed(f"{self.path} is closed")
         return self._connection
 
-    def _set_synchronous(self, connection: sqlite3.Connection, level: str) -> None:
-        if level != self._synchronous:
-            connection.execute(f"PRAGMA synchronous = {level}")
-            self._synchronous = level
-
     @contextmanager
     def _told(self, operation: str) -> Iterator[None]:
         """Turn the library's failures into ours, naming file and operation."""
@@ -169,6 +171,19 @@ class SqliteStore:
             f"{self.path} is damaged ({detail})",
             remedy="put back a copy, or move the file away to begin anew",
         )
+
+
+def _statements(changes: Sequence[tuple[str, str, bytes | None]]) -> list[tuple[str, list[str | bytes]]]:
+    """The changes as few statements, in order: each one lets go of the interpreter lock, and has to get it back."""
+    found: list[tuple[str, list[str | bytes]]] = []
+    for deleted, run in groupby(changes, key=lambda change: change[2] is None):
+        same = list(run)
+        for start in range(0, len(same), _ROWS):
+            part = same[start : start + _ROWS]
+            text, row = (_DELETE, "(?, ?)") if deleted else (_PUT, "(?, ?, ?)")
+            values = [value for change in part for value in change if value is not None]
+            found.append((text.format(", ".join([row] * len(part))), values))
+    return found
 
 
 @contextmanager

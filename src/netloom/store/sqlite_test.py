@@ -33,15 +33,28 @@ def test_rows_survive_closing(tmp_path: Path) -> None:
 
 def test_durable_commits_are_synchronous_and_the_others_not(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    assert store._connection is not None
-    level = store._connection.execute("PRAGMA synchronous")
-    levels = []
-    for durable in (True, False, False, True):
+    used: dict[int, int] = {}
+    for connection in (store._connection, store._lax):
+        assert connection is not None
+        level = connection.execute("PRAGMA synchronous").fetchone()[0]
+        connection.set_trace_callback(lambda _, level=level: used.update({level: used.get(level, 0) + 1}))
+    for durable, level in ((True, 2), (False, 1), (False, 1), (True, 2)):  # FULL is 2, NORMAL 1
+        used.clear()
         store.commit([("t", "k", b"v")], durable=durable)
-        levels.append(store._connection.execute("PRAGMA synchronous").fetchone()[0])
-    level.close()
+        assert used == {level: 1}
     store.close()
-    assert levels == [2, 1, 1, 2]  # FULL is 2, NORMAL 1
+
+
+def test_one_commit_puts_and_deletes_in_order(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    many = {f"{number:03}": b"%d" % number for number in range(200)}
+    store.commit([("t", key, body) for key, body in many.items()], durable=True)
+    assert store.load("t") == many
+    store.commit([("t", "000", None), ("t", "001", None), ("t", "001", b"a"), ("t", "001", b"b")], durable=False)
+    assert store.load("t") == {key: body for key, body in many.items() if key != "000"} | {"001": b"b"}
+    store.commit([("t", key, None) for key in many], durable=True)
+    assert store.load("t") == {}
+    store.close()
 
 
 def test_a_failed_commit_leaves_nothing_half(tmp_path: Path) -> None:

@@ -13,14 +13,20 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from netloom.containers.updating import Update, updated
 from netloom.events.bus import Bus
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
 from netloom.model.event import Event
+from netloom.model.finding import Finding
+from netloom.model.names import DnsSight
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+from netloom.model.usage import InterfaceCounters, Usage
 from netloom.testing.fake_images import HOST_IMAGE, FakeImages
+from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
 
@@ -64,6 +70,11 @@ class FakeProcess:
             return STDOUT, b"x" * 65536
         return await self._output.get()
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        piece = await self.read()
+        return [piece] if piece else []
+
     async def write(self, data: bytes) -> None:
         """See Attachment."""
         self.received += data
@@ -88,15 +99,20 @@ class FakeBackend:
     def __init__(self, now: Callable[[], int]) -> None:
         self.now = now
         self.bus = Bus(now)
+        self.volumes = FakeVolumeBackend(now)
         self.processes: dict[str, FakeProcess] = {}
         self.records: dict[str, list[LogRecord]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.bytes_written: dict[str, int] = {}
         self.calls: list[tuple[object, ...]] = []
         self.execs: dict[str, Exec] = {}
         self.networks_by_id: dict[str, Network] = {}
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
+        self.samples = 0
+        self.sight = DnsSight()
         self.exit_codes: dict[str, int] = {}
+        self.found: list[Finding] = []
         self.images = FakeImages()
         self._changed = asyncio.Condition()
         self._numbers = 0
@@ -130,6 +146,21 @@ class FakeBackend:
 
     def endpoints(self, network: str) -> list[Endpoint]:
         return [endpoint for endpoint in self.endpoints_by_id.values() if endpoint.network == network]
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend: nobody uses any of them."""
+        return {pool.subnet: (3, 2**80) for pool in self.networks_by_id[network].pools}
+
+    async def findings(self) -> list[Finding]:
+        """See Backend; tests put them there."""
+        return list(self.found)
+
+    async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
+        if after is None or self.sight.recorded < after:
+            return DnsSight(self.sight.counts)
+        return DnsSight(
+            self.sight.counts, tuple(q for q in self.sight.queries if q.number > after), self.sight.recorded
+        )
 
     async def create_network(self, request: NetworkRequest) -> Network:
         if request.name in (*PREDEFINED, "default"):
@@ -173,6 +204,12 @@ class FakeBackend:
                 deleted.append(self.network(key).name)
                 await self.delete_network(key)
         return deleted
+
+    async def prune_containers(self, candidates: Sequence[str]) -> tuple[list[str], int]:
+        pruned = [key for key in candidates if not self.container(key).state.running]
+        for key in pruned:
+            await self.remove(key, force=False, volumes=False, link=False)
+        return pruned, 7 * len(pruned)
 
     async def connect(self, network: str, container: str, config: EndpointConfig) -> None:
         if not container:
@@ -264,6 +301,30 @@ class FakeBackend:
         self.processes[container.id].finish(code=137)
         await self.wait(container.id, "not-running")
 
+    async def pause(self, ref: str) -> None:
+        await self._freeze(ref, "pause", "paused")
+
+    async def unpause(self, ref: str) -> None:
+        await self._freeze(ref, "unpause", "running")
+
+    async def _freeze(self, ref: str, action: str, status: str) -> None:
+        found = self.container(ref)
+        if found.state.status == status or not found.state.running:
+            raise Conflict(f"Container {found.id} is {found.state.status}")
+        self.containers_by_id[found.id] = replace(found, state=replace(found.state, status=status))
+        self._publish_container(action, found)
+
+    async def update(self, ref: str, update: Update) -> None:
+        found = self.container(ref)
+        self.containers_by_id[found.id] = replace(found, host_config=updated(found.host_config, update))
+        self._publish_container("update", found)
+
+    async def usage(self, ref: str) -> Usage:
+        if not self.container(ref).state.running:
+            return Usage()
+        self.samples += 1
+        return Usage(read=self.samples, pids=2, cpu_total=5, networks={"eth0": InterfaceCounters(rx_bytes=7)})
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         key = self.container(ref).id
 
@@ -318,7 +379,25 @@ class FakeBackend:
         self.calls.append(("top", ref, ps_args))
         return ["PID", "CMD"], [["1", "sleep"]]
 
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        return {container: self.bytes_written.get(container, 0) for container in containers}
+
     # execs
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def read_archive(self, ref: str, path: str) -> ArchiveReader:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def write_archive(self, ref: str, path: str, *, keep_kinds: bool, own: bool) -> ArchiveWriter:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def export(self, ref: str) -> ArchiveReader:
+        raise NotFound(f"No such container: {ref}")
+
+    async def changes(self, ref: str) -> list[Change]:
+        return [Change("/a", 1)]
+
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         container = self.container(ref)
         if not container.state.running:
@@ -454,6 +533,10 @@ class Waiting(FakeProcess):
 
     async def read(self) -> tuple[int, bytes] | None:
         return await (await self._started()).read()
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        return await (await self._started()).read_many()
 
     async def write(self, data: bytes) -> None:
         await (await self._started()).write(data)

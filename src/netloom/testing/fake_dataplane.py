@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netloom.model.errors import Failed, NetloomError, NotFound
-from netloom.model.names import DataPlaneState, HeldPort, NameEntry, Relay, Resolver
+from netloom.model.names import DataPlaneState, DnsCounts, DnsQuery, DnsSight, HeldPort, NameEntry, Relay, Resolver
 
 
 class FakeDataPlane:
@@ -20,6 +20,8 @@ class FakeDataPlane:
         self.entries: dict[str, NameEntry] = {}  # by endpoint
         self.held: dict[tuple[str, str, int], HeldPort] = {}
         self.relays: dict[tuple[str, str, int], Relay] = {}
+        self.counts: dict[str, DnsCounts] = {}  # by sandbox
+        self.queries: dict[str, tuple[DnsQuery, ...]] = {}  # by network
         self.taken: set[tuple[str, int]] = set()
         self.fail: NetloomError | None = None
         self.calls: list[str] = []
@@ -86,6 +88,16 @@ class FakeDataPlane:
             held=tuple(self.held.values()),
             relays=tuple(self.relays.values()),
             relay_port=60053,
+        )
+
+    async def sight(self, network: str, after: int | None = None) -> DnsSight:
+        self._called("sight")
+        on_it = [sandbox for sandbox, resolver in self.resolvers.items() if network in resolver.networks]
+        queries = self.queries.get(network, ()) if after is not None else ()
+        return DnsSight(
+            tuple((sandbox, self.counts.get(sandbox, DnsCounts())) for sandbox in on_it),
+            tuple(query for query in queries if after is not None and query.number > after),
+            max((query.number for query in queries), default=0),
         )
 
     def _called(self, name: str) -> None:
