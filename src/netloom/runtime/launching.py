@@ -188,7 +188,9 @@ class Launcher:
         if profile is not None:
             linux["seccomp"] = {**profile, "syscalls": []}  # what the annotation says stands in its stead
             annotations[seccomp.ANNOTATION] = self._filters.annotation(profile)
-        if self._wrapper.layout.version == 2:  # with v1 crun shows the container its own folders only
+        if (
+            self._wrapper.layout.version == 2 and not launch.host_cgroups
+        ):  # with v1 crun shows the container its own folders only
             linux["namespaces"] = [*linux["namespaces"], {"type": "cgroup"}]
         linux["namespaces"] = [*linux["namespaces"], *joined.namespaces]
         linux["cgroupsPath"] = paths.cgroup(launch.id)
