@@ -40,6 +40,7 @@ from netloom.model.network import IpamConfig, NetworkRequest
 from netloom.store.sqlite import SqliteStore
 from netloom.testing.fake_dataplane import FakeDataPlane
 from netloom.testing.hosts import Host
+from netloom.volumes.folders import VolumeFolders
 
 MANY = 520 if os.environ.get("NETLOOM_SOAK") else 120
 
@@ -145,6 +146,7 @@ async def connects(directory: Path) -> dict[int, Price]:
         dataplane=FakeDataPlane(),
         files=DiskFiles(str(directory)),
         images=ImageStore(),
+        volumes=VolumeFolders(str(directory)),
         drivers=driver,
         namespaces=empty,  # type: ignore[arg-type]
         space=AddressSpace(),
