@@ -53,6 +53,36 @@ def test_without_any_the_remedy_is_named(tmp_path: Path) -> None:
     assert "run scripts/setup" in done.stderr
 
 
+def plugin(folder: Path, version: str) -> Path:
+    """A compose plug-in that says it is of this version; the folder that it lies in."""
+    plugins = folder / "docker" / "cli-plugins"
+    plugins.mkdir(parents=True)
+    program = plugins / "docker-compose"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "version --short" ] && echo "{version}"\n')
+    program.chmod(0o755)
+    return plugins
+
+
+def compose(folder: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/bin:/bin", "NETLOOM_PLUGIN_FOLDERS": str(folder), "XDG_CACHE_HOME": str(cache)}
+    script = str(SCRIPTS / "compose")
+    return subprocess.run([script, "--cached"], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_machines_compose_plugin_comes_before_the_cache(tmp_path: Path) -> None:
+    machine = plugin(tmp_path / "lib", "2.40.3-3")
+    cache = plugin(tmp_path / "netloom/docker-compose/usr/libexec", "v2.26.1")
+    assert compose(tmp_path / "lib", tmp_path).stdout.strip() == str(machine)
+    assert compose(tmp_path / "no", tmp_path).stdout.strip() == str(cache)
+
+
+def test_compose_of_version_1_is_not_taken(tmp_path: Path) -> None:
+    plugin(tmp_path / "lib", "1.29.2")
+    done = compose(tmp_path / "lib", tmp_path)
+    assert done.returncode == 1
+    assert "run scripts/setup" in done.stderr
+
+
 def test_the_footprint_shows_a_process_that_was_left() -> None:
     mark = uuid4().hex
     environment = {**os.environ, "NETLOOM_RUN": mark}

@@ -104,6 +104,17 @@ def test_the_checker_sees_what_is_missing(daemon: Daemon) -> None:
     assert f"address: ('{bridge}', '172.18.0.1/16') is missing" in findings
     assert "link: ('stranger', '') has no owner" in findings
     daemon.host.run("ip", "link", "del", "stranger")
+    for folder in ("bundles/stray", "crun/stray"):
+        (daemon.run_dir / folder).mkdir()
+    (daemon.run_dir / "exits/stray").write_text("0")
+    (daemon.state_dir / "containers/stray").mkdir()
+    daemon.host.run("nft", "delete", "element", "inet", "netloom", "relayed", "{ tcp . 8080 }")
+    findings = check(daemon)
+    assert {f"{what}: stray has no owner" for what in ("folder", "bundle", "folder of crun", "exit file")} <= {
+        *findings
+    }
+    assert "set relayed: ('tcp', 8080) is missing" in findings
+    (daemon.state_dir / "containers/stray").rmdir()  # a row stands before its folder is made: none is ever left
     daemon.kill()
     daemon.start()
     clean(daemon)

@@ -53,6 +53,12 @@ def test_new_networks_follow_pools_and_options(tmp_path: Path) -> None:
         assert two["Options"] == {"com.docker.network.driver.mtu": "1350"}
 
 
+def test_pools_of_one_family_leave_the_other_its_own(tmp_path: Path) -> None:
+    with serving(tmp_path, "--default-address-pool", "base=fd09::/48,size=64") as daemon:
+        daemon.docker("network", "create", "--ipv6", "both")
+        assert [pool["Subnet"] for pool in daemon.network("both")["IPAM"]["Config"]] == ["172.18.0.0/16", "fd09::/64"]
+
+
 def test_names_follow_the_daemons_dns(tmp_path: Path) -> None:
     options = ["--dns", "192.0.2.53", "--dns-search", "corp.test", "--dns-opt", "ndots:3"]
     options += ["--host-gateway-ip", "192.0.2.9"]

@@ -57,6 +57,7 @@ _SAME = (
     (r" qlen \d+", ""),
     (r" proto kernel_l[lo]\b", ""),
     (r"\bfe80::[0-9a-f:]+", "<link-local>"),
+    (r"(?<=scope link) tentative\b", ""),
     (r"time=[\d.]+ ms", "time=<t>"),
     (r"(?m)^rtt .*", "rtt"),
     (r"/dev/pts/\d", "/dev/pts/<n>"),

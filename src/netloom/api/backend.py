@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from netloom.api.image_backend import ImageBackend
+from netloom.api.volume_backend import VolumeBackend
+from netloom.containers.updating import Update
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
-from netloom.model.image import ImageView
+from netloom.model.finding import Finding
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 
 Filters = Mapping[str, Sequence[str]]
 
 
 class Backend(Protocol):
     """The engine. Reads are plain calls on snapshots; changes are awaited until they stand in the kernel."""
+
+    @property
+    def images(self) -> ImageBackend: ...
 
     # networks
     def networks(self) -> list[Network]: ...
@@ -27,6 +34,10 @@ class Backend(Protocol):
 
     def endpoints(self, network: str) -> list[Endpoint]:
         """Endpoints of running containers on a network (by id), in the order they were attached."""
+        ...
+
+    def subnet_figures(self, network: str) -> Mapping[str, tuple[int, int]]:
+        """Of each subnet of a network (by id): addresses in use or reserved, and those that endpoints could get."""
         ...
 
     async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
@@ -60,6 +71,13 @@ class Backend(Protocol):
     async def stop(self, ref: str, *, timeout: int | None, signal: str = "") -> None: ...
     async def restart(self, ref: str, *, timeout: int | None, signal: str = "") -> None: ...
     async def kill(self, ref: str, signal: str) -> None: ...
+    async def pause(self, ref: str) -> None: ...
+    async def unpause(self, ref: str) -> None: ...
+    async def update(self, ref: str, update: Update) -> None: ...
+    async def usage(self, ref: str) -> Usage:
+        """A sample of what a container uses now; an empty one of a container that does not run."""
+        ...
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         """Exit code and error once the condition (not-running, next-exit, removed) holds."""
         ...
@@ -71,19 +89,22 @@ class Backend(Protocol):
     def logs(self, ref: str, *, follow: bool, tail: int | None, since: int, until: int) -> AsyncIterator[LogRecord]: ...
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]: ...
 
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        """By container id: bytes of its scratch layer. Reads the whole of each."""
+        ...
+
     # execs
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec: ...
     def exec(self, exec_id: str) -> Exec: ...
     async def start_exec(self, exec_id: str, *, tty: bool, size: tuple[int, int] | None) -> Attachment: ...
     async def resize_exec(self, exec_id: str, height: int, width: int) -> None: ...
 
+    @property
+    def volumes(self) -> VolumeBackend: ...
+
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         """Back-log from `since` (ns, 0 for none), then live ones until `until` (ns, 0 for ever)."""
-        ...
-
-    def images(self) -> list[ImageView]:
-        """Images that containers can be made of."""
         ...
 
     def container_paths(self, container: str) -> dict[str, str]:
@@ -92,6 +113,10 @@ class Backend(Protocol):
 
     def daemon_info(self) -> dict[str, object]:
         """What GET /info adds to the constant part: ID, Name, root folder, labels …"""
+        ...
+
+    async def findings(self) -> list[Finding]:
+        """What stands in the way of the host's networks now (netloom's own; `netloom doctor` shows it)."""
         ...
 
     def host_interface(self, endpoint: Endpoint) -> str:

@@ -49,9 +49,13 @@ class Call:
             self._query = parse_query(self.request.raw_path)
         return self._query.get(name, default)
 
-    def flag(self, name: str) -> bool:
+    def queries(self, name: str) -> list[str]:
+        """Every value of a parameter that may be given more than once."""
+        return [value for key, value in query_pairs(self.request.raw_path) if key == name]
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
         """A parameter that Docker takes for a boolean: anything but an empty or negative word is true."""
-        return self.query(name).strip().lower() not in _FALSE
+        return self.query(name, "1" if default else "").strip().lower() not in _FALSE
 
     def integer(self, name: str) -> int | None:
         """A parameter that is a whole number; None when it is empty or absent."""
@@ -101,15 +105,19 @@ def _too_large() -> TooLarge:
 
 def parse_query(raw_path: str) -> dict[str, str]:
     """The first value of each parameter of a raw path."""
+    found: dict[str, str] = {}
+    for name, value in query_pairs(raw_path):
+        found.setdefault(name, value)
+    return found
+
+
+def query_pairs(raw_path: str) -> list[tuple[str, str]]:
+    """The parameters of a raw path, as they come."""
     _, _, text = raw_path.partition("?")
     text = text.partition("#")[0]
     if not text:
-        return {}
+        return []
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=1000)
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:
         raise InvalidArgument(f"invalid query: {error}") from error
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        found.setdefault(name, value)
-    return found

@@ -33,9 +33,10 @@ def container_json(
     exec_ids: list[str] | None = None,
     *,
     version: tuple[int, int] = (1, 51),
-    sizes: bool = False,
+    sizes: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
-    """`endpoints` by network id, `paths` as the engine knows them, `links` as inspect shows them."""
+    """`endpoints` by network id, `paths` as the engine knows them, `links` as inspect shows them, `sizes`: bytes
+    written, and of the whole root."""
     if not container.state.started and not container.state.error:
         paths = {key: paths[key] for key in _GRAPH if key in paths}  # the files come with the first start
     command = (*(container.config.entrypoint or ()), *(container.config.cmd or ()))
@@ -64,8 +65,8 @@ def container_json(
             "Name": "overlay2",
         },
     }
-    if sizes:
-        shown["SizeRw"] = shown["SizeRootFs"] = 0
+    if sizes is not None:
+        shown["SizeRw"], shown["SizeRootFs"] = sizes
     shown["Mounts"] = [mount_json(mount) for mount in container.mounts]
     shown["Config"] = config_json(container.config, _main_mac(container))
     settings = network_settings_json(container, endpoints, paths, find_network)

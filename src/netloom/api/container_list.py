@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from netloom.api.container_json import FindNetwork, endpoint_json
+from msgspec.structs import replace
+
+from netloom.api.container_json import FindNetwork, endpoint_json, mount_json
 from netloom.api.filters import Filters
 from netloom.api.gotext import SECOND, human_duration, parse_int, quote
 from netloom.api.images import with_tag
 from netloom.api.ports_json import ports_list
-from netloom.model.container import Container
+from netloom.model.container import Container, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, EndpointIpam
 from netloom.model.errors import InvalidArgument
+from netloom.model.mount import MountPoint
 
 Endpoints = Callable[[str], Mapping[str, Endpoint]]
 
@@ -79,14 +82,14 @@ class Selection:
     def _holds(self, container: Container) -> bool:
         filters = self._filters
         return (
-            (self._show_all or container.state.running)
+            (self._show_all or container.state.running or container.state.restarting)
             and filters.match("name", f"/{container.name}", container.name)
             and filters.match("id", container.id)
             and filters.labels("label", container.config.labels)
             and filters.exact("status", container.state.status)
-            and filters.exact("health", "none")
+            and filters.exact("health", container.state.health.status if container.state.health else "none")
             and filters.flag("is-task") is not True
-            and not filters.get("volume")
+            and self._volume_holds(container)
             and self._exit_holds(container)
             and self._ancestor_holds(container)
             and self._network_holds(container)
@@ -95,7 +98,9 @@ class Selection:
 
     def _exit_holds(self, container: Container) -> bool:
         state = container.state
-        return not self._exited or (bool(state.started) and not state.running and state.exit_code in self._exited)
+        return not self._exited or (
+            bool(state.started) and not (state.running or state.restarting) and state.exit_code in self._exited
+        )
 
     def _ancestor_holds(self, container: Container) -> bool:
         wanted = self._filters.get("ancestor")
@@ -111,6 +116,12 @@ class Selection:
             return True
         ids = [network.id for name in container.networks if (network := self._find_network(name)) is not None]
         return any(key.startswith(value) for key in ids for value in wanted if value)
+
+    def _volume_holds(self, container: Container) -> bool:
+        """By a volume's name, or by where something is mounted."""
+        wanted = self._filters.get("volume")
+        found = {name for point in container.mounts for name in (point.name or point.source, point.destination)}
+        return not wanted or not found.isdisjoint(wanted)
 
     def _ports_hold(self, container: Container) -> bool:
         if self._publish is None and self._expose is None:
@@ -130,10 +141,10 @@ def summary_json(
     now: int,
     version: tuple[int, int],
     *,
-    sizes: bool = False,
+    sizes: tuple[int, int] | None = None,
     more_names: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """One container of a list, keys in Docker's order."""
+    """One container of a list, keys in Docker's order. `sizes`: bytes written, and of the whole root."""
     shown: dict[str, Any] = {
         "Id": container.id,
         "Names": [f"/{container.name}", *more_names],
@@ -143,8 +154,10 @@ def summary_json(
         "Created": container.created // SECOND,
         "Ports": ports_list(container, endpoints.values()),
     }
-    if sizes:
-        shown["SizeRootFs"] = 0
+    if sizes is not None:
+        if sizes[0]:
+            shown["SizeRw"] = sizes[0]
+        shown["SizeRootFs"] = sizes[1]
     host: dict[str, Any] = {"NetworkMode": container.host_config.network_mode}
     if version >= (1, 46) and container.host_config.annotations:
         host["Annotations"] = dict(sorted(container.host_config.annotations.items()))
@@ -154,8 +167,13 @@ def summary_json(
         "Status": status_text(container, now),
         "HostConfig": host,
         "NetworkSettings": {"Networks": _networks(container, endpoints, find_network)},
-        "Mounts": [],
+        "Mounts": [_mount(point) for point in container.mounts],
     }
+
+
+def _mount(point: MountPoint) -> dict[str, Any]:
+    """As inspect shows it, but for the folder of a volume."""
+    return mount_json(replace(point, source="") if point.type == "volume" else point)
 
 
 def status_text(container: Container, now: int) -> str:
@@ -163,7 +181,11 @@ def status_text(container: Container, now: int) -> str:
     state = container.state
     match state.status:
         case "running":
-            return f"Up {human_duration(now - state.started)}"
+            return f"Up {human_duration(now - state.started)}{_health_text(state)}"
+        case "paused":
+            return f"Up {human_duration(now - state.started)} (Paused)"
+        case "restarting":
+            return f"Restarting ({state.exit_code}) {human_duration(now - state.finished)} ago"
         case "removing":
             return "Removal In Progress"
         case "dead":
@@ -172,6 +194,12 @@ def status_text(container: Container, now: int) -> str:
             return f"Exited ({state.exit_code}) {human_duration(now - state.finished)} ago"
         case _:
             return "Created"
+
+
+def _health_text(state: State) -> str:
+    if state.health is None:
+        return ""
+    return " (health: starting)" if state.health.status == "starting" else f" ({state.health.status})"
 
 
 def _networks(container: Container, endpoints: Mapping[str, Endpoint], find_network: FindNetwork) -> dict[str, Any]:

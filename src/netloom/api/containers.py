@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
@@ -38,7 +39,7 @@ async def create(call: Call) -> Reply:
 async def list_containers(call: Call) -> Reply:
     """GET /containers/json."""
     backend = call.backend
-    find_network = _network_finder(call)
+    find_network = network_finder(call)
     selection = Selection(
         parse_filters(call.query("filters")),
         show_all=call.flag("all"),
@@ -47,38 +48,56 @@ async def list_containers(call: Call) -> Reply:
         endpoints=backend.container_endpoints,
         find_network=find_network,
     )
-    containers = backend.containers()
-    linked = _link_names(containers)
-    now, sizes = call.now(), call.flag("size")
-    return json_reply(
-        [
-            summary_json(
-                container,
-                backend.container_endpoints(container.id),
-                find_network,
-                now,
-                call.version,
-                sizes=sizes,
-                more_names=linked.get(container.name, ()),
-            )
-            for container in selection.of(containers)
-        ]
-    )
+    shown = selection.of(backend.containers())
+    sizes = await container_sizes(call, shown) if call.flag("size") else {}
+    return json_reply(summaries(call, shown, sizes))
+
+
+async def container_sizes(call: Call, containers: Sequence[Container]) -> dict[str, tuple[int, int]]:
+    """By container id: bytes written, and of the whole root."""
+    written = await call.backend.written([container.id for container in containers])
+    images = {image.id: image.size for image in call.backend.images.all()}
+    return {
+        container.id: (written[container.id], images.get(container.image_id, 0) + written[container.id])
+        for container in containers
+    }
+
+
+def summaries(
+    call: Call, containers: Iterable[Container], sizes: Mapping[str, tuple[int, int]] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """Containers as a list shows them; `sizes` of those for which they are asked."""
+    backend = call.backend
+    find_network, now = network_finder(call), call.now()
+    linked = _link_names(backend.containers())
+    return [
+        summary_json(
+            container,
+            backend.container_endpoints(container.id),
+            find_network,
+            now,
+            call.version,
+            sizes=sizes.get(container.id),
+            more_names=linked.get(container.name, ()),
+        )
+        for container in containers
+    ]
 
 
 async def inspect(call: Call) -> Reply:
     """GET /containers/{id}/json."""
     backend = call.backend
     container = backend.container(call.ref)
+    sizes = await container_sizes(call, [container]) if call.flag("size") else {}
     return json_reply(
         container_json(
             container,
             backend.container_endpoints(container.id),
             backend.container_paths(container.id),
-            _network_finder(call),
+            network_finder(call),
             _links(call, container),
             version=call.version,
-            sizes=call.flag("size"),
+            sizes=sizes.get(container.id),
         )
     )
 
@@ -205,7 +224,7 @@ def _check_platform(asked: str) -> None:
         raise Unsupported(f"platform {quote(asked)} is not supported on this machine (linux/{own[0]})")
 
 
-def _network_finder(call: Call) -> FindNetwork:
+def network_finder(call: Call) -> FindNetwork:
     by_name = {network.name: network for network in call.backend.networks()}
     return by_name.get
 

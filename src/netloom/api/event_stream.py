@@ -41,6 +41,10 @@ def event_line(event: Event) -> bytes:
             fields["id"] = event.id
         if image := event.attributes.get("image"):
             fields["from"] = image
+    elif event.type == "image":
+        fields["status"] = event.action
+        if event.id:
+            fields["id"] = event.id
     fields["Type"] = event.type
     fields["Action"] = event.action
     fields["Actor"] = {"ID": event.id, "Attributes": dict(sorted(event.attributes.items()))}

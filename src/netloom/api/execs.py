@@ -14,7 +14,7 @@ from netloom.api.routing import Route
 from netloom.api.shapes import EXEC_CREATE, EXEC_START
 from netloom.api.streams import Wiring, carry, take_over
 from netloom.model.container import Exec
-from netloom.model.errors import Conflict, InvalidArgument, NetloomError, NotFound
+from netloom.model.errors import Conflict, InvalidArgument, NetloomError
 from netloom.model.streams import STDERR, STDOUT, Attachment
 
 
@@ -46,20 +46,18 @@ async def start(call: Call) -> Reply | Taken:
         attachment = await call.backend.start_exec(found.id, tty=config.tty, size=size or config.console_size)
         await attachment.close()
         return empty_reply()
-    failure: NetloomError | None = None
+    if not call.backend.container(found.container).state.running:
+        raise Conflict(f"container {found.container} is not running")
+    # The head goes out before the program runs: docker-py loses output that reaches it together with the head.
+    client = await take_over(call, None, tty=tty)
     running: Attachment | None = None
     try:
-        running = await call.backend.start_exec(found.id, tty=config.tty, size=size or config.console_size)
-    except (NotFound, Conflict):
-        raise
-    except NetloomError as error:
-        failure = error
-    client = await take_over(call, running, tty=tty)
-    try:
-        if failure is not None:
-            text = f"{failure.message}\r\n".encode()
+        try:
+            running = await call.backend.start_exec(found.id, tty=config.tty, size=size or config.console_size)
+        except NetloomError as error:
+            text = f"{error.message}\r\n".encode()
             await client.write(text if tty else frame(STDOUT, text))
-        elif running is not None:
+        else:
             await carry(client, running, _wiring(found, tty=tty))
     except ConnectionError:
         pass  # the client has gone; the program runs on

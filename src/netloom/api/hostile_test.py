@@ -107,7 +107,6 @@ CONTAINERS = [
         {"HostConfig": {"ConsoleSize": [1 << 40, 5]}},
         {"HostConfig": {"NetworkMode": ["a"]}},
         {"HostConfig": {"Dns": "1.1.1.1"}},
-        {"HostConfig": {"RestartPolicy": {"Name": "sometimes"}}},
         {"HostConfig": {"BlkioWeight": -1}},
         {"NetworkingConfig": {"EndpointsConfig": ["n"]}},
         {"NetworkingConfig": {"EndpointsConfig": {"n": "x"}}},

@@ -1,4 +1,4 @@
-"""Images, as far as there are any: list, inspect, history, and the pull that the docker CLI asks for."""
+"""Images that are here: list, inspect, history, names, removal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from msgspec import to_builtins
 from netloom.api.call import Call
 from netloom.api.filters import parse_filters
 from netloom.api.gotext import SECOND, rfc3339nano
-from netloom.api.respond import JSON, Reply, json_reply
+from netloom.api.image_filters import listed, pruned
+from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
-from netloom.model.errors import InvalidArgument, NotFound, Unsupported
-from netloom.model.image import ImageConfig, ImageView
+from netloom.model.image import ImageConfig, ImageView, Removed
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
-_FILTERS = ("reference", "dangling", "label", "before", "since", "until")
 
 
 def with_tag(ref: str) -> str:
@@ -25,56 +24,39 @@ def with_tag(ref: str) -> str:
     return ref if ":" in ref.rpartition("/")[2] or "@" in ref else f"{ref}:latest"
 
 
-def find_image(images: list[ImageView], ref: str) -> ImageView:
-    """By name, full id or id prefix. Raises NotFound with Docker's sentence."""
-    digest = ref.removeprefix("sha256:")
-    for image in images:
-        if with_tag(ref) in image.tags or (len(digest) >= 4 and image.id.removeprefix("sha256:").startswith(digest)):
-            return image
-    raise NotFound(f"No such image: {with_tag(ref)}")
-
-
 async def list_images(call: Call) -> Reply:
     """GET /images/json."""
-    filters = parse_filters(call.query("filters"))
-    filters.check_keys(_FILTERS)
-    for key in ("before", "since", "until"):
-        if key in filters:
-            raise Unsupported(f"the image filter '{key}' is not supported by netloom yet")
-    wanted = [with_tag(name) for name in filters.get("reference")]
-    shown = [
-        image
-        for image in call.backend.images()
-        if (not wanted or any(tag in wanted for tag in image.tags))
-        and not filters.get("label")
-        and filters.flag("dangling") is not True
-    ]
+    images = call.backend.images
+    shown = listed(images.all(), parse_filters(call.query("filters")), images.find, call.now())
     using = [container.image_id for container in call.backend.containers()]
-    return json_reply([_summary(image, using.count(image.id)) for image in shown])
+    shared = shared_sizes(call) if call.flag("shared-size") else {}
+    return json_reply([image_summary(image, using.count(image.id), shared.get(image.id, -1)) for image in shown])
 
 
 async def inspect_image(call: Call) -> Reply:
     """GET /images/{name}/json."""
-    image = find_image(call.backend.images(), call.ref)
-    return json_reply(
-        {
-            "Id": image.id,
-            "RepoTags": image.tags,
-            "RepoDigests": [],
-            "Parent": "",
-            "Comment": image.comment,
-            "Created": rfc3339nano(image.created),
-            "DockerVersion": "",
-            "Author": "",
-            "Architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
-            "Os": "linux",
-            "Size": image.size,
-            "GraphDriver": {"Data": None, "Name": "overlay2"},
-            "RootFS": {"Type": "layers", "Layers": [image.id]},
-            "Metadata": {"LastTagTime": rfc3339nano(image.created)},
-            "Config": image_config_json(image.config),
-        }
-    )
+    image = call.backend.images.find(call.ref)
+    shown: dict[str, Any] = {
+        "Id": image.id,
+        "RepoTags": image.tags,
+        "RepoDigests": image.digests,
+        "Parent": "",
+        "Comment": image.comment,
+        "Created": rfc3339nano(image.created),
+        "DockerVersion": image.docker_version,
+        "Author": image.author,
+        "Architecture": image.architecture or _ARCHITECTURES.get(platform.machine(), platform.machine()),
+        **({"Variant": image.variant} if image.variant else {}),
+        "Os": image.os,
+        **({"OsVersion": image.os_version} if image.os_version else {}),
+        "Size": image.size,
+        **({"VirtualSize": image.size} if call.version < (1, 44) else {}),
+        "GraphDriver": {"Data": None, "Name": "overlay2"},
+        "RootFS": {"Type": "layers", **({"Layers": image.layers} if image.layers else {})},
+        "Metadata": {"LastTagTime": rfc3339nano(image.tagged)},
+        "Config": image_config_json(image.config),
+    }
+    return json_reply(shown)
 
 
 def image_config_json(config: ImageConfig) -> dict[str, Any]:
@@ -93,54 +75,87 @@ def image_config_json(config: ImageConfig) -> dict[str, Any]:
 
 
 async def image_history(call: Call) -> Reply:
-    """GET /images/{name}/history: one layer."""
-    image = find_image(call.backend.images(), call.ref)
-    layer = {
-        "Comment": image.comment,
-        "Created": image.created // SECOND,
-        "CreatedBy": "",
-        "Id": image.id,
-        "Size": image.size,
-        "Tags": image.tags,
-    }
-    return json_reply([layer])
+    """GET /images/{name}/history: the newest step first, which alone has the image's id and names."""
+    image = call.backend.images.find(call.ref)
+    steps: list[dict[str, Any]] = [
+        {
+            "Comment": step.comment,
+            "Created": step.created // SECOND,
+            "CreatedBy": step.created_by,
+            "Id": "<missing>",
+            "Size": step.size,
+            "Tags": None,
+        }
+        for step in reversed(image.history)
+    ]
+    if not steps:
+        created = image.created // SECOND
+        steps = [{"Comment": image.comment, "Created": created, "CreatedBy": "", "Id": "", "Size": image.size}]
+    steps[0] |= {"Id": image.id, "Tags": image.tags or None}
+    return json_reply(steps)
 
 
-async def pull_image(call: Call) -> Reply:
-    """POST /images/create: an image that is here is up to date; there is no registry to ask for another."""
-    name, tag = call.query("fromImage"), call.query("tag")
-    if not name:
-        raise Unsupported("importing images is not supported by netloom yet (POST /images/create)")
-    ref = with_tag(name if not tag else f"{name}@{tag}" if tag.startswith("sha256:") else f"{name}:{tag}")
-    if any(char in ref for char in " \t\r\n\0"):
-        raise InvalidArgument("invalid reference format")
-    try:
-        find_image(call.backend.images(), ref)
-    except NotFound:
-        raise Unsupported(
-            f"pulling images is not supported by netloom yet: {ref}",
-            remedy="the image `host` is always there: it runs the programs of this machine",
-        ) from None
-    return Reply(200, b'{"status":"Status: Image is up to date for %s"}\r\n' % ref.encode(), JSON)
+async def tag_image(call: Call) -> Reply:
+    """POST /images/{name}/tag."""
+    repository, tag = call.query("repo"), call.query("tag")
+    await call.backend.images.tag(call.ref, repository, tag)
+    return empty_reply(201)
 
 
-def _summary(image: ImageView, containers: int) -> dict[str, Any]:
+async def delete_image(call: Call) -> Reply:
+    """DELETE /images/{name}."""
+    removed = await call.backend.images.remove(call.ref, force=call.flag("force"), prune=not call.flag("noprune"))
+    return json_reply(_removed(removed))
+
+
+async def prune_images(call: Call) -> Reply:
+    """POST /images/prune."""
+    wanted, dangling = pruned(parse_filters(call.query("filters")), call.now())
+    removed, reclaimed = await call.backend.images.prune(wanted, dangling=dangling)
+    return json_reply({"ImagesDeleted": _removed(removed) or None, "SpaceReclaimed": reclaimed})
+
+
+async def distribution(call: Call) -> Reply:
+    """GET /distribution/{name}/json."""
+    credentials = call.request.headers.get("X-Registry-Auth", "")
+    return json_reply(await call.backend.images.distribution(call.ref, credentials))
+
+
+def _removed(removed: list[Removed]) -> list[dict[str, str]]:
+    return [{"Untagged": one.untagged} if one.untagged else {"Deleted": one.deleted} for one in removed]
+
+
+def shared_sizes(call: Call) -> dict[str, int]:
+    """Bytes of each image that other images have too."""
+    shared: dict[str, int] = {image.id: 0 for image in call.backend.images.all()}
+    for layer in call.backend.images.layers():
+        if len(layer.images) > 1:
+            for key in layer.images:
+                shared[key] = shared.get(key, 0) + layer.size
+    return shared
+
+
+def image_summary(image: ImageView, containers: int, shared: int) -> dict[str, Any]:
+    """One image of a list: how many containers were made of it, and the bytes that others have too (-1: not asked)."""
     return {
         "Containers": containers,
         "Created": image.created // SECOND,
         "Id": image.id,
-        "Labels": None,
+        "Labels": image.config.labels,
         "ParentId": "",
-        "RepoDigests": [],
+        "RepoDigests": image.digests,
         "RepoTags": image.tags,
-        "SharedSize": -1,
+        "SharedSize": shared,
         "Size": image.size,
     }
 
 
 ROUTES = (
     Route("GET", "/images/json", list_images),
-    Route("POST", "/images/create", pull_image),
+    Route("POST", "/images/prune", prune_images),
     Route("GET", "/images/{ref}/json", inspect_image),
     Route("GET", "/images/{ref}/history", image_history),
+    Route("POST", "/images/{ref}/tag", tag_image),
+    Route("DELETE", "/images/{ref}", delete_image),
+    Route("GET", "/distribution/{ref}/json", distribution),
 )

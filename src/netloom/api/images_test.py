@@ -3,8 +3,10 @@ from urllib.parse import quote
 
 import pytest
 
+from netloom.model.image import HistoryEntry, ImageView, LayerView
 from netloom.testing.api_client import Client
-from netloom.testing.fake_backend import HOST_IMAGE
+from netloom.testing.fake_backend import FakeBackend
+from netloom.testing.fake_images import HOST_IMAGE
 
 
 async def test_list(api: Client) -> None:
@@ -34,11 +36,44 @@ async def test_unknown(api: Client, ref: str, named: str) -> None:
     assert (answer.status, answer.message) == (404, f"No such image: {named}")
 
 
-async def test_pull(api: Client) -> None:
-    answer = await api("POST", "/images/create?fromImage=docker.io%2Flibrary%2Fhost&tag=latest")
-    assert (answer.status, answer.json) == (200, {"status": "Status: Image is up to date for host:latest"})
-    answer = await api("POST", "/images/create?fromImage=nginx&tag=1")
-    assert answer.status == 501
-    assert answer.message.startswith("pulling images is not supported by netloom yet: nginx:1: ")
-    assert (await api("POST", "/images/create?fromSrc=-")).status == 501
-    assert (await api("POST", "/images/create?fromImage=a%20b")).status == 400
+async def test_inspect_tells_layers_and_names(api: Client, backend: FakeBackend) -> None:
+    image = ImageView(
+        id="sha256:" + "cd" * 32,
+        tags=("web:1",),
+        digests=("web@sha256:00",),
+        layers=("sha256:01", "sha256:02"),
+        history=(HistoryEntry(created_by="first", size=3), HistoryEntry(created_by="second")),
+        variant="v8",
+    )
+    backend.images.found.append(image)
+    told = (await api("GET", "/images/web:1/json")).json
+    assert told["RootFS"] == {"Type": "layers", "Layers": ["sha256:01", "sha256:02"]}
+    assert (told["RepoDigests"], told["Variant"]) == (["web@sha256:00"], "v8")
+    steps = (await api("GET", "/images/web:1/history")).json
+    assert [(step["Id"], step["CreatedBy"], step["Size"], step["Tags"]) for step in steps] == [
+        (image.id, "second", 0, ["web:1"]),
+        ("<missing>", "first", 3, None),
+    ]
+
+
+async def test_shared_sizes(api: Client, backend: FakeBackend) -> None:
+    backend.images.shared = [
+        LayerView(diff_id="sha256:01", size=5, images=(HOST_IMAGE.id, "other")),
+        LayerView(diff_id="sha256:02", size=7, images=(HOST_IMAGE.id,)),
+    ]
+    assert (await api("GET", "/images/json?shared-size=1")).json[0]["SharedSize"] == 5
+    assert (await api("GET", "/images/json")).json[0]["SharedSize"] == -1
+
+
+async def test_tag_and_remove(api: Client, backend: FakeBackend) -> None:
+    assert (await api("POST", "/images/host/tag?repo=a/b&tag=1")).status == 201
+    removed = await api("DELETE", "/images/host?force=1&noprune=1")
+    assert removed.json == [{"Untagged": "host"}, {"Deleted": HOST_IMAGE.id}]
+    assert backend.images.calls == [("tag", HOST_IMAGE.id, "a/b", "1"), ("remove", HOST_IMAGE.id, True, False)]
+
+
+async def test_prune(api: Client) -> None:
+    assert (await api("POST", "/images/prune")).json == {"ImagesDeleted": None, "SpaceReclaimed": 0}
+    filters = quote(json.dumps({"dangling": ["false"]}))
+    answer = await api("POST", f"/images/prune?filters={filters}")
+    assert answer.json == {"ImagesDeleted": [{"Deleted": HOST_IMAGE.id}], "SpaceReclaimed": 1}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from ipaddress import ip_network
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from netloom.api.gotext import rfc3339nano
+from netloom.ipam.shown import shown_config
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import IpamConfig, Network
 
 Interfaces = Callable[[Endpoint], str]
+_UINT64 = 2**64 - 1
 
 
 def network_json(network: Network, containers: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def network_json(network: Network, containers: dict[str, Any]) -> dict[str, Any]
         "IPAM": {
             "Driver": network.ipam_driver,
             "Options": _sorted(network.ipam_options),
-            "Config": [_pool(pool) for pool in shown_pools(network)] or None,
+            "Config": [_pool(pool) for pool in shown_config(network.requested, network.pools)] or None,
         },
         "Internal": network.internal,
         "Attachable": network.attachable,
@@ -39,11 +40,13 @@ def network_json(network: Network, containers: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def shown_pools(network: Network) -> list[IpamConfig]:
-    """IPv4 first: what the user wrote of a family, and what was allotted where nothing was written."""
-    requested = [pool for pool in network.requested if pool.subnet]
-    families = {_family(pool) for pool in requested}
-    return sorted(requested + [pool for pool in network.pools if _family(pool) not in families], key=_family)
+def status_json(figures: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """`Status` of an inspect: how full each subnet is. The figures are unsigned numbers of 64 bits."""
+    subnets = {
+        subnet: {"IPsInUse": min(used, _UINT64), "DynamicIPsAvailable": min(free, _UINT64)}
+        for subnet, (used, free) in sorted(figures.items())
+    }
+    return {"IPAM": {"Subnets": subnets}}
 
 
 def containers_json(
@@ -66,13 +69,6 @@ def containers_json(
             entry["HostInterface"] = interface_of(endpoint)
         shown[endpoint.container] = entry
     return shown
-
-
-def _family(pool: IpamConfig) -> int:
-    try:
-        return ip_network(pool.subnet, strict=False).version
-    except ValueError:
-        return 6 if ":" in pool.subnet else 4
 
 
 def _pool(pool: IpamConfig) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from netloom.api.call import Call
 from netloom.api.filters import parse_filters
 from netloom.api.gotext import parse_bool
 from netloom.api.network_filters import listed, prunable
-from netloom.api.network_json import Interfaces, containers_json, network_json
+from netloom.api.network_json import Interfaces, containers_json, network_json, status_json
 from netloom.api.requests import endpoint_config, network_request
 from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
 from netloom.api.shapes import CONNECT, DISCONNECT, NETWORK_CREATE
 from netloom.model.errors import InvalidArgument, NetloomError, NotFound
+from netloom.model.network import Network
 
 
 async def list_networks(call: Call) -> Reply:
@@ -29,7 +30,10 @@ async def list_networks(call: Call) -> Reply:
 
 
 async def inspect_network(call: Call) -> Reply:
-    """GET /networks/{id}. `netloom=1`, as parameter or header, adds the host's interface of each container."""
+    """GET /networks/{id}. `netloom=1`, as parameter or header, adds the host's interface of each container.
+
+    It also adds `Status`, which Docker has since 1.52: an older client must not meet keys that its version lacks.
+    """
     verbose = call.query("verbose")
     if verbose:
         try:
@@ -42,7 +46,10 @@ async def inspect_network(call: Call) -> Reply:
         raise NotFound(f"network {call.ref} not found")
     own = call.flag("netloom") or call.request.headers.get("Netloom", "") == "1"
     containers = _containers(call, network.id, call.backend.host_interface if own else None)
-    return json_reply(network_json(network, containers))
+    shown = network_json(network, containers)
+    if own or call.version >= (1, 52):
+        shown["Status"] = status_json(call.backend.subnet_figures(network.id))
+    return json_reply(shown)
 
 
 async def create_network(call: Call) -> Reply:
@@ -53,7 +60,7 @@ async def create_network(call: Call) -> Reply:
     if any(unicodedata.category(char) == "Cc" for char in request.name):
         raise InvalidArgument("invalid name: name holds a control character")  # it could forge a line of a log or list
     network = await call.backend.create_network(request)
-    return json_reply({"Id": network.id, "Warning": ""}, 201)
+    return json_reply({"Id": network.id, "Warning": _warning(network)}, 201)
 
 
 async def delete_network(call: Call) -> Reply:
@@ -82,6 +89,13 @@ async def prune(call: Call) -> Reply:
     candidates = prunable(call.backend.networks(), filters, call.now())
     deleted = await call.backend.prune_networks([network.id for network in candidates])
     return json_reply({"NetworksDeleted": deleted or None})
+
+
+def _warning(network: Network) -> str:
+    """Docker takes and shows options of IPAM, and its default driver reads none: whoever sets one should know."""
+    if not network.ipam_options or network.ipam_driver != "default":
+        return ""
+    return f"the default IPAM driver has no options, ignored: {', '.join(sorted(network.ipam_options))}"
 
 
 def _containers(call: Call, network: str, interface_of: Interfaces | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from urllib.parse import quote
 
 import pytest
 
+from netloom.api.routing import VERSIONS
 from netloom.testing.api_client import Client
 from netloom.testing.fake_backend import FakeBackend
 
@@ -109,6 +110,25 @@ async def test_the_hosts_interface_only_when_asked_for(api: Client, backend: Fak
         await api("GET", "/networks/bridge", headers={"Netloom": "1"}),
     ):
         assert answer.json["Containers"][key] == {**plain, "HostInterface": endpoint.host_name}
+
+
+async def test_the_figures_only_when_asked_for_or_for_a_client_that_knows_them(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = {"IPAM": {"Subnets": {"172.17.0.0/16": {"IPsInUse": 3, "DynamicIPsAvailable": 2**64 - 1}}}}
+    assert "Status" not in (await api("GET", "/networks/bridge")).json
+    assert "Status" not in (await api("GET", "/v1.24/networks/bridge")).json
+    assert (await api("GET", "/networks/bridge?netloom=1")).json["Status"] == figures
+    assert (await api("GET", "/networks/host?netloom=1")).json["Status"] == {"IPAM": {"Subnets": {}}}
+    monkeypatch.setitem(VERSIONS, "v1.52", (1, 52))
+    assert (await api("GET", "/v1.52/networks/bridge")).json["Status"] == figures
+    assert not any("Status" in network for network in (await api("GET", "/v1.52/networks")).json)
+
+
+async def test_options_of_ipam_are_shown_and_warned_of(api: Client) -> None:
+    answer = await api("POST", "/networks/create", {"Name": "n", "IPAM": {"Options": {"foo": "bar", "a": "b"}}})
+    assert answer.json["Warning"] == "the default IPAM driver has no options, ignored: a, foo"
+    assert (await api("GET", "/networks/n")).json["IPAM"]["Options"] == {"a": "b", "foo": "bar"}
 
 
 async def test_lists_of_old_clients_show_containers(api: Client) -> None:

@@ -43,5 +43,5 @@ def ports_list(container: Container, endpoints: Iterable[Endpoint]) -> list[dict
 def _bindings(endpoints: Iterable[Endpoint]) -> list[PortBinding]:
     found = {binding for endpoint in endpoints for binding in endpoint.ports}
     return sorted(
-        found, key=lambda b: (b.container_port, b.proto, ip_address(b.host_ip).version, b.host_ip, b.host_port)
+        found, key=lambda b: (b.container_port, b.proto, b.host_port, ip_address(b.host_ip).version, b.host_ip)
     )

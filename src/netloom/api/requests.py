@@ -176,17 +176,21 @@ def _host_config(host: Body, mode: str) -> HostConfig:
         network_mode=mode,
         port_bindings=None if bindings is None else {port: _specs(specs) for port, specs in bindings.items()},
         restart_policy=RestartPolicy(restart.get("Name") or "no", restart.get("MaximumRetryCount", 0)),
-        log_config=LogConfig(),
+        log_config=_log_config(host.get("LogConfig") or {}),
         console_size=console_size(host) or (0, 0),
         cap_add=_capabilities(host.get("CapAdd")),
         cap_drop=_capabilities(host.get("CapDrop")),
         cgroupns_mode=host.get("CgroupnsMode") or "private",
         ipc_mode=host.get("IpcMode") or "private",
-        pids_limit=host.get("PidsLimit") or None,
+        pids_limit=limit if (limit := host.get("PidsLimit") or 0) > 0 else None,
         shm_size=host.get("ShmSize") or SHM_SIZE,
         annotations=host.get("Annotations") or None,
         memory_swappiness=None if host.get("MemorySwappiness") == -1 else host.get("MemorySwappiness"),
     )
+
+
+def _log_config(given: Body) -> LogConfig:
+    return LogConfig(given.get("Type") or "json-file", given.get("Config") or {})
 
 
 def _specs(specs: list[Body] | None) -> tuple[PortSpec, ...] | None:

@@ -17,7 +17,23 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netloom.api import containers, event_stream, execs, images, logs, network_dns, networks, streams, system, unserved
+from netloom.api import (
+    changing,
+    containers,
+    disk_usage,
+    event_stream,
+    execs,
+    image_transfer,
+    images,
+    logs,
+    network_dns,
+    networks,
+    stats,
+    streams,
+    system,
+    unserved,
+    volumes,
+)
 from netloom.api.backend import Backend
 from netloom.api.call import Call
 from netloom.api.connection import Connection
@@ -36,11 +52,16 @@ _GRACE = 5.0  # seconds that requests in progress get at a stop
 ROUTES = Routes(
     (
         *system.ROUTES,
+        *disk_usage.ROUTES,
         *event_stream.ROUTES,
         *images.ROUTES,
+        *image_transfer.ROUTES,
         *networks.ROUTES,
+        *volumes.ROUTES,
         *network_dns.ROUTES,
         *containers.ROUTES,
+        *changing.ROUTES,
+        *stats.ROUTES,
         *logs.ROUTES,
         *streams.ROUTES,
         *execs.ROUTES,

@@ -51,6 +51,11 @@ NETWORK_CREATE = Object(
     },
 )
 
+VOLUME_CREATE = Object(
+    "volume.CreateOptions",
+    {"ClusterVolumeSpec": ANY, "Driver": TEXT, "DriverOpts": TEXT_MAP, "Labels": TEXT_MAP, "Name": TEXT},
+)
+
 EMPTY_STRUCT = Object("struct {}", {})
 PORT_SET = MapOf(EMPTY_STRUCT, "nat.PortSet")
 DURATION = Integer("time.Duration")
@@ -221,6 +226,20 @@ CONTAINER_CREATE = Object(
         **CONFIG,
         "HostConfig": HOST_CONFIG,
         "NetworkingConfig": Object("network.NetworkingConfig", {"EndpointsConfig": MapOf(ENDPOINT)}),
+    },
+    root="",
+)
+CONTAINER_UPDATE = Object(
+    "container.UpdateConfig",
+    {
+        key: HOST_CONFIG.fields[key]
+        for key in (
+            "RestartPolicy CpuShares Memory NanoCpus CgroupParent BlkioWeight BlkioWeightDevice BlkioDeviceReadBps "
+            "BlkioDeviceWriteBps BlkioDeviceReadIOps BlkioDeviceWriteIOps CpuPeriod CpuQuota CpuRealtimePeriod "
+            "CpuRealtimeRuntime CpusetCpus CpusetMems Devices DeviceCgroupRules DeviceRequests KernelMemory "
+            "KernelMemoryTCP MemoryReservation MemorySwap MemorySwappiness OomKillDisable PidsLimit Ulimits CpuCount "
+            "CpuPercent IOMaximumIOps IOMaximumBandwidth"
+        ).split()
     },
     root="",
 )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from netloom.api.call import Call
 from netloom.api.connection import Hijack
 from netloom.api.detach import Watch, parse_keys
-from netloom.api.frames import RAW, content_type, frame
+from netloom.api.frames import RAW, content_type, frames
 from netloom.api.logs import framed
 from netloom.api.respond import Taken
 from netloom.api.routing import Route
@@ -99,12 +99,11 @@ async def carry(client: Hijack, attachment: Attachment, wiring: Wiring) -> None:
 
 
 async def _output(client: Hijack, attachment: Attachment, wiring: Wiring) -> None:
-    while (piece := await attachment.read()) is not None:
-        stream, data = piece
+    while pieces := await attachment.read_many():
         if wiring.tty:
+            await client.write(b"".join([data for _, data in pieces]))
+        elif data := frames(pieces, wiring.streams):
             await client.write(data)
-        elif stream in wiring.streams:
-            await client.write(frame(stream, data))
 
 
 async def _input(client: Hijack, attachment: Attachment, wiring: Wiring) -> bool:

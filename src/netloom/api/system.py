@@ -6,6 +6,8 @@ import os
 import platform
 from functools import cache
 
+from msgspec import to_builtins
+
 from netloom import __version__
 from netloom.api.call import Call
 from netloom.api.gotext import rfc3339nano
@@ -63,21 +65,21 @@ async def version(call: Call) -> Reply:
 async def info(call: Call) -> Reply:
     """What the daemon is and has; the engine's own part replaces ours key by key."""
     states = [container.state.status for container in call.backend.containers()]
-    running = states.count("running")
+    running, paused = states.count("running") + states.count("restarting"), states.count("paused")
     own = {
         "ID": "",
         "Containers": len(states),
         "ContainersRunning": running,
-        "ContainersPaused": 0,
-        "ContainersStopped": len(states) - running,
-        "Images": len(call.backend.images()),
+        "ContainersPaused": paused,
+        "ContainersStopped": len(states) - running - paused,
+        "Images": len(call.backend.images.all()),
         "Driver": "overlay2",
         "DriverStatus": [],
         "Plugins": {
-            "Volume": [],
+            "Volume": ["local"],
             "Network": ["bridge", "host", "null"],
             "Authorization": None,
-            "Log": ["json-file"],
+            "Log": ["json-file", "local", "none"],
         },
         "MemoryLimit": False,
         "SwapLimit": False,
@@ -126,16 +128,21 @@ async def info(call: Call) -> Reply:
         },
         "LiveRestoreEnabled": True,
         "Isolation": "",
-        "InitBinary": "",
+        "InitBinary": "tini-static",
         "ContainerdCommit": {"ID": ""},
         "RuncCommit": {"ID": ""},
         "InitCommit": {"ID": ""},
-        "SecurityOptions": [],
+        "SecurityOptions": ["name=seccomp,profile=builtin"],
         "FirewallBackend": {"Driver": "nftables"},
         "CDISpecDirs": [],
         "Warnings": None,
     }
     return json_reply({**own, **call.backend.daemon_info()})
+
+
+async def doctor(call: Call) -> Reply:
+    """GET /netloom/doctor, of netloom's own: what stands in the way of the host's networks."""
+    return json_reply({"Findings": to_builtins(await call.backend.findings())})
 
 
 @cache
@@ -148,4 +155,5 @@ ROUTES = (
     Route("HEAD", "/_ping", ping_head),
     Route("GET", "/version", version),
     Route("GET", "/info", info),
+    Route("GET", "/netloom/doctor", doctor),
 )

@@ -1,3 +1,4 @@
+from netloom.model.finding import Finding
 from netloom.testing.api_client import Client
 from netloom.testing.fake_backend import FakeBackend
 
@@ -20,6 +21,14 @@ async def test_info_has_dockers_keys_and_the_engines_values(api: Client, backend
     assert list(info) == INFO
     assert (info["Containers"], info["ContainersRunning"], info["ContainersStopped"]) == (2, 1, 1)
     assert (info["ID"], info["DockerRootDir"]) == ("fake", "/state")
+
+
+async def test_the_doctors_findings(api: Client, backend: FakeBackend) -> None:
+    assert (await api("GET", "/netloom/doctor")).json == {"Findings": []}
+    backend.found.append(Finding(kind="k", between=("a", "b"), effect="e", remedy="r"))
+    assert (await api("GET", "/netloom/doctor")).json == {
+        "Findings": [{"Kind": "k", "Between": ["a", "b"], "Effect": "e", "Remedy": "r"}]
+    }
 
 
 async def test_version_has_dockers_keys(api: Client) -> None:

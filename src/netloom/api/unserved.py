@@ -10,15 +10,12 @@ from netloom.model.errors import Unsupported
 
 # What is missing, by the routes that it has in Docker (moby daemon/server/router).
 _MISSING: dict[str, tuple[str, ...]] = {
-    "pausing containers": ("POST /containers/{ref}/pause", "POST /containers/{ref}/unpause"),
-    "updating a container's limits": ("POST /containers/{ref}/update",),
     "copying files (docker cp)": (
         "HEAD /containers/{ref}/archive",
         "GET /containers/{ref}/archive",
         "PUT /containers/{ref}/archive",
         "POST /containers/{ref}/copy",
     ),
-    "statistics of containers": ("GET /containers/{ref}/stats",),
     "comparing and exporting a container's files": (
         "GET /containers/{ref}/changes",
         "GET /containers/{ref}/export",
@@ -26,28 +23,10 @@ _MISSING: dict[str, tuple[str, ...]] = {
     "attaching by websocket": ("GET /containers/{ref}/attach/ws",),
     "pruning containers": ("POST /containers/prune",),
     "making an image of a container": ("POST /commit",),
-    "building images": ("POST /build", "POST /build/prune", "POST /build/cancel", "POST /session", "POST /grpc"),
-    "managing images": (
-        "POST /images/load",
-        "POST /images/prune",
-        "GET /images/get",
-        "GET /images/search",
-        "GET /images/{ref}/get",
-        "POST /images/{ref}/push",
-        "POST /images/{ref}/tag",
-        "DELETE /images/{ref}",
-        "GET /distribution/{ref}/json",
-    ),
+    "building images": ("POST /build", "POST /build/cancel", "POST /session", "POST /grpc"),
+    "searching registries": ("GET /images/search",),
+    "pushing images": ("POST /images/{ref}/push",),
     "registry credentials": ("POST /auth",),
-    "disk usage": ("GET /system/df",),
-    "volumes": (
-        "GET /volumes",
-        "POST /volumes/create",
-        "POST /volumes/prune",
-        "GET /volumes/{ref}",
-        "PUT /volumes/{ref}",
-        "DELETE /volumes/{ref}",
-    ),
     "plugins": (
         "GET /plugins",
         "GET /plugins/privileges",
@@ -100,9 +79,13 @@ _MISSING: dict[str, tuple[str, ...]] = {
 }
 
 
+_REMEDIES = {"building images": "build elsewhere (docker save), and take the image in with docker load"}
+
+
 def _refusal(what: str, method: str, path: str) -> Route:
     async def refuse(call: Call) -> NoReturn:
-        raise Unsupported(f"not supported by netloom yet: {what} ({method} {call.path})")
+        sentence = f"not supported by netloom yet: {what} ({method} {call.path})"
+        raise Unsupported(sentence, remedy=_REMEDIES.get(what, ""))
 
     return Route(method, path, refuse)
 

@@ -15,74 +15,23 @@ def _zero(value: Any) -> bool:
     return not value
 
 
-def _one_of(*values: Any) -> Neutral:
-    return lambda value: value in values
-
-
 # What each key may be although it is not carried out. `docker create` sends all of them, at these values.
 HOST_CONFIG: dict[str, Neutral] = {
     **dict.fromkeys(
         (
-            "Binds",
-            "Mounts",
-            "Tmpfs",
-            "VolumesFrom",
-            "VolumeDriver",
-            "StorageOpt",
-            "GroupAdd",
             "Cgroup",
-            "PidMode",
-            "SecurityOpt",
-            "UTSMode",
-            "CpuShares",
-            "CgroupParent",
-            "BlkioWeight",
-            "BlkioWeightDevice",
-            "BlkioDeviceReadBps",
-            "BlkioDeviceWriteBps",
-            "BlkioDeviceReadIOps",
-            "BlkioDeviceWriteIOps",
-            "CpuPeriod",
-            "CpuQuota",
-            "CpuRealtimePeriod",
-            "CpuRealtimeRuntime",
-            "CpusetCpus",
-            "CpusetMems",
-            "Devices",
-            "DeviceCgroupRules",
-            "DeviceRequests",
             "KernelMemory",
             "KernelMemoryTCP",
-            "MemoryReservation",
-            "MemorySwap",
-            "OomKillDisable",
-            "Ulimits",
             "CpuCount",
             "CpuPercent",
-            "IOMaximumIOps",
-            "IOMaximumBandwidth",
         ),
         _zero,
     ),
-    "CgroupnsMode": _one_of("", "private"),
-    "IpcMode": _one_of("", "private"),
-    "UsernsMode": _one_of("", "host"),  # there is no remapping to leave
-    "Runtime": _one_of("", "crun"),
-    "Isolation": _one_of("", "default"),
-    "MemorySwappiness": _one_of(-1),
-    # An empty list means: nothing masked (`--security-opt systempaths=unconfined`).
-    "MaskedPaths": lambda value: False,
-    "ReadonlyPaths": lambda value: False,
 }
 CONFIG: dict[str, Neutral] = {
-    "Volumes": _zero,
     "NetworkDisabled": _zero,
     "ArgsEscaped": _zero,
-    "Shell": _zero,
-    # `--no-healthcheck` asks for what is so anyway.
-    "Healthcheck": lambda value: value.get("Test") in (None, [], ["NONE"]),
 }
-_POLICIES = ("", "no", "always", "on-failure", "unless-stopped")
 
 
 def refuse_unsupported(request: Mapping[str, Any]) -> None:
@@ -90,8 +39,7 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
     _refuse(request, CONFIG, "")
     host = request.get("HostConfig", {})
     _refuse(host, HOST_CONFIG, "HostConfig.")
-    _refuse_logging(host.get("LogConfig", {}))
-    _refuse_restart(host.get("RestartPolicy", {}))
+    _refuse_foreign(host)
 
 
 def _refuse(given: Mapping[str, Any], table: Mapping[str, Neutral], prefix: str) -> None:
@@ -101,21 +49,13 @@ def _refuse(given: Mapping[str, Any], table: Mapping[str, Neutral], prefix: str)
             raise Unsupported(f"{prefix}{key} is not supported by netloom yet", remedy="leave it at its default")
 
 
-def _refuse_logging(config: Mapping[str, Any]) -> None:
-    if config.get("Type", "") not in ("", "json-file"):
-        raise Unsupported(f'logger: log driver "{config["Type"]}" is not supported by netloom, only json-file is')
-    if config.get("Config"):
-        raise Unsupported("HostConfig.LogConfig.Config is not supported by netloom yet: remove the log options")
-
-
-def _refuse_restart(policy: Mapping[str, Any]) -> None:
-    name, count = policy.get("Name", ""), policy.get("MaximumRetryCount", 0)
-    if name not in _POLICIES:
-        raise InvalidArgument(
-            f"invalid restart policy: unknown policy '{name}'; "
-            "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
-        )
-    if name not in ("", "no"):
-        raise Unsupported(f"HostConfig.RestartPolicy '{name}' is not supported by netloom yet", remedy="use 'no'")
-    if count:
-        raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+def _refuse_foreign(host: Mapping[str, Any]) -> None:
+    """What Docker has on other systems, or with other runtimes."""
+    runtime, isolation = host.get("Runtime", ""), host.get("Isolation", "")
+    if runtime not in ("", "crun"):
+        raise InvalidArgument(f"unknown or invalid runtime name: {runtime}", remedy="crun is the only one")
+    if isolation not in ("", "default"):
+        raise InvalidArgument(f"invalid isolation ({isolation}): linux only supports 'default'")
+    for key, name in (("IOMaximumIOps", "IOPs"), ("IOMaximumBandwidth", "bandwidth")):
+        if host.get(key):
+            raise InvalidArgument(f"invalid option: QoS maximum {name} configuration is not supported on linux")

@@ -36,6 +36,7 @@ NETWORK = {
 }
 COMMANDS = {
     "create": Entry("create", "Create a new container"),
+    "doctor": Entry("doctor", "Tell what stands in the way of the host's networks, and what helps"),
     "events": Entry("events", "Get real time events from the server"),
     "exec": Entry("execute", "Execute a command in a running container"),
     "inspect": Entry("inspect", "Return low-level information on networks and containers"),

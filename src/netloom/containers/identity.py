@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from netloom.model.errors import Failed
@@ -31,19 +33,22 @@ class _Group(Struct, frozen=True):
     members: tuple[str, ...]
 
 
-def resolve(user: str, passwd: str, group: str) -> Identity:
+def resolve(user: str, passwd: str, group: str, more: Sequence[str] = ()) -> Identity:
     """`name`, `uid`, either with `:group` or `:gid`; empty is uid 0. A number need not be in the files.
+
+    `more` are groups besides (`--group-add`), by name or number.
 
     Raises Failed with Docker's sentence for a name that is not there.
     """
     wanted_user, _, wanted_group = user.partition(":")
     found = _find_user(wanted_user or "0", _users(passwd))
     groups = _groups(group)
+    added = [_find_group(name, groups) for name in more]
     if wanted_group:
         gid = _find_group(wanted_group, groups)
-        return Identity(found.uid, gid, (gid,), found.home)
-    others = tuple(sorted({one.gid for one in groups if found.name and found.name in one.members} - {found.gid}))
-    return Identity(found.uid, found.gid, (found.gid, *others), found.home)
+        return Identity(found.uid, gid, tuple(dict.fromkeys((gid, *added))), found.home)
+    others = sorted({one.gid for one in groups if found.name and found.name in one.members})
+    return Identity(found.uid, found.gid, tuple(dict.fromkeys((found.gid, *others, *added))), found.home)
 
 
 def _find_user(wanted: str, users: list[_User]) -> _User:

@@ -14,6 +14,16 @@ def started(state: State, pid: int, conmon_pid: int, now: int) -> State:
     return State(status="running", pid=pid, conmon_pid=conmon_pid, started=now, finished=state.finished)
 
 
+def paused(state: State) -> State:
+    """All its processes stand still."""
+    return msgspec.structs.replace(state, status="paused")
+
+
+def resumed(state: State) -> State:
+    """They go on."""
+    return msgspec.structs.replace(state, status="running")
+
+
 def exited(state: State, code: int, now: int, *, oom_killed: bool = False) -> State:
     """The program ended; `code` is kept as given, 255 standing for one that nobody knows."""
     return msgspec.structs.replace(
@@ -26,6 +36,16 @@ def exited(state: State, code: int, now: int, *, oom_killed: bool = False) -> St
         finished=now,
         error="" if code >= 0 else "exit code unknown: the container's monitor was killed",
     )
+
+
+def restarting(state: State) -> State:
+    """It has ended (`exited` came before), and waits for its next start."""
+    return msgspec.structs.replace(state, status="restarting")
+
+
+def given_up(state: State) -> State:
+    """It waits no longer for its next start."""
+    return msgspec.structs.replace(state, status="exited")
 
 
 def start_failed(state: State, message: str) -> State:

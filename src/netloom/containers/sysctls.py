@@ -8,30 +8,33 @@ from netloom.model.host_config import HostConfig
 # Every port and ping are open to every user of a container with a network namespace of its own.
 DEFAULTS = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 
-_IPC = frozenset(
-    f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
-) | {"kernel.domainname"}
+_IPC = frozenset(f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split())
 
-_PREFIX = (
+CREATE_PREFIX = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: crun create failed: "
 )
 
 
-def effective(host_config: HostConfig) -> dict[str, str]:
+def effective(host_config: HostConfig, domainname: str = "") -> dict[str, str]:
     """What is set when the container starts. Raises Failed with the sentence that Docker's start gives."""
     mode = host_config.network_mode
     asked = {key.replace("/", "."): value for key, value in (host_config.sysctls or {}).items()}
+    if domainname:
+        asked.setdefault("kernel.domainname", domainname)
     for key in asked:
-        _check(key, host_network=mode == "host")
+        _check(key, host_config)
     own_network = mode != "host" and not mode.startswith("container:")
     return {**(DEFAULTS if own_network else {}), **asked}
 
 
-def _check(key: str, *, host_network: bool) -> None:
+def _check(key: str, host_config: HostConfig) -> None:
     if key.startswith("net."):
-        if host_network:
-            raise Failed(f'{_PREFIX}sysctl "{key}" not allowed in host network namespace')
+        if host_config.network_mode == "host":
+            raise Failed(f'{CREATE_PREFIX}sysctl "{key}" not allowed in host network namespace')
     elif key == "kernel.hostname":
-        raise Failed(f'{_PREFIX}sysctl "{key}" is not allowed as it conflicts with the OCI "hostname" field')
-    elif key not in _IPC and not key.startswith("fs.mqueue."):
-        raise Failed(f'{_PREFIX}sysctl "{key}" is not in a separate kernel namespace')
+        raise Failed(f'{CREATE_PREFIX}sysctl "{key}" is not allowed as it conflicts with the OCI "hostname" field')
+    elif key in _IPC or key.startswith("fs.mqueue."):
+        if host_config.ipc_mode == "host":
+            raise Failed(f'{CREATE_PREFIX}sysctl "{key}" is not allowed in the hosts ipc namespace')
+    elif key != "kernel.domainname" or host_config.uts_mode == "host":
+        raise Failed(f'{CREATE_PREFIX}sysctl "{key}" is not in a separate kernel namespace')

@@ -7,11 +7,14 @@ import re
 
 import msgspec
 
-from netloom.containers import capabilities, resources
+from netloom.containers import capabilities, devices, logging, namespaces, resources, security
 from netloom.containers.files import split_extra_host
+from netloom.containers.health import check_health
+from netloom.containers.mounts import check_mounts
+from netloom.containers.restart import check_policy
 from netloom.model.container import ContainerConfig, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
-from netloom.model.errors import Failed, InvalidArgument, Unsupported
+from netloom.model.errors import Failed, InvalidArgument
 from netloom.model.host_config import HostConfig
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -19,7 +22,6 @@ _SIGNALS = frozenset(
     "HUP INT QUIT ILL TRAP ABRT IOT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CLD CONT STOP TSTP TTIN "
     "TTOU URG XCPU XFSZ VTALRM PROF WINCH IO POLL PWR SYS RTMIN RTMAX".split()
 )
-_RESTART_POLICIES = frozenset({"no", "always", "on-failure", "unless-stopped"})
 
 HOST_PORTS_WARNING = "Published ports are discarded when using host network mode"
 MAC_WARNING = (
@@ -37,12 +39,15 @@ def check_request(request: ContainerRequest, *, cpus: int = 0) -> tuple[Containe
     """The request in normal form, and warnings for the caller. `cpus`: how many the host has, 0 for not known."""
     config, host_config = request.config, request.host_config
     _check_mode(config, host_config)
+    namespaces.check(config, host_config)
     resources.check(host_config, cpus=cpus)
+    devices.check(host_config)
     _check_config(config)
     _check_host_config(host_config)
+    check_mounts(host_config)
     _check_unsupported(config, host_config)
     _check_ports(config, host_config)
-    warnings = []
+    warnings = resources.warnings(host_config)
     if host_config.network_mode == "host" and (host_config.port_bindings or host_config.publish_all_ports):
         warnings.append(HOST_PORTS_WARNING)
     networks = dict(request.networks)
@@ -54,6 +59,8 @@ def check_request(request: ContainerRequest, *, cpus: int = 0) -> tuple[Containe
         host_config,
         cap_add=_normalized(host_config.cap_add, "CapAdd"),
         cap_drop=_normalized(host_config.cap_drop, "CapDrop"),
+        security_opt=security.shown(host_config),
+        cgroup_parent=_cgroup_parent(host_config.cgroup_parent),
     )
     return msgspec.structs.replace(request, host_config=host_config, networks=networks), warnings
 
@@ -104,6 +111,8 @@ def _check_config(config: ContainerConfig) -> None:
     for argument in (*(config.entrypoint or ()), *(config.cmd or ())):
         if "\0" in argument:
             raise InvalidArgument("invalid command: it holds a zero byte")
+    if config.healthcheck is not None:
+        check_health(config.healthcheck)
     stop = config.stop_signal.upper().removeprefix("SIG")
     if stop and not stop.isdigit() and stop not in _SIGNALS and not re.fullmatch(r"RT(MIN\+|MAX-)\d+", stop):
         raise InvalidArgument(f"invalid signal: {config.stop_signal}")
@@ -117,33 +126,32 @@ def _check_host_config(host_config: HostConfig) -> None:
             raise InvalidArgument("invalid Annotations: the empty string is not permitted as an annotation key")
     for link in host_config.links or ():
         split_link(link)
-    policy = host_config.restart_policy
-    if (policy.name or "no") not in _RESTART_POLICIES:
-        raise InvalidArgument(
-            f"invalid restart policy: unknown policy '{policy.name}'; "
-            "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
-        )
-    if policy.maximum_retry_count and policy.name != "on-failure":
-        raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
-    if host_config.auto_remove and policy.name not in ("", "no"):
+    check_policy(host_config.restart_policy)
+    if host_config.auto_remove and host_config.restart_policy.name not in ("", "no"):
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
+    logging.check(host_config.log_config)
+    security.parse(host_config.security_opt)
+    _check_storage(host_config)
     capabilities.normalized(host_config.cap_add or (), "CapAdd")
     capabilities.normalized(host_config.cap_drop or (), "CapDrop")
 
 
+def _check_storage(host_config: HostConfig) -> None:
+    for key in host_config.storage_opt or {}:
+        if key != "size":
+            raise Failed(f"Unknown option {key}")
+        raise Failed("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+
+
+def _cgroup_parent(parent: str) -> str:
+    """Below the root of each hierarchy, wherever the daemon itself stands."""
+    if ".." in parent.split("/"):
+        raise InvalidArgument(f"invalid cgroup parent {parent}", remedy="it may not lead out of the hierarchy")
+    return parent
+
+
 def _check_unsupported(config: ContainerConfig, host_config: HostConfig) -> None:
     """What netloom would have to ignore is refused instead."""
-    if host_config.restart_policy.name not in ("", "no"):
-        raise Unsupported(f"restart policy '{host_config.restart_policy.name}' is not supported yet")
-    if host_config.init:
-        raise Unsupported("HostConfig.Init is not supported yet", remedy="name an init program in the command")
-    if config.volumes:
-        raise Unsupported("Volumes is not supported yet")
-    log = host_config.log_config
-    if log.type not in ("", "json-file"):
-        raise InvalidArgument(f'error looking up logging plugin {log.type}: plugin "{log.type}" not found')
-    if log.config:
-        raise Unsupported(f"log opt '{min(log.config)}' is not supported yet")
 
 
 def _check_ports(config: ContainerConfig, host_config: HostConfig) -> None:

@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -31,7 +31,7 @@ from netloom.dataplane.client import DataPlaneClient
 from netloom.drivers.registry import driver
 from netloom.engine.core import Core
 from netloom.engine.engine import Engine
-from netloom.engine.ports import Namespace
+from netloom.engine.ports import Alarm, Namespace
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
@@ -48,6 +48,7 @@ from netloom.kernel.monitor import Changes, Monitor
 from netloom.model.errors import NetloomError
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
+from netloom.volumes.folders import VolumeFolders
 
 log = logging.getLogger("netloom")
 
@@ -129,6 +130,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         dataplane = DataPlaneClient(Path(config.run_dir), on_restart=tell_all)
         stack.push_async_callback(dataplane.leave)
         tables = Tables()
+        images = ImageStore(f"{config.state_dir}/images")
+        stack.callback(images.close)
         engine = Engine(
             Core(
                 tables=tables,
@@ -138,7 +141,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
                 runtime=runtime,
                 dataplane=dataplane,
                 files=DiskFiles(config.state_dir),
-                images=ImageStore(),
+                images=images,
+                volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
                 space=_space(settings, tables),
@@ -168,6 +172,10 @@ class SystemClock:
     def now(self) -> int:
         """ns since the epoch."""
         return time.time_ns()
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """By the event loop's timer."""
+        return asyncio.get_running_loop().call_later(max(0, delay) / 1e9, call)
 
 
 class Namespaces:
@@ -207,7 +215,9 @@ def _space(settings: Settings, tables: Tables) -> AddressSpace:
         container = tables.containers.get(owner)
         return f"container {container.name}" if container else owner
 
-    chosen = [Pool(base, size) for base, size in settings.default_pools] or list(DEFAULT_POOLS)
+    chosen = [Pool(base, size) for base, size in settings.default_pools]
+    if all(":" in pool.base for pool in chosen):
+        chosen += DEFAULT_POOLS
     if not any(":" in pool.base for pool in chosen):
         chosen.append(ula_pool(hashlib.sha256(settings.instance.encode()).digest()))
     return AddressSpace(chosen, describe=describe)

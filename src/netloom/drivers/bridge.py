@@ -12,7 +12,7 @@ from netloom.firewall.forwarding import bridge_sysctls
 from netloom.model.desired import Address, Bridge, Desired, HostFacts, Neighbour, Route, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Failed, Forbidden, InvalidArgument
-from netloom.model.network import Network, NetworkRequest
+from netloom.model.network import DEFAULT_GATEWAY, Network, NetworkRequest
 
 __all__ = ["INDEX_BASE", "BridgeDriver", "endpoint_options"]
 
@@ -41,6 +41,8 @@ class BridgeDriver:
         for family in (4, 6):
             if len([p for p in network.pools if _family(p.subnet) == family]) > 1:
                 raise Forbidden("bridge driver doesn't support multiple subnets")
+        if network.internal and any(not pool.aux.keys().isdisjoint(DEFAULT_GATEWAY.values()) for pool in network.pools):
+            raise InvalidArgument("no gateway can be set on an internal bridge network")
         for other in others:
             if network.bridge and other.bridge == network.bridge:
                 raise Forbidden(

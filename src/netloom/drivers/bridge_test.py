@@ -170,6 +170,14 @@ def test_two_subnets_of_one_family() -> None:
     DRIVER.check(DUAL, [])
 
 
+def test_no_router_for_an_internal_network() -> None:
+    driver = BridgeDriver()
+    pools = (IpamConfig(subnet="fd00:1::/64", gateway="fd00:1::1", aux={"DefaultGatewayIPv6": "fd00:1::9"}),)
+    driver.check(network(pools=pools), [])
+    with pytest.raises(InvalidArgument, match="no gateway can be set on an internal bridge network"):
+        driver.check(network(pools=pools, internal=True), [])
+
+
 def test_a_bridge_name_that_another_network_has() -> None:
     other = msgspec.structs.replace(network(), id="e" * 64, bridge="docker0")
     mine = msgspec.structs.replace(network(), id="b" * 64, bridge="docker0")

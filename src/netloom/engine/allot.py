@@ -13,7 +13,7 @@ from netloom.ipam.mac import parse_mac, random_mac
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Forbidden, NotFound
-from netloom.model.network import Network, Status
+from netloom.model.network import DEFAULT_GATEWAY, Network, Status
 
 FIRST_INNER = 2  # lo is 1
 PREFIX_OPTION = "com.docker.network.container_iface_prefix"
@@ -120,7 +120,10 @@ class Allotments:
 
 
 def _gateway(network: Network, family: int) -> str:
+    """The address that the default route goes by: the bridge's, or a router beside it that the user named."""
     if network.internal:
         return ""
-    gateways = [p.gateway for p in network.pools if (":" in p.gateway) == (family == 6)]
+    gateways = [
+        p.aux.get(DEFAULT_GATEWAY[family]) or p.gateway for p in network.pools if (":" in p.gateway) == (family == 6)
+    ]
     return gateways[0] if gateways else ""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from netloom.drivers.endpoint_options import endpoint_faults
 from netloom.engine.allot import Allotments
 from netloom.engine.changeover import Changeover
 from netloom.engine.core import Core
@@ -90,7 +91,7 @@ class Attaching:
         mode = container.host_config.network_mode
         if mode.startswith(SHARED_MODES):
             raise InvalidArgument(SHARED_IS_ALONE)
-        check_endpoint(config, network.name, network.requested)
+        check_endpoint(config, network.name, network.requested, endpoint_faults(config.driver_opts or {}))
         if network.driver == "host":
             raise InvalidArgument(HOST_MODE_ONLY)
         others = {name for name in container.networks if name != network.name}

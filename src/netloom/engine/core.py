@@ -10,16 +10,27 @@ from errno import ESRCH
 
 from netloom.drivers.driver import Driver
 from netloom.engine.lanes import Lanes
-from netloom.engine.ports import Clock, DataPlane, Files, Images, Links, Namespace, NamespaceMaker, Runtime
+from netloom.engine.ports import (
+    Clock,
+    DataPlane,
+    Files,
+    Links,
+    Namespace,
+    NamespaceMaker,
+    Runtime,
+    VolumeFolders,
+)
 from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
 from netloom.events.bus import Bus
+from netloom.images.store import ImageStore
 from netloom.ipam.space import AddressSpace
 from netloom.model.container import Container
 from netloom.model.desired import Desired, HostFacts
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import KernelError
+from netloom.model.image import ImageView
 from netloom.model.network import Network
 
 
@@ -36,7 +47,8 @@ class Core:
         runtime: Runtime,
         dataplane: DataPlane,
         files: Files,
-        images: Images,
+        images: ImageStore,
+        volumes: VolumeFolders,
         drivers: Callable[[str], Driver],
         namespaces: NamespaceMaker,
         space: AddressSpace,
@@ -52,6 +64,7 @@ class Core:
         self.dataplane = dataplane
         self.files = files
         self.images = images
+        self.volumes = volumes
         self.driver = drivers
         self.make_namespace = namespaces
         self.space = space
@@ -65,6 +78,7 @@ class Core:
         self.moving: dict[str, Endpoint] = {}  # endpoints that come or go just now, by id
         self.kept: set[str] = set()  # containers that a restart will start again, though they were run with --rm
         self.unswept: set[str] = set()  # containers that have ended, and whose remains may be in the way
+        self.by_hand: set[str] = set()  # containers that somebody stops: no policy starts them again
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
         self.doubted: Callable[[], None] = _nobody_compares
         self._number = 0
@@ -100,6 +114,11 @@ class Core:
         config = container.config
         told = {**config.labels, "image": config.image, "name": container.name, **attributes}
         self.bus.publish("container", action, container.id, told, self.clock.now())
+
+    def publish_image(self, action: str, image: ImageView, *, name: str, key: str = "") -> None:
+        """The same for an image: its labels go along."""
+        told = {**(image.config.labels or {}), "name": name}
+        self.bus.publish("image", action, key or image.id, told, self.clock.now())
 
     def network_desired(self, network: Network) -> list[Desired]:
         """What the network's driver wants in the kernel."""

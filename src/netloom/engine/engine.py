@@ -5,36 +5,50 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 
+from netloom.containers.logging import NONE
+from netloom.containers.updating import Update
 from netloom.engine.attaching import Attaching
+from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.health import HealthChecks
 from netloom.engine.host_servers import HostServers
+from netloom.engine.images import Images
+from netloom.engine.info import daemon_info
+from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
+from netloom.engine.pausing import Pausing
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
 from netloom.engine.removal import Removal
+from netloom.engine.restarting import Restarting
+from netloom.engine.samples import Samples
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.starting import Starting
 from netloom.engine.stopping import Stopping
 from netloom.engine.streams import Waiting
 from netloom.engine.top import top
+from netloom.engine.updating import Updating
+from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.engine.watching import Watching
 from netloom.engine.work import Work
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
-from netloom.model.errors import Conflict
+from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
-from netloom.model.image import ImageView
+from netloom.model.finding import Finding
+from netloom.model.host_config import RestartPolicy
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.plan.steps import line
 
 log = logging.getLogger("netloom.engine")
@@ -51,34 +65,67 @@ class Engine:
         self._waiting = Waiting()
         self._forwarding = Forwarding(core)
         self._others = OtherFirewalls(core)
+        self._clashes = Clashes(core)
         self._networks = Networks(core, self._forwarding)
         self._attaching = Attaching(core, self._files)
-        self._ending = Ending(core, self._attaching, self._waits)
-        starting = Starting(core, self._attaching, self._files, self._waiting, self._ending)
+        self.volumes = Volumes(core)
+        mounting = Mounting(core, self.volumes)
+        self._ending = Ending(core, self._attaching, mounting, self._waits)
+        starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
-        stopping = Stopping(core, self._ending, self._waits)
-        self._removal = Removal(core, self._attaching, starting, stopping, self._execs, self._waits)
-        self._containers = Containers(
-            core, self._attaching, starting, stopping, self._ending, self._removal, self._waits
+        self.images = Images(core, self._work)
+        self._restarting = Restarting(core, starting, self._waits)
+        self._checks = HealthChecks(core, self._execs)
+        self._ending.again, self._ending.over = self._restarting.wait, self._checks.end
+        starting.began = self._checks.begin
+        self._samples = Samples(core)
+        self._pausing = Pausing(core)
+        self._updating = Updating(core)
+        stopping = Stopping(core, self._ending, self._restarting, self._waits, self._pausing)
+        self._removal = Removal(
+            core,
+            self._attaching,
+            self.volumes,
+            starting,
+            stopping,
+            self._restarting,
+            self._execs,
+            self._checks,
+            self._waits,
         )
+        self._containers = Containers(
+            core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
+        )
+        self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
-        self.watching = Watching(core, self.reconciler, self._forwarding, self._others, self._sweep, self._repaired)
+        self.watching = Watching(
+            core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
+        )
         self.host_servers = HostServers(core, self.reconciler)
         core.doubted = self.watching.doubt
 
     async def recover(self) -> None:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
+        await self.volumes.recover()
         self.host_servers.open()
         recovery = Recovery(self.core, self._attaching, self._ending, self._removal, self.reconciler, self._forwarding)
         await recovery.run()
+        await self.volumes.complete_all()
         await establish(self.core, self._networks)
         await self._others.follow()
+        await self.images.released()
+        await self._checks.resume()
+        self._restarting.resume()
+        self._clashes.follow()
         self.watching.open()
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
+        await self._checks.close()
+        await self._restarting.close()
         await self._work.drain()
         await self._ending.drain()
+        await self._restarting.close()  # whose end was followed just now
         await self.watching.close()
         await self.host_servers.close()
         await self._others.withdraw()
@@ -101,6 +148,14 @@ class Engine:
     def endpoints(self, network: str) -> list[Endpoint]:
         """See Backend."""
         return list(self.core.tables.endpoints_on(network))
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend."""
+        return self.core.space.figures(network)
+
+    async def findings(self) -> list[Finding]:
+        """See Backend."""
+        return await self._clashes.look()
 
     async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
         """See Backend."""
@@ -128,11 +183,12 @@ class Engine:
 
     def containers(self) -> list[Container]:
         """See Backend."""
-        return sorted(self.core.tables.containers.values(), key=lambda c: c.created, reverse=True)
+        found = map(self._checks.shown, self.core.tables.containers.values())
+        return sorted(found, key=lambda c: c.created, reverse=True)
 
     def container(self, ref: str) -> Container:
         """See Backend."""
-        return self.core.tables.container(ref)
+        return self._checks.shown(self.core.tables.container(ref))
 
     def container_endpoints(self, container: str) -> dict[str, Endpoint]:
         """See Backend."""
@@ -158,17 +214,40 @@ class Engine:
         """See Backend."""
         await self._work.whole(self._containers.kill(ref, signal))
 
+    async def pause(self, ref: str) -> None:
+        """See Backend."""
+        await self._work.whole(self._pausing.pause(ref))
+
+    async def unpause(self, ref: str) -> None:
+        """See Backend."""
+        await self._work.whole(self._pausing.unpause(ref))
+
+    async def update(self, ref: str, update: Update) -> None:
+        """See Backend."""
+        await self._work.whole(self._updating.update(ref, update))
+
+    async def usage(self, ref: str) -> Usage:
+        """See Backend."""
+        container = self.core.tables.container(ref)
+        if not container.state.running:
+            return Usage()
+        return await self._samples.take(container)
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         """See Backend."""
         return await self._waits.begin(self.core.tables.container(ref), condition)
+
+    async def update_restart_policy(self, ref: str, policy: RestartPolicy) -> None:
+        """Another restart policy, for a container in any state; it counts from its next end on."""
+        await self._work.whole(self._restarting.update(ref, policy))
 
     async def rename(self, ref: str, name: str) -> None:
         """See Backend."""
         await self._work.whole(self._containers.rename(ref, name))
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
-        """See Backend; there are no volumes to remove yet."""
-        await self._work.whole(self._containers.remove(ref, force=force))
+        """See Backend."""
+        await self._work.whole(self._containers.remove(ref, force=force, volumes=volumes))
 
     async def resize(self, ref: str, height: int, width: int) -> None:
         """See Backend."""
@@ -180,6 +259,10 @@ class Engine:
     async def attach(self, ref: str) -> Attachment:
         """See Backend; before the start the stream waits for it."""
         container = self.core.tables.container(ref)
+        if container.state.restarting:
+            raise Conflict(f"container {container.name} is restarting, wait until the container is running")
+        if container.state.paused:
+            raise Conflict(f"container {container.id} is paused, unpause the container before attach")
         if container.state.running:
             attachment = await self.core.runtime.attach(container.id)
         else:
@@ -190,12 +273,18 @@ class Engine:
     def logs(self, ref: str, *, follow: bool, tail: int | None, since: int, until: int) -> AsyncIterator[LogRecord]:
         """See Backend."""
         container = self.core.tables.container(ref)
+        if container.host_config.log_config.type == NONE:
+            raise Unsupported("configured logging driver does not support reading")
         live = follow and container.state.running
         return self.core.runtime.logs(container.id, follow=live, tail=tail, since=since, until=until)
 
     async def top(self, ref: str, ps_args: str) -> tuple[list[str], list[list[str]]]:
         """See Backend."""
         return await top(self.core, self.core.tables.container(ref), ps_args)
+
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        """See Backend."""
+        return {container: await self.core.runtime.written(container) for container in containers}
 
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         """See Backend."""
@@ -217,10 +306,6 @@ class Engine:
         """See Backend."""
         return self.core.bus.subscribe(since=since, until=until)
 
-    def images(self) -> list[ImageView]:
-        """See Backend."""
-        return self.core.images.images()
-
     def container_paths(self, container: str) -> dict[str, str]:
         """See Backend."""
         found = self._files.paths(self.core.tables.containers[container])
@@ -229,12 +314,13 @@ class Engine:
         state = self.core.tables.containers[container].state
         if state.running:
             paths["SandboxKey"] = f"/proc/{state.pid}/ns/net"
-        return {**paths, "LogPath": self.core.runtime.log_path(container)}
+        if self.core.tables.containers[container].host_config.log_config.type != NONE:
+            paths["LogPath"] = self.core.runtime.log_path(container)
+        return paths
 
     def daemon_info(self) -> dict[str, object]:
         """See Backend."""
-        settings = self.core.settings
-        return {"ID": settings.instance, "Name": settings.name, "DockerRootDir": settings.state_dir}
+        return daemon_info(self.core)
 
     def host_interface(self, endpoint: Endpoint) -> str:
         """See Backend."""

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from netloom.engine.execs import REMEMBERED
@@ -61,3 +63,19 @@ async def test_an_exec_that_cannot_start_has_died(world: World) -> None:
         await world.engine.start_exec(made.id, tty=False, size=None)
     died = world.engine.exec(made.id)
     assert (died.running, died.exit_code) == (False, 128)
+
+
+async def test_a_resize_waits_for_the_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.container("web", start=True)
+    made = await world.engine.create_exec("web", TRUE)
+    resize = asyncio.ensure_future(world.engine.resize_exec(made.id, 29, 91))
+    await asyncio.sleep(0)
+    assert not resize.done()
+    await world.engine.start_exec(made.id, tty=True, size=None)
+    await resize
+    world.runtime.end_exec(made.id)
+
+    monkeypatch.setattr("netloom.engine.execs.PATIENCE", 0)
+    other = await world.engine.create_exec("web", TRUE)
+    with pytest.raises(Failed, match="timeout waiting for exec session ready"):
+        await world.engine.resize_exec(other.id, 29, 91)

@@ -11,6 +11,8 @@ from netloom.drivers.options import enabled
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.tables import gone, network_row
+from netloom.ipam.space import settled
+from netloom.ipam.validate import check_config
 from netloom.model.desired import Bridge
 from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
@@ -212,6 +214,8 @@ class Networks:
         core = self._core
         driver = core.driver(request.driver)
         options, mtu, bridge = driver.options(request, key, core.facts.default_mtu)
+        if request.config_only:
+            check_config(request.ipam_config, ipv6=bool(request.ipv6))
         plain = request.config_only or driver.singleton
         pools = () if plain else self._pools(key, request)
         return Network(
@@ -229,7 +233,7 @@ class Networks:
             config_from=request.config_from,
             ipam_driver=request.ipam_driver or "default",
             ipam_options=request.ipam_options,
-            requested=request.ipam_config,
+            requested=settled(request.ipam_config, pools),
             pools=pools,
             options=options,
             labels=dict(request.labels),
@@ -239,19 +243,22 @@ class Networks:
 
     def _pools(self, key: str, request: NetworkRequest) -> tuple[IpamConfig, ...]:
         """Subnets and gateways, taken."""
-        if request.ipam_driver == "null":
-            raise InvalidArgument("ipv4 pool is empty", remedy=f"the {request.driver} driver needs an IPAM driver")
-        if request.ipam_driver not in ("", "default"):
+        if request.ipam_driver not in ("", "default", "null"):
             raise NotFound(f'plugin "{request.ipam_driver}" not found', remedy="use the IPAM driver default")
         if not request.ipv4 and not request.ipv6:
             raise InvalidArgument("IPv4 or IPv6 must be enabled")
+        if request.ipam_driver == "null":
+            if request.ipam_config:
+                raise InvalidArgument("null ipam driver does not handle specific address pool requests")
+            empty = "ipv4" if request.ipv4 else "ipv6"
+            raise InvalidArgument(f"{empty} pool is empty", remedy=f"the {request.driver} driver needs an IPAM driver")
         return self._core.space.add_network(
             key,
             request.name,
             request.ipam_config,
             ipv4=bool(request.ipv4),
             ipv6=bool(request.ipv6),
-            host_routes=self._core.facts.routes,
+            host_routes=self._core.facts.claimed,
         )
 
     def _others(self, network: Network) -> list[Network]:

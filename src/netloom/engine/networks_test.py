@@ -1,7 +1,8 @@
 import pytest
 
-from netloom.model.desired import Sysctl
-from netloom.model.errors import Forbidden, KernelError, NotFound
+from netloom.model.desired import Route, Sysctl
+from netloom.model.errors import Forbidden, InvalidArgument, KernelError, NotFound
+from netloom.model.network import IpamConfig
 from netloom.testing.engine_world import World, static
 
 
@@ -57,6 +58,39 @@ async def test_a_configuration_network_has_no_bridge_and_stays_while_it_is_used(
     await world.engine.remove("web", force=True, volumes=False, link=False)
     with pytest.raises(NotFound, match='configuration network "nothing" does not exist'):
         await world.network("red", config_from="nothing")
+
+
+async def test_what_a_configuration_holds_is_checked_and_shown_as_written(world: World) -> None:
+    with pytest.raises(InvalidArgument, match=r"invalid subnet 10\.5\.0\.9/24: it should be 10\.5\.0\.0/24"):
+        await world.network("settings", "10.5.0.9/24", config_only=True)
+    config = await world.network("settings", "0.0.0.0/26", config_only=True)
+    assert [entry.subnet for entry in config.requested] == ["0.0.0.0/26"]
+    red = await world.network("red", config_from="settings")
+    blue = await world.network("blue", config_from="settings")
+    assert [entry.subnet for entry in (*red.requested, *blue.requested)] == ["172.18.0.0/26", "172.18.0.64/26"]
+
+
+async def test_the_null_ipam_driver_is_refused_as_docker_does(world: World) -> None:
+    for fields, sentence in (
+        ({}, "ipv4 pool is empty"),
+        ({"ipv4": False, "ipv6": True}, "ipv6 pool is empty"),
+        ({"subnet": "10.1.0.0/24"}, "null ipam driver does not handle specific address pool requests"),
+        ({"ipv4": False}, "IPv4 or IPv6 must be enabled"),
+    ):
+        with pytest.raises(InvalidArgument, match=f"^{sentence}"):
+            await world.network("red", ipam_driver="null", **fields)
+
+
+async def test_a_router_that_the_user_named_is_the_way_out(world: World) -> None:
+    aux = {"DefaultGatewayIPv4": "10.1.0.254", "nas": "10.1.0.9"}
+    await world.network("red", ipam_config=(IpamConfig(subnet="10.1.0.0/24", aux=aux),))
+    await world.container("web", "red", start=True)
+    (endpoint,) = world.engine.container_endpoints(world.engine.container("web").id).values()
+    assert (endpoint.ipv4, endpoint.gateway4) == ("10.1.0.2/24", "10.1.0.254")
+    (route,) = [o for o in world.kernel.objects if isinstance(o, Route) and o.destination == "default"]
+    assert route.via == "10.1.0.254"
+    with pytest.raises(Forbidden, match=r"10\.1\.0\.254 is auxiliary address DefaultGatewayIPv4"):
+        await world.container("db", "red", networks={"red": static("10.1.0.254")}, start=True)
 
 
 async def test_a_network_takes_its_settings_from_a_configuration(world: World) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
-from netloom.model.image import ImageConfig, ImageView
+from netloom.model.image import ImageConfig
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
+from netloom.model.volume import Volume
 
 __all__ = ["Exit", "Launch", "Launched", "Survivor"]  # shared with the runtime, which stands below the engine
 
@@ -142,6 +144,16 @@ class DataPlane(Protocol):
 class Runtime(Protocol):
     """Containers' processes: crun under conmon. Used from the event loop."""
 
+    @property
+    def cgroup_version(self) -> int:
+        """Of the host's cgroups, 1 or 2."""
+        ...
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """What the host's cgroups can limit: memory, cpu, pids …"""
+        ...
+
     async def create(self, launch: Launch) -> Launched:
         """Mount the root, create the container, stop before its program runs. On failure nothing is left."""
         ...
@@ -164,6 +176,10 @@ class Runtime(Protocol):
 
     async def purge(self, container: str) -> None:
         """Remove everything on disk of a container, log included. Idempotent."""
+        ...
+
+    async def written(self, container: str) -> int:
+        """Bytes of its scratch layer's files; 0 when it has none."""
         ...
 
     async def survivors(self) -> list[Survivor]:
@@ -194,6 +210,26 @@ class Runtime(Protocol):
 
     async def exec_resize(self, exec_id: str, height: int, width: int) -> None:
         """Resize an exec's terminal."""
+        ...
+
+    async def exec_kill(self, exec_id: str) -> None:
+        """SIGKILL the program of an exec; gone is success."""
+        ...
+
+    async def freeze(self, container: str) -> None:
+        """Stop all its processes where they are; frozen already is success. Raises Failed when one does not stop."""
+        ...
+
+    async def thaw(self, container: str) -> None:
+        """Let them go on; running or gone is success."""
+        ...
+
+    async def update(self, container: str, resources: Mapping[str, Any]) -> None:
+        """Change limits (parts of the OCI spec's `linux.resources`). Raises Failed in the kernel's words."""
+        ...
+
+    async def usage(self, container: str, pid: int) -> Usage:
+        """A sample of what it uses now; zeros for what has gone."""
         ...
 
     def logs(
@@ -239,6 +275,38 @@ class Files(Protocol):
         ...
 
 
+class VolumeFolders(Protocol):
+    """Volumes on disk, and the sources of binds. Used from the event loop; nothing here blocks it."""
+
+    def mountpoint(self, name: str) -> str:
+        """The folder of a volume's files."""
+        ...
+
+    async def load(self) -> list[Volume]:
+        """All that there are; what an earlier daemon has left half-made or half-removed is gone."""
+        ...
+
+    async def create(self, volume: Volume) -> None:
+        """All of it or nothing. Raises Failed or Exhausted."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """With all its files; unknown is success. Raises Failed when it stays."""
+        ...
+
+    async def size(self, name: str) -> int:
+        """Bytes of its files."""
+        ...
+
+    async def exists(self, path: str) -> bool:
+        """Is there anything at a path of the host?"""
+        ...
+
+    async def make_source(self, path: str) -> None:
+        """A folder where nothing is. Raises Failed."""
+        ...
+
+
 class Image(Protocol):
     """What the engine needs to know of an image."""
 
@@ -249,18 +317,6 @@ class Image(Protocol):
     @property
     def lower(self) -> tuple[str, ...]:
         """Read-only layers of the root, uppermost first."""
-        ...
-
-
-class Images(Protocol):
-    """Images by name."""
-
-    def resolve(self, ref: str) -> Image:
-        """Raises NotFound `No such image: REF:TAG`."""
-        ...
-
-    def images(self) -> list[ImageView]:
-        """All, newest first."""
         ...
 
 
@@ -280,11 +336,23 @@ class NamespaceMaker(Protocol):
         ...
 
 
+class Alarm(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """It does not come. Too late, or twice, is nothing."""
+        ...
+
+
 class Clock(Protocol):
     """Time as an argument."""
 
     def now(self) -> int:
         """ns since the epoch."""
+        ...
+
+    def after(self, delay: int, call: Callable[[], None]) -> Alarm:
+        """Call once, `delay` ns from now, from the event loop."""
         ...
 
 

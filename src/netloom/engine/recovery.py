@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from netloom.containers.lifecycle import start_failed
+from netloom.containers.lifecycle import paused, resumed, start_failed
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -166,6 +166,11 @@ class Recovery:
         core.sandboxes[container.sandbox] = namespace
         launched = Launched(pid=survivor.pid, conmon_pid=survivor.conmon_pid)
         core.runtime.watch(container.id, launched, self._ending.ended)
+        if container.state.paused != survivor.frozen:  # an earlier daemon was killed in between
+            state = paused(container.state) if survivor.frozen else resumed(container.state)
+            container = msgspec.structs.replace(container, state=state)
+            core.tables.put_container(container)
+            self._mended.append(container_row(container))
         return True
 
     def _mend(self, container: Container) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -10,7 +10,9 @@ from netloom.containers.lifecycle import start_failed, started
 from netloom.engine.attaching import Attaching, refuse_mixture
 from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
+from netloom.engine.joining import check_joinable
 from netloom.engine.linking import check_reachable
+from netloom.engine.mounting import Mounting
 from netloom.engine.ports import Launched, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.specs import launch
@@ -26,24 +28,36 @@ SETUP_FAILED = "failed to set up container networking: "
 class Starting:
     """`docker start`. The container's lane is held by the caller."""
 
-    def __init__(self, core: Core, attaching: Attaching, files: SandboxFiles, waiting: Waiting, ending: Ending) -> None:
+    def __init__(
+        self,
+        core: Core,
+        attaching: Attaching,
+        mounting: Mounting,
+        files: SandboxFiles,
+        waiting: Waiting,
+        ending: Ending,
+    ) -> None:
         self._core = core
         self._attaching = attaching
+        self._mounting = mounting
         self._files = files
         self._waiting = waiting
         self._ending = ending
+        self.began: Callable[[Container], None] | None = None  # told of every program that runs
 
     async def start(self, container: Container) -> Container:
         """Start it; the container as it runs. On failure its state tells the error and nothing else is left."""
         core = self._core
         sandbox = core.new_id()
         former = container
+        core.by_hand.discard(container.id)
         container = msgspec.structs.replace(
             container, sandbox=sandbox, state=msgspec.structs.replace(container.state, error="", exit_code=0)
         )
         core.tables.put_container(container)
         try:
             check_reachable(core.tables, container)
+            check_joinable(core.tables, container)
             namespace = await self._namespace(container)
             core.sandboxes[sandbox] = namespace
             core.at("namespace")
@@ -59,6 +73,7 @@ class Starting:
         except BaseException as error:
             await self._undo(former, error)
             raise
+        self._mounting.mounted(container)
         self._attaching.announce(list(core.tables.endpoints_of(container.id)))
         core.publish_container("start", container)
         return container
@@ -139,12 +154,13 @@ class Starting:
         if container.id in core.unswept:
             await core.runtime.delete(container.id)
             core.unswept.discard(container.id)
-        image = core.images.resolve(container.config.image)
+        image = core.images.by_id(container.image_id)
         files = self._files.paths(container)
+        volumes = await self._mounting.ready(container)
         if container.host_config.network_mode == "host":
-            return await core.runtime.create(launch(container, image, files, -1))
+            return await core.runtime.create(launch(container, image, files, -1, volumes))
         with opened(namespace) as fd:
-            return await core.runtime.create(launch(container, image, files, fd))
+            return await core.runtime.create(launch(container, image, files, fd, volumes))
 
     async def _run(self, container: Container, launched: Launched) -> Container:
         core = self._core
@@ -165,6 +181,8 @@ class Starting:
         core.runtime.watch(container.id, launched, self._ending.ended)
         for late in self._waiting.take(container.id):
             await self._connect(late, container)
+        if self.began is not None:
+            self.began(container)
         return container
 
     async def _connect(self, late: PendingAttachment, container: Container) -> None:

@@ -35,6 +35,11 @@ class PendingAttachment:
         real = await asyncio.shield(self._real)
         return await real.read() if real else None
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        real = await asyncio.shield(self._real)
+        return await real.read_many() if real else []
+
     async def write(self, data: bytes) -> None:
         """See Attachment."""
         if real := await asyncio.shield(self._real):
@@ -69,6 +74,13 @@ class Accounted:
         if piece is None:
             await asyncio.wait([self._ended])
         return piece
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        pieces = await self._inner.read_many()
+        if not pieces:
+            await asyncio.wait([self._ended])
+        return pieces
 
     async def write(self, data: bytes) -> None:
         """See Attachment."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 
 from netloom.engine.core import Core
+from netloom.engine.execs import refuse_ended
 from netloom.model.container import Container
-from netloom.model.errors import Conflict, Failed, InvalidArgument
+from netloom.model.errors import Failed, InvalidArgument
 
 
 async def top(core: Core, container: Container, ps_args: str) -> tuple[list[str], list[list[str]]]:
     """Titles and rows of `ps ARGS` for the container's processes. Raises Conflict when it does not run."""
-    if not container.state.running:
-        raise Conflict(f"container {container.id} is not running")
+    refuse_ended(container)
     pids = set(await core.runtime.processes(container.id, container.state.pid))
     text = await core.runtime.ps(_arguments(ps_args))
     return parse(text, pids)

@@ -27,8 +27,9 @@ class Waits:
         if condition not in CONDITIONS:
             raise InvalidArgument(f"invalid condition: {condition!r}".replace("'", '"'))
         future: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        if condition in ("", "not-running") and not container.state.running:
-            future.set_result((container.state.exit_code, container.state.error))
+        state = container.state
+        if condition in ("", "not-running") and not (state.running or state.restarting):
+            future.set_result((state.exit_code, state.error))
             return future
         table = self._removal if condition == "removed" else self._exit
         table.setdefault(container.id, []).append(future)

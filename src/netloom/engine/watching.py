@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
+from netloom.engine.clashes import Clashes
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.other_firewalls import OtherFirewalls
@@ -23,6 +24,7 @@ class Watching:
         reconciler: Reconciler,
         forwarding: Forwarding,
         others: OtherFirewalls,
+        clashes: Clashes,
         sweep: Callable[[], Awaitable[None]],
         repaired: Callable[[list[Step]], None],
     ) -> None:
@@ -30,6 +32,7 @@ class Watching:
         self._reconciler = reconciler
         self._forwarding = forwarding
         self._others = others
+        self._clashes = clashes
         self._sweep = sweep
         self._repaired = repaired
         self._task: asyncio.Task[None] | None = None
@@ -86,6 +89,7 @@ class Watching:
     async def _round(self, facts: bool, repair: bool, ruleset: bool, doubt: bool) -> None:
         if facts:
             self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
+            self._clashes.follow()
             await self._forwarding.follow()
         if ruleset:
             await self._others.follow()

@@ -11,22 +11,24 @@ from netloom.model.image import ImageConfig
 NAME = "host"
 TAG = "latest"
 
-# The id changes with the system that the image shows, and with what this file makes of it.
-_FORMAT = b"netloom host image 1\n"
+# Always the same: containers name it, and they outlive an upgrade of the system that it shows.
+ID = f"sha256:{hashlib.sha256(b'netloom host image').hexdigest()}"
 
 
 def host_image(root: str = "/") -> Image:
-    """The image of the host as it is now: its id is told from os-release, its age from when that was written."""
+    """The image of the host as it is now: its age is that of os-release."""
     release, created = _os_release(root)
     fields = dict(line.split("=", 1) for line in release.decode(errors="replace").splitlines() if "=" in line)
     shell = next((path for path in ("/bin/bash", "/bin/sh") if os.access(root + path, os.X_OK)), "/bin/sh")
     return Image(
-        id=f"sha256:{hashlib.sha256(_FORMAT + release).hexdigest()}",
+        id=ID,
         tags=(f"{NAME}:{TAG}",),
         created=created,
         config=ImageConfig(cmd=(os.path.basename(shell),)),
+        layers=(ID,),
         lower=(root,),
         comment=f"the host's own root, read-only: {fields.get('PRETTY_NAME', 'Linux').strip(chr(34))}",
+        tagged=created,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from types import TracebackType
 
 from netloom.ipam.pools import Subnet
+from netloom.ipam.slots import Slots
 from netloom.model.errors import Exhausted, Forbidden, InvalidArgument
 
 # How many freed addresses are remembered before the oldest is given again although others were never used:
@@ -30,7 +30,8 @@ class Addresses:
     """An allocator over a subnet, or over a range of it. Addresses are whole numbers.
 
     Never-used addresses come first, ascending; then the one freed longest ago. Every operation takes constant time
-    on average, and memory goes with the addresses that are held or lately freed, whatever the subnet's size.
+    on average, and memory goes with the addresses that are held or lately freed, some twenty bytes for each, whatever
+    the subnet's size.
     """
 
     def __init__(self, subnet: Subnet, ip_range: Subnet | None = None, *, remembered: int = REMEMBERED) -> None:
@@ -41,15 +42,25 @@ class Addresses:
         self._last = min(int(within.broadcast_address), int(subnet.broadcast_address))
         self._next = self._first
         self._remembered = remembered
-        self._held: dict[int, str] = {}
-        self._freed: OrderedDict[int, None] = OrderedDict()
+        self._slots = Slots()
+        self._held_in_range = 0
         # RFC 3021: a /31 has neither network nor broadcast address. RFC 4291, section 2.6.1: the subnet-router anycast
         # address; a /128 and a /127 lose it too, as Docker has it.
         if subnet.version == 6:
-            self._held[int(subnet.network_address)] = ANYCAST
+            self._hold(int(subnet.network_address), ANYCAST)
         elif subnet.prefixlen < 31:
-            self._held[int(subnet.network_address)] = NETWORK
-            self._held[int(subnet.broadcast_address)] = BROADCAST
+            self._hold(int(subnet.network_address), NETWORK)
+            self._hold(int(subnet.broadcast_address), BROADCAST)
+
+    @property
+    def in_use(self) -> int:
+        """How many are held, those included that no endpoint may have."""
+        return self._slots.held
+
+    @property
+    def available(self) -> int:
+        """How many `request` could give."""
+        return max(self._last - self._first + 1, 0) - self._held_in_range
 
     def text(self, address: int) -> str:
         """An address as people write it."""
@@ -57,7 +68,11 @@ class Addresses:
 
     def holder(self, address: int) -> str | None:
         """Who holds it."""
-        return self._held.get(address)
+        return self._slots.holder(address)
+
+    def holders(self) -> Iterator[tuple[int, str]]:
+        """Every address that is held, ascending, and who holds it."""
+        return self._slots.holders()
 
     def reserve(self, address: int, owner: str, describe: Callable[[str], str] = str) -> Reservation:
         """Hold this address. One that the same owner holds already is granted again.
@@ -66,7 +81,7 @@ class Addresses:
         """
         if not int(self.subnet.network_address) <= address <= int(self.subnet.broadcast_address):
             raise InvalidArgument(f"invalid address {self.text(address)}: it does not belong to subnet {self.subnet}")
-        holder = self._held.get(address)
+        holder = self._slots.holder(address)
         if holder is not None:
             if holder == owner and not isinstance(holder, Reserved):
                 return Reservation(self, address, undo=None)
@@ -74,47 +89,57 @@ class Addresses:
                 "Address already in use",
                 remedy=f"{self.text(address)} is {_state(holder, describe)}, choose another one or leave it out",
             )
-        undo = self._unhold_freed if address in self._freed else self._unhold_unused
-        self._freed.pop(address, None)
-        self._held[address] = owner
+        undo = self._unhold_freed if self._slots.is_freed(address) else self._unhold_unused
+        self._hold(address, owner)
         return Reservation(self, address, undo)
 
     def request(self, owner: str) -> Reservation:
         """Hold the next free address of the range. Raises Exhausted when there is none."""
-        if len(self._freed) < self._remembered:
+        if self._slots.freed < self._remembered:
             while self._next <= self._last:
                 address = self._next
                 self._next += 1
-                if address not in self._held and address not in self._freed:
-                    self._held[address] = owner
+                if self._slots.is_unused(address):
+                    self._hold(address, owner)
                     return Reservation(self, address, self._unhold_unused)
-        if self._freed:
-            address, _ = self._freed.popitem(last=False)
-            self._held[address] = owner
-            return Reservation(self, address, self._unhold_freed)
-        raise Exhausted("no available addresses on this pool")
+        freed = self._slots.oldest()
+        if freed is None:
+            raise Exhausted("no available addresses on this pool")
+        self._hold(freed, owner)
+        return Reservation(self, freed, self._unhold_freed)
 
     def release(self, address: int) -> None:
         """Free an address; one that nobody holds, or that is reserved, stays as it is."""
-        if isinstance(self._held.get(address), Reserved):
+        holder = self._slots.holder(address)
+        if holder is None or isinstance(holder, Reserved):
             return
-        if self._held.pop(address, None) is not None and self._first <= address <= self._last:
-            self._freed[address] = None
+        if self._in_range(address):
+            self._held_in_range -= 1
+            self._slots.free(address)
+        else:
+            self._slots.forget(address)
+
+    def _in_range(self, address: int) -> bool:
+        return self._first <= address <= self._last
+
+    def _hold(self, address: int, owner: str) -> None:
+        self._slots.hold(address, owner)
+        self._held_in_range += self._in_range(address)
 
     def _unhold_unused(self, address: int) -> None:
         """As if it had never been asked for."""
-        del self._held[address]
+        if self._first <= address < self._next - 1:
+            self._unhold_freed(address)
+            return
+        self._held_in_range -= self._in_range(address)
+        self._slots.forget(address)
         if address == self._next - 1:
             self._next = address
-        elif self._first <= address < self._next:
-            self._freed[address] = None
-            self._freed.move_to_end(address, last=False)
 
     def _unhold_freed(self, address: int) -> None:
         """Back to the place of the one freed longest ago."""
-        del self._held[address]
-        self._freed[address] = None
-        self._freed.move_to_end(address, last=False)
+        self._held_in_range -= self._in_range(address)
+        self._slots.free(address, as_oldest=True)
 
 
 class Reservation:

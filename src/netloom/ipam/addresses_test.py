@@ -1,13 +1,17 @@
-from ipaddress import ip_address, ip_network
+import random
+import tracemalloc
+from collections.abc import Callable
+from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from netloom.ipam.addresses import Addresses, Reservation
 from netloom.ipam.pools import Subnet
 from netloom.model.errors import Exhausted, Forbidden, InvalidArgument
+from netloom.testing.counting import lines_run
 
 
 def number(text: str) -> int:
@@ -135,8 +139,9 @@ def test_churn_costs_no_memory_whatever_the_size(subnet: str) -> None:
     for _ in range(5000):
         held = addresses.request("c")
         addresses.release(number(held.confirm().partition("/")[0]))
-    assert len(addresses._freed) <= 300
-    assert len(addresses._held) <= 2
+    assert addresses._slots.freed <= 300
+    assert addresses.in_use <= 2
+    assert len(addresses._slots._places) <= 7
 
 
 def test_every_address_of_a_16() -> None:
@@ -146,6 +151,86 @@ def test_every_address_of_a_16() -> None:
     for address in range(number("10.0.0.1"), number("10.0.255.254"), 2):
         addresses.release(address)
     assert drain(addresses)[:2] == ["10.0.0.1", "10.0.0.3"]
+
+
+@given(seed=st.integers(0, 1 << 32), share=st.floats(0.6, 0.95))
+@settings(max_examples=3)
+def test_a_16_taken_and_returned_at_random_is_a_plain_set(seed: int, share: float) -> None:
+    """65,000 addresses; which one comes next is what a set and a queue that are searched from end to end say."""
+    dice = random.Random(seed)
+    addresses = Addresses(ip_network("10.0.0.0/16"), remembered=1 << 20)
+    held: set[int] = set()
+    free: dict[int, None] = dict.fromkeys(range(number("10.0.0.1"), number("10.0.255.255")))  # as they will come
+    taken = 0
+    while taken < 65_000:
+        if free and (not held or dice.random() < share):
+            if dice.random() < 0.1:
+                address = number("10.0.0.1") + dice.randrange(65534)
+                if address in held:
+                    with pytest.raises(Forbidden):
+                        addresses.reserve(address, "other")
+                    continue
+                addresses.reserve(address, "c").confirm()
+            else:
+                address = next(iter(free))
+                assert addresses.request("c").confirm() == f"{IPv4Address(address)}/16"
+            del free[address]
+            held.add(address)
+            taken += 1
+        else:
+            address = held.pop()
+            addresses.release(address)
+            free[address] = None
+    assert addresses.in_use == len(held) + 2
+    assert addresses.available == len(free)
+    assert all(addresses.holder(address) == "c" for address in held)
+    assert not any(addresses.holder(address) for address in free)
+
+
+def some_lives(subnet: str) -> Callable[[], None]:
+    """150 addresses, a third of them chosen and a third of them returned and taken again; made ready to run."""
+    addresses = Addresses(ip_network(subnet), remembered=10)
+    base = int(ip_network(subnet).network_address)
+
+    def work() -> None:
+        for n in range(200, 250):
+            addresses.reserve(base + n, "static").confirm()
+        taken = [addresses.request("c") for _ in range(100)]
+        for reservation in taken[::2]:
+            addresses.release(number(reservation.confirm().partition("/")[0]))
+        for _ in range(50):
+            addresses.request("c")
+
+    return work
+
+
+def test_a_large_subnet_costs_no_more_work_than_a_small_one() -> None:
+    small = lines_run(some_lives("10.0.0.0/24"))
+    assert small > 1000
+    for large in ("10.0.0.0/8", "fd00::/64"):
+        assert lines_run(some_lives(large)) <= small * 1.01  # a page more or less
+
+
+@pytest.mark.parametrize("subnet", ["10.0.0.0/16", "10.0.0.0/8", "fd00::/64"])
+def test_an_address_costs_a_few_bytes(subnet: str) -> None:
+    owner = "c" * 64
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        addresses = Addresses(ip_network(subnet))
+        empty, _ = tracemalloc.get_traced_memory()
+        reservation = [addresses.request(owner) for _ in range(20_000)][-1]
+        del reservation
+        full, _ = tracemalloc.get_traced_memory()
+        base = int(addresses.subnet.network_address)
+        for address in range(base + 1, base + 20_001):
+            addresses.release(address)
+        freed, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert empty - before < 8000
+    assert (full - empty) / 20_000 < 32
+    assert freed - full < 20_000
 
 
 class AgainstASet(RuleBasedStateMachine):
@@ -205,6 +290,8 @@ class AgainstASet(RuleBasedStateMachine):
 
     @invariant()
     def holders(self) -> None:
+        assert self.addresses.in_use == len(self.held) + 2
+        assert self.addresses.available == len(self.usable) - len(self.held.keys() & self.usable)
         for offset in range(1, 15):
             assert self.addresses.holder(self.base + offset) == self.held.get(self.base + offset)
 

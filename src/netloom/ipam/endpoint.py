@@ -13,8 +13,10 @@ from netloom.model.network import PREDEFINED, IpamConfig
 _NO_SUBNET = "user specified IP address is supported only when connecting to networks with user configured subnets"
 
 
-def check_endpoint(config: EndpointConfig, network: str, requested: Sequence[IpamConfig] | None) -> None:
-    """Raises InvalidArgument with every fault at once.
+def check_endpoint(
+    config: EndpointConfig, network: str, requested: Sequence[IpamConfig] | None, others: Sequence[str] = ()
+) -> None:
+    """Raises InvalidArgument with every fault at once; `others` are those of its driver options.
 
     `network` is the network's name, `requested` its subnets as the user wrote them; None for a network that does not
     exist (yet): then only what needs no network is checked.
@@ -31,6 +33,7 @@ def check_endpoint(config: EndpointConfig, network: str, requested: Sequence[Ipa
     faults += _malformed(ipam)
     if requested is not None:
         faults += [fault for fault in (_outside(ipam.ipv4, 4, requested), _outside(ipam.ipv6, 6, requested)) if fault]
+    faults += others
     if faults:
         raise InvalidArgument("invalid endpoint settings:\n" + joined(faults))
     for text in ipam.link_local:

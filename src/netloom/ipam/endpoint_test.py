@@ -75,6 +75,12 @@ def test_sentences(
     assert caught.value.message == "invalid endpoint settings:\n" + expected
 
 
+def test_the_faults_of_its_options_are_told_with_the_others() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        check_endpoint(ipam("x"), "n1", None, ["this", "that"])
+    assert caught.value.message == "invalid endpoint settings:\n* invalid IPv4 address: x\n* this\n* that"
+
+
 def test_link_local_must_be_link_local() -> None:
     with pytest.raises(InvalidArgument) as caught:
         check_endpoint(ipam("", "", "169.254.1.1", "10.1.1.1"), "n2", ())

@@ -38,3 +38,11 @@ class Occupied:
             if entry[0] <= last and first <= entry[1]:
                 return entry
         return None
+
+    def all_meeting(self, subnet: Subnet) -> list[tuple[int, int, str]]:
+        """The same of every one, in order."""
+        first, last = int(subnet.network_address), int(subnet.broadcast_address)
+        low = bisect_left(self._entries, (first,))
+        if low and self._entries[low - 1][1] >= first:
+            low -= 1
+        return self._entries[low : bisect_left(self._entries, (last + 1,))]

@@ -21,6 +21,7 @@ def test_equals_a_plain_search(changes: list[tuple[bool, IPv4Network]]) -> None:
         assert (found is None) == (not met)
         if found is not None:
             assert found[2] in {model[entry] for entry in met}
+        assert [entry[2] for entry in occupied.all_meeting(block)] == [model[entry] for entry in sorted(met)]
         if add and not met:
             model[block] = str(block)
             occupied.add(block, str(block))

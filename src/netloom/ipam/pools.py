@@ -15,16 +15,22 @@ Subnet: TypeAlias = IPv4Network | IPv6Network
 
 
 class Pool(Struct, frozen=True):
-    """Addresses to be split into subnets: `base` is a CIDR, `size` the prefix length of each subnet."""
+    """Addresses to be split into subnets: `base` is a CIDR, `size` the prefix length of each subnet.
+
+    Pools of a higher `rank` are used when those of lower ranks are used up.
+    """
 
     base: str
     size: int
+    rank: int = 0
 
 
-# 15 of /16 and 16 of /20, lowest first, as Docker has them; 172.17.0.0/16 is what the default bridge takes.
+# 15 of /16 and 16 of /20, lowest first, as Docker has them; 172.17.0.0/16 is what the default bridge takes. Where
+# Docker's 31 networks end, 16,384 more follow: in a part of 10.0.0.0/8 that others seldom begin with.
 DEFAULT_POOLS = (
     *(Pool(f"172.{second}.0.0/16", 16) for second in range(17, 32)),
     Pool("192.168.0.0/16", 20),
+    Pool("10.192.0.0/10", 24, rank=1),
 )
 
 
@@ -63,26 +69,35 @@ class PoolList:
 
     def __init__(self, pools: Iterable[Pool]) -> None:
         """Raises InvalidArgument for a base that is no CIDR or a size that does not fit it."""
-        checked = sorted((_checked(pool) for pool in pools), key=lambda entry: (entry[0].version, *_bounds(entry[0])))
-        self._pools: dict[int, list[tuple[Subnet, int]]] = {4: [], 6: []}
-        for base, size in checked:
+        checked = sorted(
+            ((*_checked(pool), pool.rank) for pool in pools),
+            key=lambda entry: (entry[0].version, *_bounds(entry[0])),
+        )
+        self._pools: dict[int, list[tuple[int, Subnet, int]]] = {4: [], 6: []}
+        for base, size, rank in checked:
             kept = self._pools[base.version]
             # of overlapping pools only the first counts, or one subnet could be cut from both
-            if not kept or int(kept[-1][0].broadcast_address) < int(base.network_address):
-                kept.append((base, size))
+            if not kept or int(kept[-1][1].broadcast_address) < int(base.network_address):
+                kept.append((rank, base, size))
+        for one_family in self._pools.values():
+            one_family.sort(key=lambda entry: entry[0])  # stable: by address within a rank
 
-    def choose(self, version: int, busy: Sequence[Intervals]) -> Subnet | None:
+    def choose(self, version: int, busy: Sequence[Intervals], size: int | None = None) -> Subnet | None:
         """The lowest subnet that meets nothing busy; None when all pools are used up.
 
-        Steps over whole busy ranges, so the cost is their number in the pool, not the number of subnets.
+        Of the pool's own size, or of the prefix length `size`: then in pools that are large enough. Steps over whole
+        busy ranges, so the cost is their number in the pool, not the number of subnets.
         """
-        for base, size in self._pools[version]:
+        for _, base, own_size in self._pools[version]:
+            prefix = own_size if size is None else size
+            if not base.prefixlen <= prefix <= base.max_prefixlen:
+                continue
             first, end = _bounds(base)
-            step = 1 << (base.max_prefixlen - size)
+            step = 1 << (base.max_prefixlen - prefix)
             while first <= end:
                 met = [found for ranges in busy if (found := ranges.meeting(first, first + step - 1))]
                 if not met:
-                    return IPv4Network((first, size)) if version == 4 else IPv6Network((first, size))
+                    return IPv4Network((first, prefix)) if version == 4 else IPv6Network((first, prefix))
                 past = max(last for _, last in met) + 1
                 first += -(-(past - first) // step) * step
         return None

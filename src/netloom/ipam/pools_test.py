@@ -17,9 +17,26 @@ def choose_all(pools: PoolList, version: int = 4) -> list[str]:
     return chosen
 
 
-def test_default_pools_are_dockers_in_dockers_order() -> None:
-    expected = [f"172.{n}.0.0/16" for n in range(17, 32)] + [f"192.168.{n}.0/20" for n in range(0, 256, 16)]
-    assert choose_all(PoolList(DEFAULT_POOLS)) == expected
+def test_default_pools_are_dockers_in_dockers_order_and_thousands_more() -> None:
+    dockers = [f"172.{n}.0.0/16" for n in range(17, 32)] + [f"192.168.{n}.0/20" for n in range(0, 256, 16)]
+    chosen = choose_all(PoolList(DEFAULT_POOLS))
+    assert chosen[:31] == dockers
+    assert chosen[31:] == [f"10.{n >> 8}.{n & 255}.0/24" for n in range(192 << 8, 256 << 8)]
+
+
+def test_a_higher_rank_comes_later_whatever_its_addresses() -> None:
+    pools = PoolList([Pool("10.0.0.0/25", 25, rank=2), Pool("10.9.0.0/25", 25), Pool("10.5.0.0/25", 25, rank=1)])
+    assert choose_all(pools) == ["10.9.0.0/25", "10.5.0.0/25", "10.0.0.0/25"]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [(24, "10.8.0.0/24"), (16, "10.9.0.0/16"), (15, "10.10.0.0/15"), (32, "10.8.0.0/32"), (14, None), (33, None)],
+)
+def test_a_size_on_demand_comes_from_a_pool_that_is_large_enough(size: int, expected: str | None) -> None:
+    pools = PoolList([Pool("10.8.0.0/23", 23), Pool("10.9.0.0/16", 20), Pool("10.10.0.0/15", 24)])
+    chosen = pools.choose(4, (), size)
+    assert (str(chosen) if chosen else None) == expected
 
 
 def test_what_is_freed_is_chosen_again_lowest_first() -> None:

@@ -1,8 +1,8 @@
-"""The host's routes as addresses that no network may take."""
+"""The host's routes, and the subnets of its interfaces, as addresses that no network may take."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 
 from netloom.ipam.intervals import Intervals
@@ -20,6 +20,9 @@ class Routes:
     def __init__(self, routes: Sequence[HostRoute]) -> None:
         self._routes = [(ip_network(route.destination, strict=False), route) for route in routes if _names(route)]
         self._routes = [(block, route) for block, route in self._routes if _matters(block)]
+
+    def __iter__(self) -> Iterator[tuple[Subnet, HostRoute]]:
+        return iter(self._routes)
 
     def ranges(self, version: int) -> Intervals:
         """All of a family, for choosing around them."""
@@ -39,10 +42,18 @@ class Routes:
         return self._routes[max(met)[1]][1] if met else None
 
 
+def words(route: HostRoute) -> str:
+    """What it is, for people."""
+    if route.address:
+        return f"the address {route.address} of the host's interface {route.link}"
+    return f"the host's route to {route.destination} by {route.link}"
+
+
 def _names(route: HostRoute) -> bool:
     return route.destination not in ("", "default", "default6")
 
 
 def _matters(block: Subnet) -> bool:
-    # every interface has its own link-local and multicast routes; they say nothing about where a subnet lies
-    return block.prefixlen >= _WIDEST[block.version] and not block.is_link_local and not block.is_multicast
+    # every host has its own loopback, link-local and multicast blocks; they say nothing about where a subnet lies
+    apart = block.is_loopback or block.is_link_local or block.is_multicast
+    return block.prefixlen >= _WIDEST[block.version] and not apart

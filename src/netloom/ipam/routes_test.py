@@ -8,11 +8,23 @@ from netloom.model.desired import HostRoute
 
 @pytest.mark.parametrize(
     "destination",
-    ["default", "default6", "", "0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3", "fe80::/64", "ff00::/8"],
+    [
+        "default",
+        "default6",
+        "",
+        "0.0.0.0/0",
+        "::/0",
+        "0.0.0.0/1",
+        "128.0.0.0/1",
+        "2000::/3",
+        "fe80::/64",
+        "ff00::/8",
+        "127.0.0.0/8",
+    ],
 )
 def test_routes_to_everywhere_or_to_the_link_do_not_count(destination: str) -> None:
     routes = Routes([HostRoute(destination=destination, link="up0")])
-    for subnet in ("10.0.0.0/8", "200.0.0.0/24", "2001:db8::/64", "fe80::/64"):
+    for subnet in ("10.0.0.0/8", "127.0.0.0/8", "200.0.0.0/24", "2001:db8::/64", "fe80::/64"):
         assert routes.meeting(ip_network(subnet)) is None
     assert routes.ranges(4).ranges() == routes.ranges(6).ranges() == []
 

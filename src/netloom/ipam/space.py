@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from netloom.ipam.addresses import Addresses, Reservation, Reserved
+from netloom.ipam.clashes import Clash
 from netloom.ipam.occupied import Occupied
 from netloom.ipam.pools import DEFAULT_POOLS, Pool, PoolList, Subnet
-from netloom.ipam.routes import Routes
-from netloom.ipam.validate import check_config, parse_address, parse_prefix
+from netloom.ipam.routes import Routes, words
+from netloom.ipam.validate import check_config, is_size, parse_address, parse_prefix
 from netloom.model.desired import HostRoute
 from netloom.model.errors import Exhausted, Failed, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import IpamConfig
@@ -49,8 +50,10 @@ class AddressSpace:
     ) -> tuple[IpamConfig, ...]:
         """Take the subnets asked for, or choose one of each family; complete with gateways, IPv4 first.
 
-        Raises InvalidArgument for what makes no sense and for exhausted pools (Docker's status), Forbidden for a
-        subnet that overlaps a network or a route of the host, Failed for a gateway that cannot be had.
+        A subnet with the unspecified address asks for a free one of its size (`::/96`). Those of a family come in the
+        order of `config`, as `settled` expects it. Raises InvalidArgument for what makes no sense and for exhausted
+        pools (Docker's status), Forbidden for a subnet that overlaps a network or something of the host, Failed for a
+        gateway that cannot be had.
         """
         check_config(config, ipv6=ipv6)
         routes = Routes(host_routes)
@@ -61,10 +64,7 @@ class AddressSpace:
             for version, wanted in ((4, ipv4), (6, ipv6)):
                 if wanted:
                     entries = [entry for entry in config if _subnet(entry.subnet).version == version]
-                    for entry in entries or [self._choose(version, routes)]:
-                        if entries:
-                            self._refuse_overlap(_subnet(entry.subnet), network_id, routes)
-                        pools.append(self._take(network_id, entry))
+                    pools += self._take_all(network_id, version, entries, routes)
             undo.pop_all()
         return tuple(pools)
 
@@ -79,6 +79,17 @@ class AddressSpace:
         member = self._members.pop(network_id, None)
         for addresses in member.subnets if member else ():
             self._occupied[addresses.version].remove(addresses.subnet, network_id)
+
+    def clashes(self, host_routes: Sequence[HostRoute]) -> list[Clash]:
+        """What of the host's has come to overlap a network since that was created."""
+        found = []
+        for block, route in Routes(host_routes):
+            for first, last, network_id in self._occupied[block.version].all_meeting(block):
+                subnet = (first, block.max_prefixlen - (last - first).bit_length())
+                found.append(
+                    Clash(network_id, str(IPv4Network(subnet) if block.version == 4 else IPv6Network(subnet)), route)
+                )
+        return found
 
     def reserve(self, network_id: str, family: int, address: str | None, owner: str) -> Reservation:
         """Hold an address of family 4 or 6 until it is confirmed or cancelled: the one named, or the next one.
@@ -117,6 +128,11 @@ class AddressSpace:
         addresses, number = self._locate(self._member(network_id).subnets, address)
         return addresses.holder(number)
 
+    def figures(self, network_id: str) -> dict[str, tuple[int, int]]:
+        """Of each subnet how many addresses are in use or reserved, and how many could be given to endpoints."""
+        member = self._members.get(network_id)
+        return {str(a.subnet): (a.in_use, a.available) for a in member.subnets} if member else {}
+
     def _member(self, network_id: str) -> _Member:
         try:
             return self._members[network_id]
@@ -132,13 +148,29 @@ class AddressSpace:
                 return addresses, int(address)
         raise InvalidArgument(f"no configured subnet or ip-range contain the IP address {text}")
 
-    def _choose(self, version: int, routes: Routes) -> IpamConfig:
-        subnet = self._pools.choose(version, (self._occupied[version].ranges, routes.ranges(version)))
+    def _take_all(
+        self, network_id: str, version: int, entries: Sequence[IpamConfig], routes: Routes
+    ) -> list[IpamConfig]:
+        """One family's: the named ones first, so that none of them is chosen for another entry."""
+        taken: dict[int, IpamConfig] = {}
+        for at, entry in enumerate(entries):
+            if not asks_for_size(entry):
+                self._refuse_overlap(_subnet(entry.subnet), network_id, routes)
+                taken[at] = self._take(network_id, entry)
+        for at, entry in enumerate(entries or [IpamConfig()]):
+            if at not in taken:
+                size = _subnet(entry.subnet).prefixlen if entry.subnet else None
+                taken[at] = self._take(network_id, self._choose(version, routes, size))
+        return [taken[at] for at in sorted(taken)]
+
+    def _choose(self, version: int, routes: Routes, size: int | None) -> IpamConfig:
+        subnet = self._pools.choose(version, (self._occupied[version].ranges, routes.ranges(version)), size)
         if subnet is None:
+            wanted = f"no pool has room for a /{size}, ask for a smaller subnet, " if size is not None else ""
             raise InvalidArgument(
                 "all predefined address pools have been fully subnetted",
-                remedy="remove networks that nobody uses (network prune), name a subnet (--subnet), or give the daemon "
-                "more pools (--default-address-pool)",
+                remedy=f"{wanted}remove networks that nobody uses (network prune), name a subnet (--subnet), or give "
+                "the daemon more pools (--default-address-pool)",
             )
         return IpamConfig(subnet=str(subnet))
 
@@ -157,8 +189,7 @@ class AddressSpace:
         if route is not None:
             raise Forbidden(
                 _OVERLAP,
-                remedy=f"{subnet} overlaps the host's route to {route.destination} by {route.link}, "
-                "choose another subnet",
+                remedy=f"{subnet} overlaps {words(route)}, choose another subnet",
             )
 
     def _take(self, network_id: str, entry: IpamConfig) -> IpamConfig:
@@ -187,6 +218,23 @@ class AddressSpace:
                 ) from error
         gateway = held.confirm().partition("/")[0]
         return IpamConfig(subnet=str(subnet), ip_range=entry.ip_range, gateway=gateway, aux=entry.aux)
+
+
+def asks_for_size(entry: IpamConfig) -> bool:
+    """See `is_size`."""
+    prefix = parse_prefix(entry.subnet)
+    return prefix is not None and is_size(prefix)
+
+
+def settled(requested: Sequence[IpamConfig], pools: Sequence[IpamConfig]) -> tuple[IpamConfig, ...]:
+    """What the user wrote, with the subnets that `add_network` chose in place of the sizes that were asked for."""
+    of = {version: iter([p for p in pools if _subnet(p.subnet).version == version]) for version in (4, 6)}
+    found = []
+    for entry in requested:
+        pool = next(of[_subnet(entry.subnet).version], None)  # None: the network is without this family
+        sized = pool is not None and asks_for_size(entry)
+        found.append(IpamConfig(subnet=pool.subnet, gateway=pool.gateway) if pool and sized else entry)
+    return tuple(found)
 
 
 def _subnet(text: str) -> Subnet:

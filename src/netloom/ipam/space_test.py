@@ -1,15 +1,18 @@
 import time
+from functools import partial
 from ipaddress import ip_network
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netloom.ipam.pools import DEFAULT_POOLS, Pool, ula_pool
-from netloom.ipam.space import AddressSpace
+from netloom.ipam.space import AddressSpace, settled
 from netloom.model.desired import HostRoute
 from netloom.model.errors import Exhausted, Failed, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import IpamConfig
+from netloom.testing.counting import lines_run
 
 ULA = ula_pool(bytes.fromhex("3bca743321"))
 OVERLAP = "invalid pool request: Pool overlaps with other one on this address space"
@@ -101,13 +104,80 @@ def test_overlap_with_a_route_of_the_host() -> None:
 
 
 def test_exhausted_pools() -> None:
-    here = space()
+    here = space(*DEFAULT_POOLS[:-1])
     for n in range(31):
         add(here, f"n{n}")
     with pytest.raises(InvalidArgument, match=r"^all predefined address pools have been fully subnetted: remove "):
         add(here, "n31")
     here.drop_network("id-n7")
     assert add(here, "n31")[0].subnet == "172.24.0.0/16"
+
+
+def test_a_thousand_networks_never_meet_and_the_last_costs_what_the_first_did() -> None:
+    here = space()
+    counts = []
+    chosen = []
+    for n in range(1000):
+        counts.append(lines_run(partial(lambda name: chosen.extend(add(here, name, ipv6=True)), f"n{n}")))
+    networks = sorted((ip_network(pool.subnet) for pool in chosen), key=lambda net: (net.version, net))
+    assert len(networks) == 2000
+    assert not any(low.version == high.version and low.overlaps(high) for low, high in pairwise(networks))
+    assert max(counts[500:]) <= max(counts[:50])
+    for n in range(0, 1000, 3):
+        here.drop_network(f"id-n{n}")
+    again = [add(here, f"m{n}")[0].subnet for n in range(334)]
+    assert again == [pool.subnet for pool in chosen if ":" not in pool.subnet][::3]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (("0.0.0.0/24",), ("172.17.0.0/24",)),
+        (("::/96",), ("172.17.0.0/16", "fd3b:ca74:3321::/96")),
+        (("0.0.0.0/28", "::/64"), ("172.17.0.0/28", "fd3b:ca74:3321::/64")),
+        (("172.17.0.0/20", "0.0.0.0/20"), ("172.17.0.0/20", "172.17.16.0/20")),
+        (("0.0.0.0/20", "172.17.0.0/20"), ("172.17.16.0/20", "172.17.0.0/20")),
+        (("0.0.0.0/12",), ("10.192.0.0/12",)),
+    ],
+)
+def test_a_subnet_may_be_asked_for_by_its_size(asked: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    here = space()
+    config = [IpamConfig(subnet=subnet) for subnet in asked]
+    pools = add(here, "a", *config, ipv6=any(":" in subnet for subnet in asked))
+    assert tuple(pool.subnet for pool in pools) == expected
+    shown = settled(config, pools)
+    assert [entry.subnet for entry in shown] == [p.subnet for p in pools if p.subnet in {e.subnet for e in shown}]
+    assert [bool(entry.gateway) for entry in shown] == [subnet.startswith(("0.0.0.0/", "::/")) for subnet in asked]
+
+
+def test_clashes_are_found_for_each_subnet_that_a_route_meets() -> None:
+    here = space()
+    for n in range(4):
+        add(here, f"n{n}", IpamConfig(subnet=f"10.0.{n}.0/24"), IpamConfig(subnet=f"fd00:{n}::/64"), ipv6=True)
+    wide, one, six = (HostRoute(d, "tun0") for d in ("10.0.0.0/23", "10.0.3.77/32", "fd00:2::/48"))
+    found = here.clashes([wide, HostRoute("10.1.0.0/16", "tun0"), HostRoute("default", "up0"), one, six])
+    assert [(clash.network, clash.subnet, clash.other, clash.shared) for clash in found] == [
+        ("id-n0", "10.0.0.0/24", wide, "10.0.0.0/24"),
+        ("id-n1", "10.0.1.0/24", wide, "10.0.1.0/24"),
+        ("id-n3", "10.0.3.0/24", one, "10.0.3.77/32"),
+        ("id-n2", "fd00:2::/64", six, "fd00:2::/64"),
+    ]
+
+
+def test_a_size_that_no_pool_has_is_refused_naming_it() -> None:
+    with pytest.raises(InvalidArgument, match=r"fully subnetted: no pool has room for a /9, ask for a smaller"):
+        add(space(), "a", IpamConfig(subnet="0.0.0.0/9"))
+
+
+def test_figures_of_a_network() -> None:
+    here = space()
+    config = IpamConfig(subnet="10.1.0.0/24", ip_range="10.1.0.8/29", aux={"in": "10.1.0.9", "out": "10.1.0.200"})
+    add(here, "a", config, IpamConfig(subnet="fd00:1::/64"), ipv6=True)
+    here.request("id-a", 4, None, "c")
+    # the network's own address, broadcast, gateway, two auxiliary ones, an endpoint; and the anycast address, a gateway
+    assert here.figures("id-a") == {"10.1.0.0/24": (6, 5), "fd00:1::/64": (2, 2**64 - 2)}
+    assert here.figures("id-none") == {}
+    assert here.holder("id-a", "10.1.0.8") == "the gateway"
 
 
 @pytest.mark.parametrize(

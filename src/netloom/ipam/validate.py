@@ -56,6 +56,11 @@ def parse_prefix(text: str) -> Prefix | None:
         return None
 
 
+def is_size(prefix: Prefix) -> bool:
+    """A subnet with the unspecified address asks for any subnet of that size: `0.0.0.0/24`, `::/96`."""
+    return prefix.ip.is_unspecified and prefix.network.prefixlen < prefix.network.max_prefixlen
+
+
 def check_config(config: Sequence[IpamConfig], *, ipv6: bool) -> None:
     """Raises InvalidArgument with every fault at once. IPv6 entries of a network without IPv6 are not looked at."""
     faults = [fault for entry in config for fault in _faults(entry, ipv6)]
@@ -75,6 +80,9 @@ def _faults(entry: IpamConfig, ipv6: bool) -> Iterator[str]:
         return
     if prefix.version == 6 and not ipv6:
         return
+    if is_size(prefix):
+        yield from _size_faults(entry, prefix)
+        return
     if prefix.ip != prefix.network.network_address:
         yield f"invalid subnet {prefix}: it should be {prefix.network}"
     for never, reason in _NEVER:
@@ -86,6 +94,13 @@ def _faults(entry: IpamConfig, ipv6: bool) -> Iterator[str]:
     for name, address in sorted(entry.aux.items()):
         if fault := _address_fault(address, prefix):
             yield f"invalid auxiliary address {name}: {fault}"
+
+
+def _size_faults(entry: IpamConfig, prefix: Prefix) -> Iterator[str]:
+    if prefix.network.prefixlen == 0:
+        yield f"invalid subnet {prefix}: it says neither where nor how large"
+    if entry.ip_range or entry.gateway or entry.aux:
+        yield f"invalid subnet {prefix}: one chosen by its size has no gateway, ip-range or auxiliary address of yours"
 
 
 def _range_faults(text: str, parent: Prefix) -> Iterator[str]:

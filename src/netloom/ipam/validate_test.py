@@ -72,6 +72,15 @@ def fault(*config: IpamConfig, ipv6: bool = True) -> str:
                 "* invalid auxiliary address y: parent subnet is an IPv4 block"
             ),
         ),
+        (IpamConfig(subnet="0.0.0.0/0"), "invalid subnet 0.0.0.0/0: it says neither where nor how large"),
+        (
+            IpamConfig(subnet="::/96", gateway="fd00::1"),
+            "invalid subnet ::/96: one chosen by its size has no gateway, ip-range or auxiliary address of yours",
+        ),
+        (
+            IpamConfig(subnet="0.0.0.0/32"),
+            "invalid subnet 0.0.0.0/32: addresses of this network (RFC 1122) cannot be given to an interface",
+        ),
         (IpamConfig(subnet="127.3.0.0/24"), "invalid subnet 127.3.0.0/24: loopback addresses never leave a host"),
         (
             IpamConfig(subnet="224.0.0.0/24"),
@@ -102,6 +111,8 @@ def test_good_ones_pass() -> None:
             IpamConfig(subnet="10.57.0.0/31"),
             IpamConfig(subnet="FD00:75:0::/64"),
             IpamConfig(subnet="fe80::/64"),
+            IpamConfig(subnet="0.0.0.0/24"),
+            IpamConfig(subnet="::/96"),
         ],
         ipv6=True,
     )

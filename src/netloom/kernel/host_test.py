@@ -40,10 +40,42 @@ def test_facts_of_a_host_with_an_uplink() -> None:
     assert ("net/ipv4/conf/eth0/forwarding", "0") in facts.sysctls
 
 
+def test_facts_tell_which_addresses_others_use() -> None:
+    """By routes of whatever table, and by interfaces without any route; what is in a VRF is a world of its own."""
+    with Host() as host:
+        for name in ("up7", "down7", "vpn7"):
+            host.run("ip", "link", "add", name, "type", "bridge")
+        for name in ("up7", "vpn7"):
+            host.run("ip", "link", "set", name, "up")
+        host.run("ip", "addr", "add", "10.1.0.1/24", "dev", "up7")
+        host.run("ip", "addr", "add", "10.2.0.1/24", "dev", "down7")
+        host.run("ip", "addr", "add", "10.3.0.1/32", "dev", "lo")
+        host.run("ip", "route", "add", "10.4.0.0/16", "dev", "vpn7", "table", "52")
+        host.run("ip", "route", "add", "default", "dev", "vpn7", "table", "52")
+        host.run("ip", "route", "add", "10.5.0.0/16", "dev", "vpn7")
+        kernel = host.call(HostKernel)
+        try:
+            facts = host.call(kernel.facts)
+        finally:
+            kernel.close()
+    assert set(facts.claimed) == {
+        HostRoute("10.1.0.0/24", "up7"),
+        HostRoute("10.2.0.0/24", "down7", "10.2.0.1/24"),
+        HostRoute("10.3.0.1/32", "lo", "10.3.0.1/32"),
+        HostRoute("10.4.0.0/16", "vpn7"),
+        HostRoute("10.5.0.0/16", "vpn7"),
+        HostRoute("127.0.0.0/8", "lo", "127.0.0.1/8"),
+        HostRoute("::1/128", "lo", "::1/128"),
+    }
+    assert set(facts.routes) == {HostRoute("10.1.0.0/24", "up7"), HostRoute("10.5.0.0/16", "vpn7")}
+    assert facts.uplinks == ()
+
+
 def test_facts_leave_our_own_networks_out(world: RealWorld) -> None:
     world.apply(diff([*NETWORK, *endpoint()], []))
     facts = world.on(world.kernel.facts)
     assert (facts.default_mtu, facts.uplinks, facts.routes) == (1500, (), ())
+    assert {route.link for route in facts.claimed} == {"lo"}
     assert "172.18.0.1" not in facts.addresses
     assert facts.links == ("lo",)
 

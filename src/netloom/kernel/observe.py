@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from netloom.firewall.forwarding import watched_paths
-from netloom.kernel import sysctl, translate
+from netloom.kernel import claims, sysctl, translate
 from netloom.kernel.socket import NetlinkSocket
 from netloom.model.desired import (
     Address,
@@ -86,7 +86,9 @@ def sandbox(socket: NetlinkSocket, key: str, ipv6: Iterable[str]) -> list[Desire
 def facts(socket: NetlinkSocket) -> HostFacts:
     """Routes, addresses, uplinks and settings of the host's namespace, in which the calling thread is."""
     everything = {one.ifindex: one for one in links(socket)}
-    routes = [r for r in _routes(socket) if r.ifindex in everything]
+    all_routes = [r for r in _all_routes(socket) if r.ifindex in everything]
+    addresses = _addresses(socket)
+    routes = [r for r in all_routes if r.table == route.MAIN]
     ours = {i for i, one in everything.items() if is_ours(one)}
     defaults = sorted((r for r in routes if r.destination in ("default", "default6")), key=lambda r: r.metric)
     uplinks = tuple(dict.fromkeys(everything[r.ifindex].name for r in defaults if r.ifindex not in ours))
@@ -101,7 +103,8 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         default_mtu=first.mtu if first else 1500,
         uplinks=uplinks,
         routes=others,
-        addresses=tuple(a.address.partition("/")[0] for a in _addresses(socket) if a.ifindex not in ours),
+        claimed=tuple(claims.claimed(everything, ours, all_routes, addresses)),
+        addresses=tuple(a.address.partition("/")[0] for a in addresses if a.ifindex not in ours),
         links=tuple(one.name for one in everything.values() if one.ifindex not in ours),
         sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
     )
@@ -156,13 +159,14 @@ def _addresses(socket: NetlinkSocket) -> list[address.InterfaceAddress]:
 
 
 def _routes(socket: NetlinkSocket) -> list[route.RouteEntry]:
-    """Unicast routes of the main table, without the kernel's for link-local and multicast addresses."""
+    """Those of the main table."""
+    return [r for r in _all_routes(socket) if r.table == route.MAIN]
+
+
+def _all_routes(socket: NetlinkSocket) -> list[route.RouteEntry]:
+    """Unicast routes of all tables, without the kernel's for link-local and multicast addresses."""
     found = (route.parse(body) for body in socket.dump(route.dump()))
-    return [
-        r
-        for r in found
-        if r is not None and r.unicast and r.table == route.MAIN and not r.destination.startswith(("fe80:", "ff00:"))
-    ]
+    return [r for r in found if r is not None and r.unicast and not r.destination.startswith(("fe80:", "ff00:"))]
 
 
 def _neighbours(socket: NetlinkSocket, ours: dict[int, str]) -> list[Neighbour]:

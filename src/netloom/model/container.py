@@ -83,9 +83,15 @@ class Container(Struct, frozen=True, kw_only=True):
     networks: dict[str, EndpointConfig] = {}
     mounts: tuple[MountPoint, ...] = ()
     restart_count: int = 0  # by its policy, since it was last started by hand
+    backoff: int = 0  # ns that its policy waited last, or waits now: counted from its last end
     state: State = State()
     sandbox: str = ""  # sandbox id while it has one
     manually_stopped: bool = False
+
+    @property
+    def due(self) -> int:
+        """When its policy starts it, while it waits for that; ns since the epoch."""
+        return self.state.finished + self.backoff
 
     @property
     def short_id(self) -> str:
@@ -117,6 +123,7 @@ class ExecConfig(Struct, frozen=True, rename="pascal"):
     working_dir: str = ""
     privileged: bool = False
     console_size: tuple[int, int] | None = None
+    group_add: tuple[str, ...] = ()  # the container's own
 
 
 class Exec(Struct, kw_only=True):

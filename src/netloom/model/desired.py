@@ -136,10 +136,11 @@ class Step(Struct, frozen=True):
 
 
 class HostRoute(Struct, frozen=True):
-    """A route of the host that is not ours, for overlap checks."""
+    """A route of the host that is not ours, for overlap checks; with `address` that of an interface without route."""
 
     destination: str  # CIDR
     link: str
+    address: str = ""  # with prefix length
 
 
 class HostFacts(Struct, frozen=True):
@@ -148,6 +149,7 @@ class HostFacts(Struct, frozen=True):
     default_mtu: int = 1500  # of the interface of the default route
     uplinks: tuple[str, ...] = ()  # interfaces of default routes
     routes: tuple[HostRoute, ...] = ()
+    claimed: tuple[HostRoute, ...] = ()  # `routes`, those of other tables, and subnets of interfaces without route
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
     links: tuple[str, ...] = ()  # names of interfaces that are not ours
     sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`

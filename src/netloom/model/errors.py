@@ -18,6 +18,7 @@ A message is Docker's own sentence where Docker has one, then `: ` and the remed
 from __future__ import annotations
 
 import os
+from errno import ENOENT
 
 
 class NetloomError(Exception):
@@ -71,7 +72,9 @@ class KernelError(Failed):
     def __init__(self, errno: int, step: str, *, detail: str = "", remedy: str = "") -> None:
         self.errno = errno
         self.step = step
-        text = os.strerror(errno).lower() + (f" ({detail})" if detail else "")
+        # "no such file or directory" is what the docker CLI takes for a program that is not there (exit 127).
+        told = "not found" if errno == ENOENT else os.strerror(errno).lower()
+        text = told + (f" ({detail})" if detail else "")
         super().__init__(f"{step}: {text}", remedy=remedy)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+from netloom.model.host_config import DeviceMapping
+from netloom.model.volume import VolumeMount
 
 
 class Launch(Struct, kw_only=True):
     """All that the runtime needs to create a container's processes. Paths are the host's.
 
-    `stdin_once`: the first client that leaves closes stdin, and a half-close reaches the program (`docker run -i`);
+    `stdin_once`, without a terminal: the first client that leaves closes stdin, and a half-close reaches the program;
     otherwise stdin stays open for the next client.
     """
 
@@ -21,6 +24,14 @@ class Launch(Struct, kw_only=True):
     tty: bool
     stdin: bool
     stdin_once: bool = True
+    volumes: tuple[VolumeMount, ...] = ()  # each is the source of one of the mounts of `spec`
+    seccomp: str = ""  # a profile's text, `unconfined`, or empty for the default profile
+    joined: dict[str, str] = field(default_factory=dict)  # containers whose namespaces are shared, by kind
+    devices: tuple[DeviceMapping, ...] = ()
+    init: bool = False  # the spec's first program is the small init of the host
+    cgroup_parent: str = ""
+    log: bool = True  # False: output is kept nowhere
+    log_limit: int = 0  # bytes after which the log begins anew; 0: never
 
 
 class Launched(Struct, frozen=True):
@@ -45,3 +56,4 @@ class Survivor(Struct, frozen=True):
     pid: int  # 0 when its init has ended
     conmon_pid: int
     exit: Exit | None  # None without a pid: its program never started
+    frozen: bool = False

@@ -75,3 +75,4 @@ class MountPoint(Struct, frozen=True, kw_only=True):
     copy: bool = False  # an empty volume is filled with what the image has at the destination
     recursive: bool = True  # mounts below the source come along
     owned: bool = False  # an anonymous volume: it goes with its container (`rm -v`, `--rm`)
+    create_source: bool = False  # a missing source of a bind is made (`-v`)

@@ -72,3 +72,5 @@ class NetworkRequest(Struct, kw_only=True):
 
 
 PREDEFINED = ("bridge", "host", "none")
+# An auxiliary address of this name is no reservation only: it is the router of the network's containers.
+DEFAULT_GATEWAY = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}

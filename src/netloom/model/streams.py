@@ -18,6 +18,10 @@ class Attachment(Protocol):
         """The next piece as (STDOUT or STDERR, bytes); None at the end of output."""
         ...
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """All pieces that are there by now, after waiting for the first; empty at the end of output."""
+        ...
+
     async def write(self, data: bytes) -> None:
         """Send to stdin; waits while the process does not read. Silent when the process has gone."""
         ...

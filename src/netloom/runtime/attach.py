@@ -6,15 +6,14 @@ import asyncio
 import os
 import socket
 import time
+from collections import deque
 
-from netloom.model.streams import STDERR, STDOUT
 from netloom.runtime.accepted import is_accepted
+from netloom.runtime.inflow import Inflow
+from netloom.runtime.spool import Piece
 
-# conmon sends packets of at most 8192 bytes after one that names the stream, and reads into 32 KiB: what is beyond
-# the buffer of a packet would be cut off.
-PACKET = 8192
+STDIN_PACKET = 32 << 10  # conmon reads into a buffer of this size: what is beyond it would be cut off
 ACCEPT_SECONDS = 1.0
-_STREAMS = {2: STDOUT, 3: STDERR}  # conmon's numbers (its conn_sock.h)
 
 
 def connect(folder: str) -> socket.socket:
@@ -56,39 +55,55 @@ def resize(folder: str, height: int, width: int) -> None:
 
 
 class ConmonAttachment:
-    """`model.streams.Attachment` over conmon's socket."""
+    """`model.streams.Attachment` over conmon's socket. `folder`: where output goes that its client does not read."""
 
-    def __init__(self, connection: socket.socket, *, tty: bool) -> None:
+    def __init__(self, connection: socket.socket, *, tty: bool, folder: str) -> None:
         self.tty = tty
         self._connection = connection
+        self._inflow = Inflow(connection, folder)
+        self._rest: deque[Piece] = deque()
         self._writing = asyncio.Lock()
         self._stdin_open = True
+        self._room: asyncio.Future[None] | None = None
 
-    async def read(self) -> tuple[int, bytes] | None:
+    async def read(self) -> Piece | None:
         """The next piece of output; None when the process has ended, or after `close`."""
-        loop = asyncio.get_running_loop()
-        while self._connection.fileno() >= 0:
-            try:
-                packet = await loop.sock_recv(self._connection, PACKET + 1)
-            except OSError:  # conmon was killed, or we closed meanwhile
-                return None
-            if not packet:
-                return None
-            if len(packet) > 1:
-                return _STREAMS.get(packet[0], STDOUT), packet[1:]
-        return None
+        if not self._rest:
+            self._rest.extend(await self._inflow.read())
+        return self._rest.popleft() if self._rest else None
+
+    async def read_many(self) -> list[Piece]:
+        """See Attachment."""
+        if not self._rest:
+            return await self._inflow.read()
+        pieces = list(self._rest)
+        self._rest.clear()
+        return pieces
 
     async def write(self, data: bytes) -> None:
         """Send to stdin; waits while the process does not read."""
-        loop = asyncio.get_running_loop()
         async with self._writing:
-            for start in range(0, len(data), PACKET):
-                if not self._stdin_open:
-                    return
+            view = memoryview(data)
+            while view and self._stdin_open:
                 try:
-                    await loop.sock_sendall(self._connection, data[start : start + PACKET])
+                    self._connection.send(view[:STDIN_PACKET])
+                except BlockingIOError:
+                    await self._writable()
                 except OSError:
                     self._stdin_open = False
+                else:
+                    view = view[STDIN_PACKET:]
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._room = room = loop.create_future()
+        loop.add_writer(self._connection, _settle, room)
+        try:
+            await room
+        finally:
+            if self._connection.fileno() >= 0:
+                loop.remove_writer(self._connection)
+            self._room = None
 
     async def close_stdin(self) -> None:
         """Half-close, after what is still being written."""
@@ -104,12 +119,21 @@ class ConmonAttachment:
                 return
 
     async def close(self) -> None:
-        """Drop the connection; a reader gets None."""
+        """Drop the connection; a reader gets None, a writer returns."""
         self._stdin_open = False
-        if self._connection.fileno() >= 0:
-            try:
-                self._connection.shutdown(socket.SHUT_RDWR)  # wakes a reader, which a bare close would not
-            except OSError:
-                pass
-            await asyncio.sleep(0)
-            self._connection.close()
+        if self._connection.fileno() < 0:
+            return
+        self._inflow.close()
+        if self._room is not None:
+            asyncio.get_running_loop().remove_writer(self._connection)
+            _settle(self._room)
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._connection.close()
+
+
+def _settle(room: asyncio.Future[None]) -> None:
+    if not room.done():
+        room.set_result(None)

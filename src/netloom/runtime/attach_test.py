@@ -115,6 +115,18 @@ async def test_closing_leaves_the_program_alone(rig: Rig) -> None:
     assert not rig.exits[key].done()
 
 
+async def test_who_comes_back_to_a_terminal_is_heard(rig: Rig) -> None:
+    script = "echo ready; read x; echo got $x"
+    key, first = await started(rig, "sh", "-c", script, tty=True, open_stdin=True, stdin_once=True)
+    await read_until(first, b"ready\r\n")
+    await first.close()
+    second = await rig.runtime.attach(key)
+    await second.write(b"it\r")
+    await read_until(second, b"got it\r\n")
+    await second.close()
+    assert (await rig.ended(key)).code == 0
+
+
 async def test_nobody_to_attach_to(rig: Rig) -> None:
     with pytest.raises(Conflict):
         await rig.runtime.attach("f" * 64)

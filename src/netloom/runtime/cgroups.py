@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 
+from netloom.containers.cgroup_files import Write
+from netloom.model.errors import Failed
 from netloom.runtime.processes import wait_until
 from netloom.runtime.wrapper import CGROUPS, CgroupLayout
 
@@ -19,6 +22,7 @@ class Cgroups:
     """The folders below each hierarchy of a layout."""
 
     def __init__(self, layout: CgroupLayout) -> None:
+        self._version = layout.version
         names = [one.removeprefix("name=") for one in layout.hierarchies]
         self._roots = [f"{CGROUPS}/{name}" for name in names] or [CGROUPS]
         memory = [f"{CGROUPS}/{name}" for name in names if "memory" in name.split(",")]
@@ -52,6 +56,28 @@ class Cgroups:
         except FileNotFoundError:
             return 0
         return int(counters.get("oom_kill", 0))
+
+    def write(self, path: str, changes: Sequence[Write]) -> None:
+        """Change limits, all or as many as the kernel takes. Raises Failed naming the one that it does not.
+
+        Where one bounds another the order depends on which way they go, so what is refused is tried again at the end.
+        """
+        refused = [one for one in changes if self._write(path, one) is not None]
+        for one in reversed(refused):
+            error = self._write(path, one)
+            if error is not None:
+                raise Failed(f"failed to write {one.text} to {one.name}: {(error.strerror or str(error)).lower()}")
+
+    def _write(self, path: str, change: Write) -> OSError | None:
+        try:
+            with open(f"{self._root(change.controller)}{path}/{change.name}", "w", encoding="ascii") as file:
+                file.write(change.text)
+        except OSError as error:
+            return error
+        return None
+
+    def _root(self, controller: str) -> str:
+        return f"{CGROUPS}/{controller}" if self._version == 1 else CGROUPS
 
     def sweep(self, path: str) -> None:
         """Kill what lives in a cgroup and remove it from every hierarchy. Already gone is success.

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from netloom.containers.spec import runtime_spec
+from netloom.engine.specs import launch
+from netloom.images.host import host_image
 from netloom.model.container import Container, ContainerConfig
 from netloom.model.host_config import HostConfig
 from netloom.model.launch import Exit, Launch
@@ -73,15 +74,7 @@ class Rig:
             config=ContainerConfig(cmd=command, hostname=key[-12:], **config),
             host_config=host_config or HostConfig(),
         )
-        return Launch(
-            id=key,
-            spec=runtime_spec(container, files={}),
-            netns=self.netns,
-            lower=("/",),
-            tty=container.config.tty,
-            stdin=container.config.open_stdin,
-            stdin_once=container.config.stdin_once,
-        )
+        return launch(container, host_image(), {}, self.netns)
 
     async def create(self, launch: Launch) -> str:
         """Create and watch; the id."""

@@ -56,9 +56,10 @@ class Conmon:
             argv += ["--runtime-arg", argument]
         return argv
 
-    def create(self, container: str, bundle: str, exits: str, log: str, stdio: Stdio) -> list[str]:
-        """The argv that creates a container."""
-        return self._command(container, container, bundle, exits, f"k8s-file:{log}", stdio)
+    def create(self, container: str, bundle: str, exits: str, log: str, stdio: Stdio, *, limit: int = 0) -> list[str]:
+        """The argv that creates a container. The log begins anew after `limit` bytes; an empty path keeps none."""
+        argv = self._command(container, container, bundle, exits, f"k8s-file:{log}" if log else "none", stdio)
+        return [*argv, "--log-size-max", str(limit)] if log and limit else argv
 
     def exec(self, container: str, exec_id: str, bundle: str, stdio: Stdio) -> list[str]:
         """The argv that starts a program in a container; process.json lies in the bundle, the exit file comes there."""

@@ -7,12 +7,14 @@ import re
 import shutil
 
 from netloom.containers.lifecycle import start_failure_code
-from netloom.model.errors import Failed, InvalidArgument, NetloomError, Unavailable
+from netloom.model.errors import Failed, InvalidArgument, NetloomError, Unavailable, Unsupported
 from netloom.runtime import wrapper
 
 # `crun start` unlinks exec.fifo and writes one byte into it; done by hand that takes 0.1 ms instead of 4.5. It is
 # crun's own affair how it does it, so only where it has been seen to be so.
 FIFO_VERSIONS = frozenset({"1.8.1"})
+
+_WEIGHT = re.compile(r"\b(blk)?io\.(bfq\.)?weight")
 
 CREATE_PREFIX = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: crun create failed: "
@@ -81,6 +83,8 @@ def start_error(message: str, program: str, *, prefix: str = CREATE_PREFIX) -> N
 
     A program that cannot be run is the caller's mistake (400), as with Docker; all else is a failure (500).
     """
+    if _WEIGHT.search(message):
+        return Unsupported("a block I/O weight needs a scheduler that knows weights", remedy="leave the weight out")
     sentence = prefix + _in_docker_words(message.strip(), program)
     code = start_failure_code(sentence)
     error = InvalidArgument(sentence) if code in (126, 127) else Failed(sentence)

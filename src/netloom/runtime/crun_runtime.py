@@ -6,22 +6,27 @@ import asyncio
 import os
 import shutil
 import signal as signals
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from netloom.containers import capabilities
+from netloom.containers.cgroup_files import writes
+from netloom.containers.resources import require_controllers
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.streams import Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.runtime import attach
 from netloom.runtime.cgroups import Cgroups
 from netloom.runtime.conmon import Conmon
 from netloom.runtime.crun import FIFO_VERSIONS, Crun
 from netloom.runtime.exec import Execs, Running
 from netloom.runtime.exits import ExitWatch
+from netloom.runtime.freezer import Freezer
 from netloom.runtime.launching import Launcher, Processes
 from netloom.runtime.logs import read_log
 from netloom.runtime.paths import Paths
@@ -29,7 +34,9 @@ from netloom.runtime.processes import Process
 from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
 from netloom.runtime.survivors import Survivors
+from netloom.runtime.usage import sample
 from netloom.runtime.wrapper import Wrapper
+from netloom.runtime.written import written
 
 T = TypeVar("T")
 
@@ -52,14 +59,16 @@ class CrunRuntime:
         self.paths = Paths(os.path.abspath(state_dir), os.path.abspath(run_dir), instance)
         self.paths.make()
         self._wrapper = Wrapper()
+        self.cgroup_version = self._wrapper.layout.version
         self.controllers = self._wrapper.layout.controllers
         self._cgroups = Cgroups(self._wrapper.layout)
+        self._freezer = Freezer(self._wrapper.layout)
         self._crun = Crun(self.paths.crun_root)
         conmon = Conmon(self._crun)
         bounding = _bounding_set()
-        self._launcher = Launcher(self.paths, self._wrapper, self._crun, conmon, self._cgroups, bounding)
+        self._launcher = Launcher(self.paths, self._wrapper, self._crun, conmon, self._cgroups, self._freezer, bounding)
         self._execs = Execs(self.paths, conmon, bounding)
-        self._survivors = Survivors(self.paths, self._launcher, self._cgroups)
+        self._survivors = Survivors(self.paths, self._launcher, self._cgroups, self._freezer)
         self._watch = ExitWatch(self.paths.exits)
         self._processes: dict[str, Processes] = {}
         self._running: dict[str, _Exec] = {}
@@ -101,15 +110,8 @@ class CrunRuntime:
     async def kill(self, container: str, signal: int) -> None:
         """See engine.ports.Runtime."""
         known = self._processes.get(container)
-        fd = known.init.open() if known else -1
-        if fd < 0:
-            return
-        try:
-            signals.pidfd_send_signal(fd, signal)
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(fd)
+        if known is not None:
+            _send(known.init, signal)
 
     async def delete(self, container: str) -> None:
         """See engine.ports.Runtime."""
@@ -121,10 +123,16 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         await _whole(self._wrapper.run(_remove_folder, self.paths.container(container)))
 
+    async def written(self, container: str) -> int:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(written, self.paths.upper(container))
+
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""
         found = await _whole(self._wrapper.run(self._survivors.find))
         self._processes.update((survivor.id, processes) for survivor, processes in found)
+        for survivor, processes in found:
+            self._launcher.volumes.mounted(survivor.id, processes.volumes, processes.conmon)
         return [survivor for survivor, _ in found]
 
     async def attach(self, container: str) -> Attachment:
@@ -135,7 +143,10 @@ class CrunRuntime:
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise Conflict(f"container {container} is not running") from error
         await attach.accepted(connection)
-        return attach.ConmonAttachment(connection, tty=bool(known and known.tty))
+        return self._attachment(connection, tty=bool(known and known.tty))
+
+    def _attachment(self, connection: socket.socket, *, tty: bool) -> Attachment:
+        return attach.ConmonAttachment(connection, tty=tty, folder=self.paths.state)
 
     async def resize(self, container: str, height: int, width: int) -> None:
         """See engine.ports.Runtime."""
@@ -163,7 +174,7 @@ class CrunRuntime:
             self._exec_ended(one)
         else:
             loop.add_reader(one.monitor, self._exec_ended, one)
-        return running.pid, attach.ConmonAttachment(running.connection, tty=config.tty)
+        return running.program.pid, self._attachment(running.connection, tty=config.tty)
 
     def _exec_ended(self, one: _Exec) -> None:
         self._forget_monitor(one)
@@ -191,6 +202,31 @@ class CrunRuntime:
         one = self._running.get(exec_id)
         if one is not None:
             attach.resize(one.running.folder, height, width)
+
+    async def exec_kill(self, exec_id: str) -> None:
+        """See engine.ports.Runtime."""
+        one = self._running.get(exec_id)
+        if one is not None:
+            _send(one.running.program, signals.SIGKILL)
+
+    async def freeze(self, container: str) -> None:
+        """See engine.ports.Runtime."""
+        await _whole(self._wrapper.run(self._freezer.freeze, self.paths.cgroup(container)))
+
+    async def thaw(self, container: str) -> None:
+        """See engine.ports.Runtime."""
+        await _whole(self._wrapper.run(self._freezer.thaw, self.paths.cgroup(container)))
+
+    async def update(self, container: str, resources: Mapping[str, Any]) -> None:
+        """See engine.ports.Runtime."""
+        layout = self._wrapper.layout
+        require_controllers(resources, layout.controllers, version=layout.version)
+        changes = writes(resources, layout.version)
+        await _whole(self._wrapper.run(self._cgroups.write, self.paths.cgroup(container), changes))
+
+    async def usage(self, container: str, pid: int) -> Usage:
+        """See engine.ports.Runtime."""
+        return await self._wrapper.run(sample, self.paths.cgroup(container), pid, version=self._wrapper.layout.version)
 
     def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
@@ -229,6 +265,18 @@ async def _whole(work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def _send(process: Process, signal: int) -> None:
+    fd = process.open()
+    if fd < 0:
+        return
+    try:
+        signals.pidfd_send_signal(fd, signal)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(fd)
 
 
 def _remove_folder(path: str) -> None:

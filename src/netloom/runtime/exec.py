@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -30,7 +31,7 @@ KILLED = 137
 class Running(Struct, frozen=True):
     """An exec under way: its program, its monitor, its folder and the connection to its stdio."""
 
-    pid: int
+    program: Process
     conmon: Process
     folder: str
     connection: socket.socket
@@ -77,11 +78,13 @@ class Execs:
             report = pipes.created()
             if report.data <= 0:
                 raise self._error(report, config)
+            if score := spec.get("oomScoreAdj", 0):
+                _set_oom_score(report.data, score)
             if config.tty and config.console_size and any(config.console_size):
                 attach.resize(folder, *config.console_size)
             with open(f"{folder}/conmon.pid", encoding="ascii") as file:
                 conmon = Process.of(int(file.read()))
-            return Running(report.data, conmon, folder, connection)
+            return Running(Process.of(report.data), conmon, folder, connection)
         except BaseException:
             if connection is not None:
                 connection.close()
@@ -107,7 +110,7 @@ class Execs:
         if config.user:
             if not init.alive:
                 raise Conflict(f"container {container} is not running")
-            identity = identity_in(f"/proc/{init.pid}/root", config.user)
+            identity = identity_in(f"/proc/{init.pid}/root", config.user, config.group_add)
             process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
             process["env"] = with_home(merged, identity.home)
         else:
@@ -125,6 +128,15 @@ class Execs:
         known = read_exit_file(f"{running.folder}/{container}")
         shutil.rmtree(running.folder, ignore_errors=True)
         return known[0] if known else KILLED
+
+
+def _set_oom_score(pid: int, score: int) -> None:
+    """crun sets it for a container's first process alone, and conmon starts execs at 0. Ended already is success."""
+    with (
+        contextlib.suppress(FileNotFoundError, ProcessLookupError),
+        open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file,
+    ):
+        file.write(str(score))
 
 
 def _without_own(env: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netloom.model.container import ExecConfig
+from netloom.model.container import ExecConfig, HostConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NotFound
 from netloom.model.streams import STDERR, STDOUT
 from netloom.runtime.attach_test import WAIT_FOR_SIZE, drain, read_until
@@ -43,6 +43,13 @@ async def test_it_runs_inside(rig: Rig) -> None:
     await attachment.close()
 
 
+async def test_the_oom_killer_sees_it_as_it_sees_the_container(rig: Rig) -> None:
+    key = await rig.create(rig.launch("sleep", "100", host_config=HostConfig(oom_score_adj=300)))
+    await rig.runtime.start(key)
+    script = "until read score </proc/self/oom_score_adj; [ $score != 0 ]; do sleep 0.01; done; echo $score"
+    assert await execute(rig, key, "sh", "-c", script) == (b"300\n", 0)
+
+
 async def test_it_ends_with_its_container(rig: Rig) -> None:
     key = await rig.run("sleep", "100")
     _, attachment = await rig.runtime.exec(key, "a" * 64, ExecConfig(cmd=("sleep", "100")), ())
@@ -53,10 +60,12 @@ async def test_it_ends_with_its_container(rig: Rig) -> None:
     await rig.runtime.delete(key)
 
 
-async def test_terminal_has_its_size_from_the_first_look(rig: Rig) -> None:
+async def test_terminal_has_its_size_at_once_and_another_when_asked(rig: Rig) -> None:
+    """crun sets the first one beside the program that it has started: on a busy machine a first look may show 0 0."""
     key = await rig.run("sleep", "100")
+    sized = 'until [ "$(stty size)" != "0 0" ]; do sleep 0.01; done; stty size'
     config = ExecConfig(
-        cmd=("sh", "-c", f"stty size; {WAIT_FOR_SIZE}; read x; echo got $x"),
+        cmd=("sh", "-c", f"{sized}; {WAIT_FOR_SIZE}; read x; echo got $x"),
         tty=True,
         attach_stdin=True,
         console_size=(33, 99),

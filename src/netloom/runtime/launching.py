@@ -11,20 +11,29 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from netloom.containers.cgroup_files import writes
+from netloom.containers.devices import ALLOW_ALL
 from netloom.containers.environment import with_home
 from netloom.containers.masks import mask_host
 from netloom.containers.resources import require_controllers
+from netloom.containers.seccomp import Machine, filter_for
+from netloom.containers.spec import INIT
+from netloom.model.errors import Conflict, Failed, Unavailable, Unsupported
 from netloom.model.launch import Launch
+from netloom.model.volume import VolumeMount
 from netloom.runtime import crun as crun_words
-from netloom.runtime import syscalls
+from netloom.runtime import seccomp, syscalls
 from netloom.runtime.cgroups import Cgroups
 from netloom.runtime.conmon import Conmon, Pipes, Stdio
 from netloom.runtime.crun import Crun
-from netloom.runtime.devices import ALLOW_ALL, host_devices
+from netloom.runtime.devices import host_devices, mapped, numbered
+from netloom.runtime.freezer import Freezer
+from netloom.runtime.joining import Joined
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process, kill_and_wait, wait_until, with_argument
-from netloom.runtime.root import host_mounts, identity_in, mount_overlay
-from netloom.runtime.wrapper import Wrapper, reap
+from netloom.runtime.root import folder_mode, host_mounts, identity_in, mount_overlay
+from netloom.runtime.volume_mounts import VolumeMounts
+from netloom.runtime.wrapper import SPAWN_ENV, Wrapper, reap
 
 END_SECONDS = 5.0
 CONMON_GRACE_SECONDS = 1.0  # it ends by itself within a millisecond of the container
@@ -37,13 +46,21 @@ class Processes(Struct, frozen=True):
     init: Process
     conmon: Process
     tty: bool
+    volumes: tuple[str, ...] = ()  # those whose file systems conmon's mount namespace holds
 
 
 class Launcher:
     """Creates and sweeps. Every method is called in a thread of the wrapper."""
 
     def __init__(
-        self, paths: Paths, wrapper: Wrapper, crun: Crun, conmon: Conmon, cgroups: Cgroups, bounding: frozenset[str]
+        self,
+        paths: Paths,
+        wrapper: Wrapper,
+        crun: Crun,
+        conmon: Conmon,
+        cgroups: Cgroups,
+        freezer: Freezer,
+        bounding: frozenset[str],
     ) -> None:
         self._paths = paths
         self._bounding = bounding
@@ -51,12 +68,18 @@ class Launcher:
         self._crun = crun
         self._conmon = conmon
         self._cgroups = cgroups
+        self.volumes = VolumeMounts(paths)
+        self._freezer = freezer
+        self._filters = seccomp.Filters()
+        kernel = os.uname()
+        self._machine = Machine(kernel.machine, kernel.release)
 
     def create(self, launch: Launch) -> Processes:
         """All or nothing: on failure no process, mount, cgroup or bundle stays."""
         self.sweep(launch.id)
         try:
-            return self._create(launch)
+            with self.volumes.held(launch.volumes):
+                return self._create(launch)
         except BaseException:
             self.sweep(launch.id)
             raise
@@ -67,51 +90,105 @@ class Launcher:
         for folder in (paths.root(name), f"{bundle}/exec", paths.upper(name), paths.work(name)):
             os.makedirs(folder, mode=0o711, exist_ok=True)
         os.chmod(paths.upper(name), 0o755)  # it is the root folder that the container's users see
-        stdio = Stdio(launch.tty, launch.stdin, launch.stdin_once)
+        # A client that leaves a terminal may come back: it never closes its stdin.
+        stdio = Stdio(launch.tty, launch.stdin, launch.stdin_once and not launch.tty)
+        if launch.cgroup_parent:
+            os.symlink(os.path.join("/", launch.cgroup_parent, name), paths.cgroup_link(name))
         pipes = Pipes()
+        joined = Joined()
         try:
+            joined.join(self._targets(launch), self._wrapper.home)
             syscalls.unshare(syscalls.CLONE_NEWNS)
             try:
                 mount_overlay(paths.root(name), launch.lower, paths.upper(name), paths.work(name))
-                spec = self._finish_spec(launch)
+                spec = self._finish_spec(launch, joined)
+                _keep_modes(spec, paths.root(launch.id))
+                held = self.volumes.prepare(launch.id, paths.root(launch.id), spec, _filled(launch))
                 with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
                     json.dump(spec, file)
-                first = pipes.spawn(self._conmon.create(name, bundle, paths.exits, paths.log(name), stdio))
+                log = paths.log(name) if launch.log else ""
+                argv = self._conmon.create(name, bundle, paths.exits, log, stdio, limit=launch.log_limit)
+                first = pipes.spawn(argv)
             finally:
                 self._wrapper.home()
             reap(first)
             report = pipes.created()
         finally:
             pipes.close()
+            joined.close()
         if report.data <= 0:
             raise crun_words.start_error(report.message, spec["process"]["args"][0])
-        processes = Processes(Process.of(report.data), Process.of(_read_pid(f"{bundle}/conmon.pid")), launch.tty)
+        self._weigh(launch)
+        processes = Processes(
+            Process.of(report.data), Process.of(_read_pid(f"{bundle}/conmon.pid")), launch.tty, tuple(held)
+        )
         _write_whole(paths.record(name), msgspec.json.encode(processes))
+        self.volumes.mounted(name, held, processes.conmon)
         return processes
 
-    def _finish_spec(self, launch: Launch) -> dict[str, Any]:
-        """The spec with what only the runtime knows: root, network namespace, cgroup, numbers of the user."""
+    def _weigh(self, launch: Launch) -> None:
+        """With v1, crun knows the weight of a scheduler that kernels no longer have."""
+        weight = launch.spec["linux"].get("resources", {}).get("blockIO", {}).get("weight")
+        if weight and self._wrapper.layout.version == 1:
+            changes = writes({"blockIO": {"weight": weight}}, 1)
+            try:
+                self._cgroups.write(self._paths.cgroup(launch.id), changes)
+            except Failed as error:
+                raise Unsupported(
+                    f"a block I/O weight needs a scheduler that knows weights: {error.sentence}",
+                    remedy="leave the weight out",
+                ) from error
+
+    def _targets(self, launch: Launch) -> dict[str, Process]:
+        """The first processes of the containers whose namespaces are joined, by the namespace's kind."""
+        found = {}
+        for kind, container in launch.joined.items():
+            record = self.record(container)
+            if record is None:
+                raise Conflict(f"failed to join {kind.upper()} namespace: container {container} is not running")
+            found[kind] = record.init
+        return found
+
+    def _finish_spec(self, launch: Launch, joined: Joined) -> dict[str, Any]:
+        """The spec with what only the runtime knows: root, other namespaces, cgroup, devices and numbers of users."""
         paths = self._paths
         root = paths.root(launch.id)
         process = dict(launch.spec["process"])
-        identity = identity_in(root, process.pop("user", {}).get("username", ""))
+        user = process.pop("user", {})
+        identity = identity_in(root, user.get("username", ""), user.get("groups", ()))
         process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
         process["env"] = with_home(process["env"], identity.home)
         process["capabilities"] = {
             kind: [name for name in names if name in self._bounding] for kind, names in process["capabilities"].items()
         }
         linux = dict(launch.spec["linux"])
-        require_controllers(linux["resources"], self._wrapper.layout.controllers)
-        if ALLOW_ALL in linux["resources"].get("devices", ()):
-            linux["devices"] = host_devices()
+        resources = linux["resources"] = dict(linux["resources"])
+        require_controllers(resources, self._wrapper.layout.controllers, version=self._wrapper.layout.version)
+        if "blockIO" in resources:
+            resources["blockIO"] = numbered(resources["blockIO"])
+            if self._wrapper.layout.version == 1:
+                resources["blockIO"].pop("weight", None)  # see _weigh
+        nodes, rules = mapped(launch.devices)
+        privileged = ALLOW_ALL in resources.get("devices", ())
+        linux["devices"] = [*(host_devices() if privileged else ()), *nodes]
+        resources["devices"] = [*resources.get("devices", ()), *rules]
+        annotations = dict(launch.spec.get("annotations", {}))
+        profile = filter_for(launch.seccomp, process["capabilities"]["bounding"], self._machine)
+        if profile is not None:
+            linux["seccomp"] = {**profile, "syscalls": []}  # what the annotation says stands in its stead
+            annotations[seccomp.ANNOTATION] = self._filters.annotation(profile)
         if self._wrapper.layout.version == 2:  # with v1 crun shows the container its own folders only
             linux["namespaces"] = [*linux["namespaces"], {"type": "cgroup"}]
+        linux["namespaces"] = [*linux["namespaces"], *joined.namespaces]
         linux["cgroupsPath"] = paths.cgroup(launch.id)
         if launch.netns >= 0:
             # /proc/self by name: where the daemon has another pid namespace than its /proc, getpid() misleads.
             path = f"/proc/{os.readlink('/proc/self')}/fd/{launch.netns}"
             linux["namespaces"] = [*linux["namespaces"], {"type": "network", "path": path}]
-        spec = {**launch.spec, "process": process, "linux": linux}
+        mounts = [*launch.spec.get("mounts", ()), *joined.mounts(paths.bundle(launch.id))]
+        if launch.init:
+            mounts.append(_init_mount())
+        spec = {**launch.spec, "process": process, "linux": linux, "annotations": annotations, "mounts": mounts}
         spec["root"] = {**launch.spec.get("root", {}), "path": root}
         if "/" in launch.lower:
             spec = mask_host(spec, (paths.state, paths.run), host_mounts())
@@ -148,6 +225,7 @@ class Launcher:
     def _sweep(self, container: str, record: Processes | None) -> None:
         bundle = self._paths.bundle(container)
         cgroup = self._paths.cgroup(container)
+        self._freezer.thaw(cgroup)  # what is frozen cannot be killed
         if record is not None:
             kill_and_wait(record.init, END_SECONDS)
         if record is None or self._cgroups.processes(cgroup):
@@ -164,6 +242,31 @@ class Launcher:
         shutil.rmtree(bundle, ignore_errors=True)
         if record is not None and os.path.isdir(bundle):
             raise TimeoutError(f"{bundle} cannot be removed")
+
+
+def _keep_modes(spec: dict[str, Any], root: str) -> None:
+    """A tmpfs of no mode of its own has that of the folder of the root that it covers."""
+    covered = tuple(f"{mount['destination']}/" for mount in spec["mounts"])
+    for mount in spec["mounts"]:
+        target, options = mount["destination"], mount["options"]
+        if mount["type"] != "tmpfs" or target.startswith(covered) or any(o.startswith("mode=") for o in options):
+            continue
+        if mode := folder_mode(root, target):
+            mount["options"] = [*options, f"mode={mode:o}"]
+
+
+def _filled(launch: Launch) -> list[VolumeMount]:
+    """The host's own files never become a volume's: they would escape what masks them."""
+    if "/" not in launch.lower:
+        return list(launch.volumes)
+    return [msgspec.structs.replace(volume, copy=False) for volume in launch.volumes]
+
+
+def _init_mount() -> dict[str, Any]:
+    path = shutil.which("tini-static", path=SPAWN_ENV["PATH"])
+    if path is None:
+        raise Unavailable("no init program is installed", remedy="install the package tini, or run without --init")
+    return {"destination": INIT, "type": "bind", "source": path, "options": ["bind", "ro"]}
 
 
 def _end_monitors(argument: str) -> None:

@@ -106,12 +106,16 @@ class FileChanges:
         self.ended = False
         self._pidfd = process.open()
         self._inotify = syscalls.inotify_init()
-        syscalls.inotify_add_watch(self._inotify, path, syscalls.IN_MODIFY)
+        self.watch(path)
         self._loop.add_reader(self._inotify, self._wrote)
         if self._pidfd < 0:
             self.ended = True
         else:
             self._loop.add_reader(self._pidfd, self._end)
+
+    def watch(self, path: str) -> None:
+        """Look at the file that is there now; the one before goes on being looked at, in vain."""
+        syscalls.inotify_add_watch(self._inotify, path, syscalls.IN_MODIFY | syscalls.IN_ATTRIB)
 
     def _wrote(self) -> None:
         try:
@@ -158,15 +162,38 @@ async def read_log(
         changes = FileChanges(path, writer) if follow else None
         while True:
             last_round = changes is None or changes.ended
+            full = changes is not None and _replaced(path, fd)  # asked first: what is replaced has all its lines
             for record in reader.records():
                 if until and record.time_nano > until:
                     return
                 if record.time_nano >= since:
                     yield record
-            if last_round or changes is None:
+            if changes is None:
+                return
+            if full:
+                fd = _reopened(path, fd)
+                reader = LogReader(fd, 0)
+                changes.watch(path)
+                continue
+            if last_round:
                 return
             await changes.wait()
     finally:
         if changes is not None:
             changes.close()
         os.close(fd)
+
+
+def _replaced(path: str, fd: int) -> bool:
+    try:
+        return os.stat(path).st_ino != os.fstat(fd).st_ino
+    except FileNotFoundError:  # removed with its container
+        return False
+
+
+def _reopened(path: str, fd: int) -> int:
+    """The descriptor, standing for the file that has the name now."""
+    new = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(new, fd, inheritable=False)
+    os.close(new)
+    return fd

@@ -70,9 +70,16 @@ class Paths(Struct, frozen=True):
         """The folder of this daemon's containers, below the root of each hierarchy."""
         return f"/netloom-{self.instance}"
 
+    def cgroup_link(self, container: str) -> str:
+        """A symbolic link that names the container's cgroup, where it has another parent than the others."""
+        return f"{self.bundle(container)}/cgroup"
+
     def cgroup(self, container: str) -> str:
         """The container's cgroup in each hierarchy."""
-        return f"{self.cgroup_parent}/{container}"
+        try:
+            return os.readlink(self.cgroup_link(container))
+        except OSError:
+            return f"{self.cgroup_parent}/{container}"
 
     def make(self) -> None:
         """Make the folders that must exist before the first container."""

@@ -14,14 +14,17 @@ from netloom.runtime import syscalls
 # Folders of the host that are often file systems of their own: a lower layer shows only the one it lies on.
 _OWN_FILESYSTEMS = ("/usr", "/opt", "/nix", "/gnu")
 _TEXT_LIMIT = 1 << 22  # characters
+_OPTIONS_LIMIT = 4095  # bytes: mount(2) takes one page
 
 
 def mount_overlay(target: str, lower: Sequence[str], upper: str, work: str) -> None:
-    """Mount on `target` in the calling thread's mount namespace."""
-    layers = ":".join(_escaped(layer) for layer in lower)
-    options = f"lowerdir={layers},upperdir={_escaped(upper)},workdir={_escaped(work)}"
+    """Mount on `target` in the calling thread's mount namespace; the thread has a working directory of its own."""
+    options = _options(lower, upper, work)
     try:
-        syscalls.mount("overlay", target, "overlay", data=options)
+        if len(os.fsencode(options)) <= _OPTIONS_LIMIT:
+            syscalls.mount("overlay", target, "overlay", data=options)
+        else:
+            _mount_from(os.path.commonpath([os.path.dirname(layer) for layer in lower]), target, lower, upper, work)
     except OSError as error:
         if syscalls.filesystem_magic(upper) == syscalls.OVERLAYFS_MAGIC:
             raise Unavailable(
@@ -29,6 +32,21 @@ def mount_overlay(target: str, lower: Sequence[str], upper: str, work: str) -> N
                 remedy="choose a --state-dir on ext4, xfs, btrfs or tmpfs",
             ) from error
         raise KernelError(error.errno or errno.EIO, "mount the container's root", detail=options) from error
+
+
+def _options(lower: Sequence[str], upper: str, work: str) -> str:
+    layers = ":".join(_escaped(layer) for layer in lower)
+    return f"lowerdir={layers},upperdir={_escaped(upper)},workdir={_escaped(work)}"
+
+
+def _mount_from(folder: str, target: str, lower: Sequence[str], upper: str, work: str) -> None:
+    """The same with the layers' paths as they are seen from a folder: so many do not fit otherwise."""
+    os.chdir(folder)
+    try:
+        options = _options([os.path.relpath(layer, folder) for layer in lower], upper, work)
+        syscalls.mount("overlay", target, "overlay", data=options)
+    finally:
+        os.chdir("/")
 
 
 def _escaped(path: str) -> str:
@@ -40,11 +58,33 @@ def host_mounts() -> tuple[str, ...]:
     return tuple(path for path in _OWN_FILESYSTEMS if os.path.ismount(path))
 
 
-def identity_in(root: str, user: str) -> Identity:
-    """Resolve a `--user` against the passwd and group files below a root folder, never outside it."""
+def folder_in(root: str, path: str, flags: int = os.O_RDONLY) -> int:
+    """A folder below a root folder, or -1 where there is none. No link leads out of the root."""
+    base = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return syscalls.open_in_root(base, path, flags | os.O_DIRECTORY)
+    except OSError:
+        return -1
+    finally:
+        os.close(base)
+
+
+def folder_mode(root: str, path: str) -> int:
+    """The mode's bits of a folder below a root folder; 0 where there is none."""
+    fd = folder_in(root, path, os.O_PATH)
+    if fd < 0:
+        return 0
+    try:
+        return stat.S_IMODE(os.fstat(fd).st_mode)
+    finally:
+        os.close(fd)
+
+
+def identity_in(root: str, user: str, groups: Sequence[str] = ()) -> Identity:
+    """Resolve a `--user`, and `--group-add`, against the files below a root folder, never outside it."""
     fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return resolve(user, _text(fd, "etc/passwd"), _text(fd, "etc/group"))
+        return resolve(user, _text(fd, "etc/passwd"), _text(fd, "etc/group"), groups)
     finally:
         os.close(fd)
 

@@ -8,6 +8,7 @@ import time
 from netloom.model.launch import Exit, Survivor
 from netloom.runtime.cgroups import Cgroups
 from netloom.runtime.exits import UNKNOWN, read_exit_file
+from netloom.runtime.freezer import Freezer
 from netloom.runtime.launching import Launcher, Processes
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import wait_until
@@ -18,10 +19,11 @@ EXIT_FILE_SECONDS = 2.0  # conmon writes it within a millisecond of the end
 class Survivors:
     """Looks through the run directory and the cgroups."""
 
-    def __init__(self, paths: Paths, launcher: Launcher, cgroups: Cgroups) -> None:
+    def __init__(self, paths: Paths, launcher: Launcher, cgroups: Cgroups, freezer: Freezer) -> None:
         self._paths = paths
         self._launcher = launcher
         self._cgroups = cgroups
+        self._freezer = freezer
 
     def find(self) -> list[tuple[Survivor, Processes]]:
         """Containers that were created to the end, living or ended; all that is half-made is cleaned away.
@@ -44,7 +46,8 @@ class Survivors:
     def _survivor(self, container: str, record: Processes) -> Survivor:
         conmon_pid = record.conmon.pid if record.conmon.alive else 0
         if record.init.alive:
-            return Survivor(container, record.init.pid, conmon_pid, None)
+            frozen = self._freezer.frozen(self._paths.cgroup(container))
+            return Survivor(container, record.init.pid, conmon_pid, None, frozen)
         return Survivor(container, 0, conmon_pid, self._exit(container, record))
 
     def _exit(self, container: str, record: Processes) -> Exit:

@@ -17,13 +17,23 @@ MNT_DETACH = 2
 
 IN_MOVED_TO = 0x80  # linux/inotify.h
 IN_MODIFY = 0x02
+IN_ATTRIB = 0x04
 IN_CLOSE_WRITE = 0x08
 
 OVERLAYFS_MAGIC = 0x794C7630  # linux/magic.h
 CGROUP2_MAGIC = 0x63677270
 
 _SYS_OPENAT2 = 437  # asm-generic/unistd.h: the same number on every architecture
-_RESOLVE_IN_ROOT = 0x10  # linux/openat2.h
+_RESOLVE_NO_MAGICLINKS = 0x02  # linux/openat2.h
+_RESOLVE_BENEATH = 0x08
+_RESOLVE_IN_ROOT = 0x10
+_SYS_OPEN_TREE = 428
+_SYS_MOVE_MOUNT = 429
+_OPEN_TREE_CLONE = 1  # linux/mount.h
+_MOVE_MOUNT_F_EMPTY_PATH = 4
+_AT_FDCWD = -100  # linux/fcntl.h
+_AT_SYMLINK_NOFOLLOW = 0x100
+_AT_RECURSIVE = 0x8000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -76,11 +86,32 @@ class _OpenHow(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-def open_in_root(root: int, path: str) -> int:
-    """Open a file for reading as a process would whose root is the folder `root`: no symlink leads out of it.
+def open_in_root(root: int, path: str, flags: int = os.O_RDONLY | os.O_NONBLOCK) -> int:
+    """Open a file as a process would whose root is the folder `root`: no symlink leads out of it.
 
-    A pipe opens too, without waiting for its other end.
+    By default for reading; a pipe opens too, without waiting for its other end.
     """
-    how = _OpenHow(os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
-    fd = _libc.syscall(_SYS_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    return _openat2(root, path, flags, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+
+
+def open_beneath(folder: int, path: str) -> int:
+    """A descriptor of a path below a folder (O_PATH). EXDEV where a link or `..` would lead out of it."""
+    return _openat2(folder, path, os.O_PATH, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+
+
+def open_tree(path: str, *, follow: bool = True) -> int:
+    """A copy of a mount with all below it, mounted nowhere yet. `follow` a path that ends in a symbolic link."""
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_RECURSIVE | (0 if follow else _AT_SYMLINK_NOFOLLOW)
+    return _checked(_libc.syscall(_SYS_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags), f"open_tree {path}")
+
+
+def move_mount(tree: int, target: str) -> None:
+    """Mount what `open_tree` gave."""
+    call = _libc.syscall(_SYS_MOVE_MOUNT, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH)
+    _checked(call, f"move_mount to {target}")
+
+
+def _openat2(folder: int, path: str, flags: int, resolve: int) -> int:
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
+    fd = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
     return _checked(fd, f"open {path}")

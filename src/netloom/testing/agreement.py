@@ -35,6 +35,7 @@ def state(world: World) -> dict[str, Any]:
         "files": {c: dict(sorted(t.items())) for c, t in sorted(world.files.texts.items()) if c in running},
         "processes": sorted(world.runtime.inits),
         "sandboxes": sorted(core.sandboxes),
+        "volumes": sorted(world.volumes.volumes),
     }
 
 
@@ -45,7 +46,7 @@ def addresses(world: World) -> dict[str, dict[str, str]]:
         key: {
             subnet.text(number): holder
             for subnet in member.subnets
-            for number, holder in sorted(subnet._held.items())
+            for number, holder in subnet.holders()
             if not isinstance(holder, Reserved)
         }
         for key, member in sorted(space._members.items())
@@ -71,6 +72,7 @@ def check(world: World) -> None:
     assert {c.name: c.id for c in tables.containers.values()} == tables._container_names
     for network, on in tables.by_network.items():
         assert all(tables.by_container[c][network] is e for c, e in on.items())
+    _check_volumes(world)
     _check_kernel(world)
     _equal("addresses", addresses(world), _addresses_wanted(world))
     _check_data_plane(world)
@@ -84,6 +86,14 @@ def check(world: World) -> None:
         wanted = set(container.networks) if container.state.running else set()
         attached = {tables.networks[e.network].name for e in tables.endpoints_of(container.id)}
         _equal(f"networks of {container.name}", attached, wanted)
+
+
+def _check_volumes(world: World) -> None:
+    """Every volume is known, what a container names is there, and one without a name belongs to somebody."""
+    known = {volume.name: volume for volume in world.engine.volumes.all()}
+    _equal("volumes", world.volumes.volumes, known)
+    named = {p.name for c in world.core.tables.containers.values() for p in c.mounts if p.type == "volume"}
+    assert named <= set(known), f"volumes {sorted(named - set(known))} are missing"
 
 
 def _check_kernel(world: World) -> None:

@@ -23,7 +23,7 @@ def check(daemon: Daemon) -> list[str]:
     """Everything that does not agree."""
     world = _World(daemon)
     findings: list[str] = []
-    for part in (_links, _addresses, _routes, _elements, _inside, _processes, _cgroups, _files, _mounts):
+    for part in (_links, _addresses, _routes, _elements, _inside, _processes, _cgroups, _files, _volumes, _mounts):
         findings += part(world)
     return findings
 
@@ -38,7 +38,7 @@ class _World:
         self.bridges = {_bridge(n): n for n in self.networks if n["Driver"] == "bridge" and not n["ConfigOnly"]}
         found = daemon.json("GET", "/containers/json?all=1")
         self.containers = [daemon.json("GET", f"/containers/{c['Id']}/json") for c in found]
-        self.running = [c for c in self.containers if c["State"]["Running"]]
+        self.running = [c for c in self.containers if c["State"]["Running"] and not c["State"]["Restarting"]]
 
     def endpoints(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(bridge, entry of `Containers`) of every endpoint."""
@@ -127,27 +127,51 @@ def _elements(world: _World) -> list[str]:
     findings += _compare("set same", {(b, b) for b in bridges}, _keys(sets["same"]))
     findings += _compare("set internal", internal, _keys(sets["internal"]))
     findings += _compare("set masqueraded", masked - internal, set(_keys(sets["masqueraded"])) - internal)
-    wanted4, wanted4_at = set(), set()
+    wanted: dict[str, dict[Any, tuple[set[str], int] | None]] = {name: {} for name in _PORT_SETS}
     for container in world.running:
-        for key, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
-            proto = key.partition("/")[2]
+        settings = container["NetworkSettings"]["Networks"].values()
+        own = {s[key] for s in settings for key in ("IPAddress", "GlobalIPv6Address") if s[key]}
+        for port, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
+            number, _, proto = port.partition("/")
             for binding in bindings or []:
-                if ":" in binding["HostIp"]:
-                    continue
-                port = int(binding["HostPort"])
-                if binding["HostIp"] == "0.0.0.0":
-                    wanted4.add((proto, port))
-                else:
-                    wanted4_at.add((binding["HostIp"], proto, port))
-    findings += _compare("map published4", wanted4, _keys(sets["published4"]))
-    return findings + _compare("map published4_at", wanted4_at, _keys(sets["published4_at"]))
+                _want(wanted, proto, binding, (own, int(number)))
+    for name, elements in wanted.items():
+        findings += _compare(f"{'map' if 'published' in name else 'set'} {name}", elements, _keys(sets[name]))
+        for key, value in sets[name]:
+            target = elements.get(_key(key))
+            if target and (value["concat"][0] not in target[0] or value["concat"][1] != target[1]):
+                findings.append(f"map {name}: {_key(key)} leads to {value['concat']}, not to {target}")
+    return findings
+
+
+_PORT_SETS = ("published4", "published4_at", "published6", "published6_at", "relayed", "relayed_at")
+
+
+def _want(
+    wanted: dict[str, dict[Any, tuple[set[str], int] | None]],
+    proto: str,
+    binding: dict[str, str],
+    target: tuple[set[str], int],
+) -> None:
+    """The elements of one binding; an IPv6 port leads to the IPv6 address if there is one, and to the relay."""
+    ip, port = binding["HostIp"], int(binding["HostPort"])
+    any_address = ip in ("0.0.0.0", "::")
+    suffix, key = ("", (proto, port)) if any_address else ("_at", (ip, proto, port))
+    if ":" not in ip:
+        wanted[f"published4{suffix}"][key] = target
+        return
+    if any(":" in address for address in target[0]):
+        wanted[f"published6{suffix}"][key] = target
+    if proto != "sctp":
+        wanted[f"relayed{suffix}"][key] = None
 
 
 def _keys(elements: list[Any]) -> list[Any]:
-    found = []
-    for key, _ in elements:
-        found.append(tuple(key["concat"]) if isinstance(key, dict) else key)
-    return found
+    return [_key(key) for key, _ in elements]
+
+
+def _key(key: Any) -> Any:
+    return tuple(key["concat"]) if isinstance(key, dict) else key
 
 
 def _inside(world: _World) -> list[str]:
@@ -161,9 +185,18 @@ def _inside(world: _World) -> list[str]:
         wanted = {f"{s['IPAddress']}/{s['IPPrefixLen']}" for s in settings if s["IPAddress"]}
         with Netns.of(container["State"]["Pid"]) as inside:
             links = json.loads(inside.run("ip", "-j", "-4", "addr") or "[]")
+            links6 = json.loads(inside.run("ip", "-j", "-6", "addr") or "[]")
             routes = json.loads(inside.run("ip", "-j", "-4", "route") or "[]")
         found = {
             f"{a['local']}/{a['prefixlen']}" for link in links if link["ifname"] != "lo" for a in link["addr_info"]
+        }
+        wanted |= {f"{s['GlobalIPv6Address']}/{s['GlobalIPv6PrefixLen']}" for s in settings if s["GlobalIPv6Address"]}
+        found |= {
+            f"{a['local']}/{a['prefixlen']}"
+            for link in links6
+            if link["ifname"] != "lo"
+            for a in link["addr_info"]
+            if a["scope"] == "global"
         }
         findings += _compare(f"address in {container['Name']}", wanted, found)
         outward = [s["Gateway"] for s in settings if s["Gateway"]]
@@ -195,7 +228,7 @@ def _cgroups(world: _World) -> list[str]:
     found = set()
     for parent in _parents(world):
         found |= {one for one in os.listdir(parent) if (parent / one).is_dir()}
-    return [f"cgroup of {one} has no owner" for one in sorted(found - wanted)]
+    return _compare("cgroup", wanted, found)
 
 
 def _parents(world: _World) -> Iterator[Path]:
@@ -207,15 +240,34 @@ def _parents(world: _World) -> Iterator[Path]:
 
 
 def _files(world: _World) -> list[str]:
-    ids = {c["Id"] for c in world.containers}
-    folder = world.daemon.state_dir / "containers"
-    return (
-        [f"folder {one} has no owner" for one in sorted(os.listdir(folder)) if one not in ids]
-        if folder.is_dir()
-        else []
-    )
+    """Folders of containers: in the state those of all, in the run directory those of who runs."""
+    every, running = {c["Id"] for c in world.containers}, {c["Id"] for c in world.running}
+    run_dir = world.daemon.run_dir
+    kept = set(_entries(world.daemon.state_dir / "containers"))
+    findings = [f"folder: {one} has no owner" for one in sorted(kept - every)]
+    findings += _compare("folder", running, kept & running)
+    findings += _compare("bundle", running, _entries(run_dir / "bundles"))
+    findings += _compare("folder of crun", running, _entries(run_dir / "crun"))
+    return findings + _compare("exit file", (), _entries(run_dir / "exits"))
+
+
+def _entries(folder: Path) -> list[str]:
+    return os.listdir(folder) if folder.is_dir() else []
+
+
+def _volumes(world: _World) -> list[str]:
+    """Folders of volumes, each with its files, and every volume that a container names."""
+    told = {v["Name"]: v for v in world.daemon.json("GET", "/volumes")["Volumes"]}
+    folder = world.daemon.state_dir / "volumes"
+    found = set(os.listdir(folder)) if folder.is_dir() else set()
+    named = {m["Name"] for c in world.containers for m in c["Mounts"] if m["Type"] == "volume"}
+    lost = [f"files of volume {one} are missing" for one, v in told.items() if not Path(v["Mountpoint"]).is_dir()]
+    return [*_compare("volume", told, found), *lost, *_compare("volume", named - set(told), ())]
 
 
 def _mounts(world: _World) -> list[str]:
-    state = str(world.daemon.state_dir)
-    return [f"mount: {line}" for line in Path("/proc/self/mounts").read_text().splitlines() if state in line]
+    """Overlays are mounted where their containers are, and nowhere else: not here, not in any thread of the daemon."""
+    ours = (f"{world.daemon.state_dir}/", f"{world.daemon.run_dir}/")
+    views = [Path("/proc/self/mounts"), *Path(f"/proc/{world.daemon.pid}/task").glob("*/mounts")]
+    lines = {line for view in views for line in view.read_text().splitlines() if any(one in line for one in ours)}
+    return [f"mount: {line}" for line in sorted(lines)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from netloom.drivers.registry import driver
@@ -20,17 +20,20 @@ from netloom.ipam.space import AddressSpace
 from netloom.model.container import Container, ContainerConfig, ContainerRequest
 from netloom.model.desired import HostFacts, HostRoute
 from netloom.model.endpoint import EndpointConfig, EndpointIpam
-from netloom.model.host_config import HostConfig, PortSpec
+from netloom.model.health import HealthConfig
+from netloom.model.host_config import HostConfig, PortSpec, RestartPolicy
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 from netloom.testing import agreement
 from netloom.testing.fake_dataplane import FakeDataPlane
 from netloom.testing.fake_files import FakeFiles
 from netloom.testing.fake_runtime import FakeRuntime
+from netloom.testing.fake_volumes import FakeVolumes
 from netloom.testing.wire import Wire, Wired, WiredKernel, WiredStore
 
 _FACTS = HostFacts(
     uplinks=("up0",),
     routes=(HostRoute("203.0.113.0/24", "up0"),),
+    claimed=(HostRoute("203.0.113.0/24", "up0"),),
     addresses=("203.0.113.5", "127.0.0.1", "::1"),
     links=("lo", "up0"),
     sysctls=(("net/ipv4/conf/up0/forwarding", "0"), ("net/ipv6/conf/all/forwarding", "0")),
@@ -38,15 +41,55 @@ _FACTS = HostFacts(
 _SETTINGS: dict[str, Any] = {"state_dir": "/nowhere", "run_dir": "/nowhere", "instance": "00000000", "name": "machine"}
 
 
+class _Alarm:
+    """See engine.ports.Alarm."""
+
+    def __init__(self, due: int, call: Callable[[], None]) -> None:
+        self.due = due
+        self.call = call
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
 class StillClock:
-    """Time stands; events are ordered by the bus."""
+    """Time stands until somebody moves it; events are ordered by the bus."""
 
     def __init__(self) -> None:
         self.time = 1_000_000_000_000_000_000
+        self._alarms: list[_Alarm] = []
 
     def now(self) -> int:
         """ns since the epoch."""
         return self.time
+
+    def after(self, delay: int, call: Callable[[], None]) -> _Alarm:
+        """Called when the time has been moved so far."""
+        alarm = _Alarm(self.time + max(0, delay), call)
+        self._alarms.append(alarm)
+        return alarm
+
+    @property
+    def alarms(self) -> list[int]:
+        """How long from now each call will come, the next first."""
+        return sorted(a.due - self.time for a in self._alarms if not a.cancelled)
+
+    def forget(self) -> None:
+        """Whoever wanted to be called has died."""
+        self._alarms.clear()
+
+    def step(self, until: int) -> bool:
+        """Go on to the next call, no further than `until`; was there one?"""
+        self._alarms = [a for a in self._alarms if not a.cancelled]
+        alarm = min(self._alarms, key=lambda a: a.due, default=None)
+        if alarm is None or alarm.due > until:
+            self.time = max(self.time, until)
+            return False
+        self._alarms.remove(alarm)
+        self.time = max(self.time, alarm.due)
+        alarm.call()
+        return True
 
 
 class World:
@@ -61,6 +104,7 @@ class World:
         self.store = WiredStore(self.wire)
         self.dataplane = FakeDataPlane()
         self.files = FakeFiles()
+        self.volumes = FakeVolumes()
         self.runtime = FakeRuntime(self.files, self._process_gone)
         self.clock = StillClock()
         self.settings = Settings(**{**_SETTINGS, **settings})
@@ -84,6 +128,7 @@ class World:
             dataplane=Wired(self.wire, "dataplane", self.dataplane),
             files=Wired(self.wire, "files", self.files, free=("path",)),
             images=ImageStore(),
+            volumes=Wired(self.wire, "volumes", self.volumes, free=("mountpoint",)),
             drivers=driver,
             namespaces=Wired(self.wire, "namespaces", self.runtime, free=("from_fd", "host")),
             space=AddressSpace([*DEFAULT_POOLS, ula_pool(bytes(32))]),
@@ -114,6 +159,13 @@ class World:
         await self.stop()
         return await self.start()
 
+    async def advance(self, seconds: float) -> None:
+        """Let time go on, and everything that it brings about happen."""
+        until = self.clock.time + round(seconds * 1_000_000_000)
+        await self.settle()
+        while self.clock.step(until):
+            await self.settle()
+
     async def settle(self) -> None:
         """Wait until nothing is under way: no task but the caller's, nothing in the worker's queue."""
         assert self._worker is not None
@@ -127,6 +179,7 @@ class World:
     async def _die(self) -> None:
         assert self._worker is not None
         await self._worker.stop()
+        self.clock.forget()
         self.runtime.forget_watches()
         for namespace in list(self.runtime.open_namespaces):
             namespace.close()
@@ -140,8 +193,9 @@ class World:
 
     async def network(self, name: str, subnet: str = "", **fields: Any) -> Network:
         """Create a network."""
-        config = (IpamConfig(subnet=subnet),) if subnet else ()
-        return await self.engine.create_network(NetworkRequest(name=name, ipam_config=config, **fields))
+        if subnet:
+            fields["ipam_config"] = (IpamConfig(subnet=subnet),)
+        return await self.engine.create_network(NetworkRequest(name=name, **fields))
 
     async def container(
         self,
@@ -151,14 +205,20 @@ class World:
         networks: Mapping[str, EndpointConfig] | None = None,
         ports: Mapping[str, tuple[PortSpec, ...]] | None = None,
         start: bool = False,
+        health: HealthConfig | None = None,
+        restart: str = "no",
         **host_config: Any,
     ) -> Container:
         """Create a container, and start it where asked."""
         key, _ = await self.engine.create_container(
             ContainerRequest(
                 name=name,
-                config=ContainerConfig(image="host", cmd=("sleep", "1"), exposed_ports={p: {} for p in ports or {}}),
-                host_config=HostConfig(network_mode=mode, port_bindings=dict(ports or {}), **host_config),
+                config=ContainerConfig(
+                    image="host", cmd=("sleep", "1"), exposed_ports={p: {} for p in ports or {}}, healthcheck=health
+                ),
+                host_config=HostConfig(
+                    network_mode=mode, port_bindings=dict(ports or {}), restart_policy=_policy(restart), **host_config
+                ),
                 networks=dict(networks or {}),
             )
         )
@@ -177,6 +237,12 @@ class World:
     def check(self) -> None:
         """See `agreement.check`; `settle` comes first."""
         agreement.check(self)
+
+
+def _policy(text: str) -> RestartPolicy:
+    """What `--restart` asks for."""
+    name, _, count = text.partition(":")
+    return RestartPolicy(name, int(count or 0))
 
 
 def static(ipv4: str = "", **fields: Any) -> EndpointConfig:

@@ -13,18 +13,21 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from netloom.containers.updating import Update, updated
 from netloom.events.bus import Bus
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
 from netloom.model.event import Event
-from netloom.model.image import ImageConfig, ImageView
+from netloom.model.finding import Finding
 from netloom.model.names import DnsSight
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+from netloom.model.usage import InterfaceCounters, Usage
+from netloom.testing.fake_images import HOST_IMAGE, FakeImages
+from netloom.testing.fake_volume_backend import FakeVolumeBackend
 
 T = TypeVar("T", Network, Container)
-HOST_IMAGE = ImageView(id="sha256:" + "ab" * 32, tags=("host:latest",), created=1, config=ImageConfig(cmd=("/bin/sh",)))
 
 
 class FakeProcess:
@@ -66,6 +69,11 @@ class FakeProcess:
             return STDOUT, b"x" * 65536
         return await self._output.get()
 
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        piece = await self.read()
+        return [piece] if piece else []
+
     async def write(self, data: bytes) -> None:
         """See Attachment."""
         self.received += data
@@ -90,16 +98,21 @@ class FakeBackend:
     def __init__(self, now: Callable[[], int]) -> None:
         self.now = now
         self.bus = Bus(now)
+        self.volumes = FakeVolumeBackend(now)
         self.processes: dict[str, FakeProcess] = {}
         self.records: dict[str, list[LogRecord]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.bytes_written: dict[str, int] = {}
         self.calls: list[tuple[object, ...]] = []
         self.execs: dict[str, Exec] = {}
         self.networks_by_id: dict[str, Network] = {}
         self.containers_by_id: dict[str, Container] = {}
         self.endpoints_by_id: dict[str, Endpoint] = {}
+        self.samples = 0
         self.sight = DnsSight()
         self.exit_codes: dict[str, int] = {}
+        self.found: list[Finding] = []
+        self.images = FakeImages()
         self._changed = asyncio.Condition()
         self._numbers = 0
         for name, driver in zip(PREDEFINED, ("bridge", "host", "null"), strict=True):
@@ -132,6 +145,14 @@ class FakeBackend:
 
     def endpoints(self, network: str) -> list[Endpoint]:
         return [endpoint for endpoint in self.endpoints_by_id.values() if endpoint.network == network]
+
+    def subnet_figures(self, network: str) -> dict[str, tuple[int, int]]:
+        """See Backend: nobody uses any of them."""
+        return {pool.subnet: (3, 2**80) for pool in self.networks_by_id[network].pools}
+
+    async def findings(self) -> list[Finding]:
+        """See Backend; tests put them there."""
+        return list(self.found)
 
     async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
         if after is None or self.sight.recorded < after:
@@ -273,6 +294,30 @@ class FakeBackend:
         self.processes[container.id].finish(code=137)
         await self.wait(container.id, "not-running")
 
+    async def pause(self, ref: str) -> None:
+        await self._freeze(ref, "pause", "paused")
+
+    async def unpause(self, ref: str) -> None:
+        await self._freeze(ref, "unpause", "running")
+
+    async def _freeze(self, ref: str, action: str, status: str) -> None:
+        found = self.container(ref)
+        if found.state.status == status or not found.state.running:
+            raise Conflict(f"Container {found.id} is {found.state.status}")
+        self.containers_by_id[found.id] = replace(found, state=replace(found.state, status=status))
+        self._publish_container(action, found)
+
+    async def update(self, ref: str, update: Update) -> None:
+        found = self.container(ref)
+        self.containers_by_id[found.id] = replace(found, host_config=updated(found.host_config, update))
+        self._publish_container("update", found)
+
+    async def usage(self, ref: str) -> Usage:
+        if not self.container(ref).state.running:
+            return Usage()
+        self.samples += 1
+        return Usage(read=self.samples, pids=2, cpu_total=5, networks={"eth0": InterfaceCounters(rx_bytes=7)})
+
     async def wait(self, ref: str, condition: str) -> tuple[int, str]:
         key = self.container(ref).id
 
@@ -327,6 +372,9 @@ class FakeBackend:
         self.calls.append(("top", ref, ps_args))
         return ["PID", "CMD"], [["1", "sleep"]]
 
+    async def written(self, containers: Sequence[str]) -> dict[str, int]:
+        return {container: self.bytes_written.get(container, 0) for container in containers}
+
     # execs
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         container = self.container(ref)
@@ -365,9 +413,6 @@ class FakeBackend:
     # events and the daemon itself
     def events(self, *, since: int, until: int) -> AsyncIterator[Event]:
         return self.bus.subscribe(since, until)
-
-    def images(self) -> list[ImageView]:
-        return [HOST_IMAGE]
 
     def container_paths(self, container: str) -> dict[str, str]:
         return {"LogPath": f"/state/containers/{container}/log", "SandboxKey": "/proc/1/ns/net"}
@@ -466,6 +511,10 @@ class Waiting(FakeProcess):
 
     async def read(self) -> tuple[int, bytes] | None:
         return await (await self._started()).read()
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        """See Attachment."""
+        return await (await self._started()).read_many()
 
     async def write(self, data: bytes) -> None:
         await (await self._started()).write(data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -46,6 +46,7 @@ class FakeKernel:
 
     def __init__(self, facts: HostFacts | None = None) -> None:
         self._objects: dict[Key, Desired] = {}
+        self._links: dict[Key, Bridge | Veth] = {}  # those of them that are links
         self._facts = facts or HostFacts()
         self._failures: list[tuple[str, int]] = []
         self.log: list[str] = []
@@ -58,6 +59,11 @@ class FakeKernel:
     def fail(self, text: str, number: int = errno.EIO) -> None:
         """The next step whose line contains the text raises KernelError with this errno."""
         self._failures.append((text, number))
+
+    def know(self, **changed: Any) -> HostFacts:
+        """From now on these facts are otherwise."""
+        self._facts = msgspec.structs.replace(self._facts, **changed)
+        return self._facts
 
     def apply(self, steps: Sequence[Step], sandboxes: Mapping[str, Openable]) -> None:
         """As the real one: a deleted link is fenced, not gone."""
@@ -103,8 +109,8 @@ class FakeKernel:
 
     async def delete(self, index: int) -> None:
         """The link goes, and what is on it."""
-        for found in list(self._objects.values()):
-            if isinstance(found, (Bridge, Veth)) and found.index == index:
+        for found in list(self._links.values()):
+            if found.index == index:
                 self._delete(found, wholly=True)
 
     def end_sandbox(self, sandbox: str) -> None:
@@ -134,6 +140,7 @@ class FakeKernel:
         old = self._objects.get(what.key)
         if isinstance(what, (Bridge, Veth)):
             self._check_link(step, what, old)
+            self._links[what.key] = what
         elif isinstance(what, (Address, Route, Neighbour)):
             self._check_on_link(step, what)
             if isinstance(what, Route) and not what.sandbox and step.verb == "add" and old not in (None, what):
@@ -141,7 +148,7 @@ class FakeKernel:
         self._objects[what.key] = what
 
     def _check_link(self, step: Step, what: Bridge | Veth, old: Desired | None) -> None:
-        others = [o for o in self._objects.values() if isinstance(o, (Bridge, Veth)) and o.key != what.key]
+        others = [o for o in self._links.values() if o.key != what.key]
         if isinstance(old, (Bridge, Veth)) and (old.index != what.index or type(old) is not type(what)):
             raise KernelError(errno.EEXIST, subject(step), detail="a link of that name is there")
         if taken := next((o for o in others if o.index == what.index), None):
@@ -158,8 +165,8 @@ class FakeKernel:
 
     def _check_on_link(self, step: Step, what: Address | Route | Neighbour) -> None:
         sandbox = getattr(what, "sandbox", "")
-        for link in self._objects.values():
-            if not sandbox and isinstance(link, (Bridge, Veth)) and link.index == what.index:
+        for link in self._links.values():
+            if not sandbox and link.index == what.index:
                 return
             if isinstance(link, Veth) and (link.sandbox, link.peer_index) == (sandbox, what.index):
                 return
@@ -168,10 +175,11 @@ class FakeKernel:
     def _delete(self, what: Desired, *, wholly: bool) -> None:
         found = self._objects.get(what.key)
         if isinstance(found, (Bridge, Veth)) and not wholly:
-            self._objects[what.key] = msgspec.structs.replace(found, up=False)
+            self._objects[what.key] = self._links[what.key] = msgspec.structs.replace(found, up=False)
             return
         self._objects.pop(what.key, None)
         if isinstance(found, (Bridge, Veth)):
+            del self._links[what.key]
             self._objects = {k: o for k, o in self._objects.items() if not _lies_on(o, found)}
 
 

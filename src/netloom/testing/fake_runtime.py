@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal as signals
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from netloom.model.container import ExecConfig
-from netloom.model.errors import Conflict, NotFound
+from netloom.model.errors import Conflict, Failed, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
-from netloom.model.streams import Attachment, LogRecord
+from netloom.model.streams import STDOUT, Attachment, LogRecord
+from netloom.model.usage import Usage
 from netloom.testing.fake_files import FakeFiles
 
 _FIRST_PID = 1000
@@ -27,6 +29,7 @@ class _Process(Struct):
     began: bool = False  # its program runs
     exit: Exit | None = None
     ended: _Ended | None = None
+    pending: int = 0  # a signal that came while it was frozen
 
 
 class FakeNamespace:
@@ -56,13 +59,19 @@ class FakeNamespace:
 class FakeAttachment:
     """The stdio of nobody: the end of output follows at once, or at `close`."""
 
-    def __init__(self, *, tty: bool) -> None:
+    def __init__(self, *, tty: bool, output: bytes = b"") -> None:
         self.tty = tty
+        self._output = output
         self.closed = False
         self.written = b""
 
     async def read(self) -> tuple[int, bytes] | None:
-        return None
+        output, self._output = self._output, b""
+        return (STDOUT, output) if output else None
+
+    async def read_many(self) -> list[tuple[int, bytes]]:
+        piece = await self.read()
+        return [piece] if piece else []
 
     async def write(self, data: bytes) -> None:
         self.written += data
@@ -85,12 +94,21 @@ class FakeRuntime:
     def __init__(self, files: FakeFiles | None = None, gone: Callable[[str], None] | None = None) -> None:
         self.inits: dict[str, _Process] = {}
         self.on_disk: set[str] = set()
+        self.cgroup_version = 2
+        self.controllers = frozenset({"cpu", "memory", "pids"})
+        self.bytes_written: dict[str, int] = {}
         self.stubborn: set[str] = set()
         self.immortal: set[str] = set()
         self.signals: list[tuple[str, int]] = []
         self.open_namespaces: set[FakeNamespace] = set()
         self.attachments: list[FakeAttachment] = []
         self.execs: dict[str, asyncio.Future[int]] = {}
+        self.commands: list[tuple[str, ...]] = []  # of every exec
+        self.exec_ends: tuple[int, bytes] | None = None  # how execs end, at once: code and output; None: `end_exec`
+        self.frozen: set[str] = set()
+        self.updates: list[tuple[str, dict[str, Any]]] = []
+        self.refuse_update = ""
+        self.samples = 0
         self._files = files
         self._gone = gone
         self._pid = _FIRST_PID
@@ -144,6 +162,9 @@ class FakeRuntime:
         process = self.inits.get(container)
         if process is None or process.exit is not None:
             return
+        if container in self.frozen:
+            process.pending = signal
+            return
         self.signals.append((container, signal))
         deadly = signal == signals.SIGKILL or container not in self.stubborn
         if deadly and container not in self.immortal and signal not in (signals.SIGWINCH, signals.SIGUSR1):
@@ -153,6 +174,7 @@ class FakeRuntime:
         process = self.inits.get(container)
         if process is not None:
             process.ended = None
+            self.frozen.discard(container)
             self.end(container, 128 + signals.SIGKILL)
             del self.inits[container]
 
@@ -161,9 +183,18 @@ class FakeRuntime:
         if self._files is not None:
             self._files.texts.pop(container, None)
 
+    async def written(self, container: str) -> int:
+        return self.bytes_written.get(container, 0)
+
     async def survivors(self) -> list[Survivor]:
         return [
-            Survivor(id=key, pid=0 if p.exit else p.pid, conmon_pid=p.conmon_pid, exit=p.exit)
+            Survivor(
+                id=key,
+                pid=0 if p.exit else p.pid,
+                conmon_pid=p.conmon_pid,
+                exit=p.exit,
+                frozen=key in self.frozen,
+            )
             for key, p in self.inits.items()
         ]
 
@@ -185,8 +216,13 @@ class FakeRuntime:
         if container not in self.inits:
             raise Conflict(f"container {container} is not running")
         self.execs[exec_id] = asyncio.get_running_loop().create_future()
+        self.commands.append(config.cmd)
         self._pid += 2
-        return self._pid, self._attachment(tty=config.tty)
+        if self.exec_ends is None:
+            return self._pid, self._attachment(tty=config.tty)
+        code, output = self.exec_ends
+        self.end_exec(exec_id, code)
+        return self._pid, self._attachment(tty=config.tty, output=output)
 
     def end_exec(self, exec_id: str, code: int = 0) -> None:
         """The program of an exec ends."""
@@ -199,8 +235,33 @@ class FakeRuntime:
         self.execs.pop(exec_id, None)
         return code
 
+    async def exec_kill(self, exec_id: str) -> None:
+        if exec_id in self.execs and not self.execs[exec_id].done():
+            self.end_exec(exec_id, 137)
+
     async def exec_resize(self, exec_id: str, height: int, width: int) -> None:
         return None
+
+    async def freeze(self, container: str) -> None:
+        self.frozen.add(container)
+
+    async def thaw(self, container: str) -> None:
+        """A signal that came meanwhile does its work now."""
+        self.frozen.discard(container)
+        process = self.inits.get(container)
+        if process is not None and process.pending:
+            number, process.pending = process.pending, 0
+            await self.kill(container, number)
+
+    async def update(self, container: str, resources: Mapping[str, Any]) -> None:
+        if self.refuse_update:
+            raise Failed(self.refuse_update)
+        self.updates.append((container, dict(resources)))
+
+    async def usage(self, container: str, pid: int) -> Usage:
+        self.samples += 1
+        await asyncio.sleep(0)
+        return Usage(read=self.samples, pids=1)
 
     async def logs(
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
@@ -218,8 +279,8 @@ class FakeRuntime:
     async def ps(self, arguments: Sequence[str]) -> str:
         return "PID CMD\n"
 
-    def _attachment(self, *, tty: bool) -> FakeAttachment:
-        made = FakeAttachment(tty=tty)
+    def _attachment(self, *, tty: bool, output: bytes = b"") -> FakeAttachment:
+        made = FakeAttachment(tty=tty, output=output)
         self.attachments.append(made)
         return made
 

@@ -28,6 +28,7 @@ _ERRORS: dict[str, Callable[[str], Exception]] = {
     "files": lambda what: Exhausted(f"cannot {what}: no space left on device"),
     "dataplane": lambda what: Unavailable(f"{what}: the data plane does not answer"),
     "runtime": lambda what: Failed(f"{what}: crun failed"),
+    "volumes": lambda what: Exhausted(f"cannot {what}: no space left on device"),
     "namespaces": lambda what: ProcessLookupError(f"{what}: the process has ended"),
 }
 
