@@ -17,6 +17,7 @@ from netloom.testing.daemons import Daemon
 TRANSCRIPTS = sorted((Path(__file__).parent / "testdata").glob("*.transcript"))
 
 
+@pytest.mark.timeout(300)  # version 1 takes a second to start, many times over
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_compose_prints_the_same(daemon: Daemon, project: Callable[[str], None], path: Path) -> None:
     project(path.stem.partition("-")[0])

@@ -215,6 +215,7 @@ def test_events(docker: Docker) -> None:
 
 
 def test_what_netloom_does_not_carry_out(docker: Docker) -> None:
+    assert "unknown or invalid runtime name: x" in docker.error("run", "--runtime", "x", "host", "true")
     assert "not supported by netloom yet: plugins" in docker.error("plugin", "ls")
 
 

@@ -136,6 +136,7 @@ class Selection:
 
 def summary_json(
     container: Container,
+    image: str,
     endpoints: Mapping[str, Endpoint],
     find_network: FindNetwork,
     now: int,
@@ -148,7 +149,7 @@ def summary_json(
     shown: dict[str, Any] = {
         "Id": container.id,
         "Names": [f"/{container.name}", *more_names],
-        "Image": container.config.image,
+        "Image": image,
         "ImageID": container.image_id,
         "Command": _command(container),
         "Created": container.created // SECOND,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -13,8 +13,8 @@ from aiohttp import web
 from netloom.api.call import Call
 from netloom.api.container_json import FindNetwork, container_json
 from netloom.api.container_list import Selection, summary_json
-from netloom.api.filters import parse_filters
-from netloom.api.gotext import quote
+from netloom.api.filters import has_label, parse_filters
+from netloom.api.gotext import parse_until, quote
 from netloom.api.requests import container_request
 from netloom.api.respond import JSON, Reply, empty_reply, json_reply
 from netloom.api.routing import Route
@@ -70,9 +70,11 @@ def summaries(
     backend = call.backend
     find_network, now = network_finder(call), call.now()
     linked = _link_names(backend.containers())
+    image_name = _image_names(call)
     return [
         summary_json(
             container,
+            image_name(container),
             backend.container_endpoints(container.id),
             find_network,
             now,
@@ -82,6 +84,22 @@ def summaries(
         )
         for container in containers
     ]
+
+
+def _image_names(call: Call) -> Callable[[Container], str]:
+    """A container's image as lists show it: the name that it was made by, or the id once that means another image."""
+    means: dict[str, str] = {}
+
+    def shown(container: Container) -> str:
+        name = container.config.image
+        if name not in means:
+            try:
+                means[name] = call.backend.images.find(name).id
+            except NetloomError:
+                means[name] = ""
+        return name if means[name] == container.image_id else container.image_id
+
+    return shown
 
 
 async def inspect(call: Call) -> Reply:
@@ -180,6 +198,26 @@ async def remove(call: Call) -> Reply:
     return empty_reply(204)
 
 
+async def prune(call: Call) -> Reply:
+    """POST /containers/prune: remove what does not run."""
+    filters = parse_filters(call.query("filters"))
+    filters.check_keys(("label", "label!", "until"))
+    until = filters.get("until")
+    if len(until) > 1:
+        raise InvalidArgument("more than one until filter specified")
+    limit = parse_until(until[0], call.now()) if until else call.now()
+    unwanted = filters.get("label!")
+    candidates = [
+        container.id
+        for container in call.backend.containers()
+        if container.created <= limit
+        and filters.labels("label", container.config.labels)
+        and not (unwanted and all(has_label(container.config.labels, want) for want in unwanted))
+    ]
+    pruned, reclaimed = await call.backend.prune_containers(candidates)
+    return json_reply({"ContainersDeleted": pruned or None, "SpaceReclaimed": reclaimed})
+
+
 async def resize(call: Call) -> Reply:
     """POST /containers/{id}/resize."""
     height, width = terminal_size(call)
@@ -258,6 +296,7 @@ def _link_names(containers: Iterable[Container]) -> dict[str, list[str]]:
 ROUTES = (
     Route("POST", "/containers/create", create),
     Route("GET", "/containers/json", list_containers),
+    Route("POST", "/containers/prune", prune),
     Route("GET", "/containers/{ref}/json", inspect),
     Route("POST", "/containers/{ref}/start", start),
     Route("POST", "/containers/{ref}/stop", stop),

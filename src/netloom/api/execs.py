@@ -111,7 +111,7 @@ def _wiring(found: Exec, *, tty: bool) -> Wiring:
     streams = [(STDOUT, config.attach_stdout), (STDERR, config.attach_stderr)]
     return Wiring(
         stdin=config.attach_stdin,
-        streams=tuple(stream for stream, wanted in streams if wanted),
+        streams=tuple(stream for stream, wanted in streams if wanted or tty),
         tty=tty,
         close_stdin=not config.tty,
         detach_keys=parse_keys(config.detach_keys) if config.tty else b"",

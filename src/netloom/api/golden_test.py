@@ -171,7 +171,7 @@ def test_container_list() -> None:
                 finished=now,
             ),
         )
-        shown.append(summary_json(container, endpoints, networks.get, now, (1, 51)))
+        shown.append(summary_json(container, container.config.image, endpoints, networks.get, now, (1, 51)))
     assert json_reply(shown).body.decode().strip() == text.strip()
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from aiohttp import web
 
 from netloom.api import (
+    archive,
     changing,
     containers,
     disk_usage,
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
 GROUP = "netloom"
 _BACKLOG = 1024
 _LINGER = 1.0  # seconds that a body too large is still read and dropped, so that its sender sees our reply
+_READ_AHEAD = 1 << 18  # bytes of a body that wait for their handler: `docker cp` of a large file
 _GRACE = 5.0  # seconds that requests in progress get at a stop
 
 ROUTES = Routes(
@@ -60,6 +62,7 @@ ROUTES = Routes(
         *volumes.ROUTES,
         *network_dns.ROUTES,
         *containers.ROUTES,
+        *archive.ROUTES,
         *changing.ROUTES,
         *stats.ROUTES,
         *logs.ROUTES,
@@ -149,6 +152,7 @@ class ApiServer:
                 tcp_keepalive=False,
                 auto_decompress=False,
                 lingering_time=_LINGER,
+                read_bufsize=_READ_AHEAD,
             )
         return self._http
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TypeVar
@@ -33,9 +33,9 @@ class Stream:
     Writing waits for a slow reader, so nothing piles up here.
     """
 
-    def __init__(self, call: Call, content_type: str) -> None:
+    def __init__(self, call: Call, content_type: str, headers: Mapping[str, str] | None = None) -> None:
         self._call = call
-        self.response = web.StreamResponse(headers={**HEADERS, "Content-Type": content_type})
+        self.response = web.StreamResponse(headers={**HEADERS, "Content-Type": content_type, **(headers or {})})
         if call.request.version >= (1, 1):
             self.response.enable_chunked_encoding()
 

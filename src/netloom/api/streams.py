@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from netloom.api.call import Call
 from netloom.api.connection import Hijack
@@ -14,7 +14,19 @@ from netloom.api.frames import RAW, content_type, frames
 from netloom.api.logs import framed
 from netloom.api.respond import Taken
 from netloom.api.routing import Route
+from netloom.api.websocket import WebSocketEnd, accept
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
+
+_BOTH = (STDOUT, STDERR)  # a terminal has but one
+
+
+class Client(Protocol):
+    """The client's end of a connection that has been taken over."""
+
+    @property
+    def gone(self) -> asyncio.Event: ...
+    async def read(self) -> bytes: ...
+    async def write(self, data: bytes) -> None: ...
 
 
 class Wiring(NamedTuple):
@@ -40,7 +52,7 @@ async def attach(call: Call) -> Taken:
         records = call.backend.logs(container.id, follow=False, tail=None, since=0, until=0)
     wiring = Wiring(
         stdin=call.flag("stdin") and config.open_stdin,
-        streams=tuple({"stdout": STDOUT, "stderr": STDERR}[name] for name in wanted),
+        streams=_BOTH if config.tty else tuple({"stdout": STDOUT, "stderr": STDERR}[name] for name in wanted),
         tty=config.tty,
         close_stdin=config.stdin_once and not config.tty,
         detach_keys=keys if config.tty else b"",
@@ -60,16 +72,59 @@ async def attach(call: Call) -> Taken:
     return Taken()
 
 
-async def take_over(call: Call, attachment: Attachment | None, *, tty: bool) -> Hijack:
-    """Answer, and make the connection ours. On failure the attachment is closed."""
+async def attach_websocket(call: Call) -> Taken:
+    """GET /containers/{id}/attach/ws: the same, in messages. Stdout and stderr are not told apart, as with Docker."""
+    container = call.backend.container(call.ref)
+    config = container.config
+    keys = parse_keys(call.query("detachKeys"))
+    head = accept(call.request.headers)
+    wanted = [name for name in ("stdout", "stderr") if call.flag(name)]
+    attachment = await call.backend.attach(container.id) if call.flag("stream") else None
+    records = None
+    if call.flag("logs"):
+        records = call.backend.logs(container.id, follow=False, tail=None, since=0, until=0)
+    wiring = Wiring(
+        stdin=call.flag("stdin") and config.open_stdin,
+        streams=_BOTH if config.tty else tuple({"stdout": STDOUT, "stderr": STDERR}[name] for name in wanted),
+        tty=True,
+        close_stdin=config.stdin_once and not config.tty,
+        detach_keys=keys if config.tty else b"",
+    )
+    connection = await take_over(call, attachment, tty=True, head=head)
+    client = WebSocketEnd(connection)
+    try:
+        if records is not None:
+            await _send_logs(client, _chosen(records, wanted, tty=config.tty), wanted, tty=True)
+        if attachment is not None:
+            await carry(client, attachment, wiring)
+        await client.close()
+    except ConnectionError:
+        pass  # the client has gone; its process lives on
+    finally:
+        connection.close()
+        if attachment is not None:
+            await attachment.close()
+    return Taken()
+
+
+async def _chosen(records: AsyncIterator[LogRecord], wanted: list[str], *, tty: bool) -> AsyncIterator[LogRecord]:
+    async for record in records:
+        if tty or record.stream in wanted:
+            yield record
+
+
+async def take_over(call: Call, attachment: Attachment | None, *, tty: bool, head: bytes = b"") -> Hijack:
+    """Answer (with `head`, where that is given), and make the connection ours. On failure the attachment is closed."""
     try:
         client = Hijack(call.connection)
-        if call.request.headers.get("Upgrade"):
+        if head:
+            text = head.decode()
+        elif call.request.headers.get("Upgrade"):
             kind = content_type(call.version, tty=tty)
-            head = f"HTTP/1.1 101 UPGRADED\r\nContent-Type: {kind}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+            text = f"HTTP/1.1 101 UPGRADED\r\nContent-Type: {kind}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
         else:
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: {RAW}\r\n\r\n"
-        await client.write(head.encode())
+            text = f"HTTP/1.1 200 OK\r\nContent-Type: {RAW}\r\n\r\n"
+        await client.write(text.encode())
     except BaseException:
         if attachment is not None:
             await attachment.close()
@@ -77,7 +132,7 @@ async def take_over(call: Call, attachment: Attachment | None, *, tty: bool) -> 
     return client
 
 
-async def carry(client: Hijack, attachment: Attachment, wiring: Wiring) -> None:
+async def carry(client: Client, attachment: Attachment, wiring: Wiring) -> None:
     """Carry bytes both ways until the process's output ends, the client goes, or it detaches."""
     output = asyncio.create_task(_output(client, attachment, wiring))
     typing = asyncio.create_task(_input(client, attachment, wiring))
@@ -98,15 +153,16 @@ async def carry(client: Hijack, attachment: Attachment, wiring: Wiring) -> None:
             raise result
 
 
-async def _output(client: Hijack, attachment: Attachment, wiring: Wiring) -> None:
+async def _output(client: Client, attachment: Attachment, wiring: Wiring) -> None:
     while pieces := await attachment.read_many():
         if wiring.tty:
-            await client.write(b"".join([data for _, data in pieces]))
+            if data := b"".join([data for stream, data in pieces if stream in wiring.streams]):
+                await client.write(data)
         elif data := frames(pieces, wiring.streams):
             await client.write(data)
 
 
-async def _input(client: Hijack, attachment: Attachment, wiring: Wiring) -> bool:
+async def _input(client: Client, attachment: Attachment, wiring: Wiring) -> bool:
     """Carry the client's input; True when that ends the attachment: by the detach keys, or where the input ends and the
     process must not see that. Input that nobody wants is dropped."""
     watch = Watch(wiring.detach_keys) if wiring.detach_keys else None
@@ -127,10 +183,13 @@ async def _input(client: Hijack, attachment: Attachment, wiring: Wiring) -> bool
     return not wiring.close_stdin
 
 
-async def _send_logs(client: Hijack, records: AsyncIterator[LogRecord], wanted: list[str], *, tty: bool) -> None:
+async def _send_logs(client: Client, records: AsyncIterator[LogRecord], wanted: list[str], *, tty: bool) -> None:
     async with contextlib.aclosing(framed(records, wanted, tty=tty)) as pieces:
         async for piece in pieces:
             await client.write(piece)
 
 
-ROUTES = (Route("POST", "/containers/{ref}/attach", attach),)
+ROUTES = (
+    Route("POST", "/containers/{ref}/attach", attach),
+    Route("GET", "/containers/{ref}/attach/ws", attach_websocket),
+)

@@ -10,18 +10,7 @@ from netloom.model.errors import Unsupported
 
 # What is missing, by the routes that it has in Docker (moby daemon/server/router).
 _MISSING: dict[str, tuple[str, ...]] = {
-    "copying files (docker cp)": (
-        "HEAD /containers/{ref}/archive",
-        "GET /containers/{ref}/archive",
-        "PUT /containers/{ref}/archive",
-        "POST /containers/{ref}/copy",
-    ),
-    "comparing and exporting a container's files": (
-        "GET /containers/{ref}/changes",
-        "GET /containers/{ref}/export",
-    ),
-    "attaching by websocket": ("GET /containers/{ref}/attach/ws",),
-    "pruning containers": ("POST /containers/prune",),
+    "copying files (docker cp)": ("POST /containers/{ref}/copy",),
     "making an image of a container": ("POST /commit",),
     "building images": ("POST /build", "POST /build/cancel", "POST /session", "POST /grpc"),
     "searching registries": ("GET /images/search",),

@@ -47,3 +47,10 @@ def test_refuses(user: str, sentence: str) -> None:
 
 def test_root_without_files() -> None:
     assert resolve("", "", "") == Identity(0, 0, (0,), "/root")
+
+
+def test_groups_besides() -> None:
+    assert resolve("web:log", PASSWD, GROUP, ("staff", "1234", "log")) == Identity(33, 50, (50, 51, 1234), "/srv")
+    assert resolve("", PASSWD, GROUP, ("1234",)) == Identity(0, 0, (0, 1234), "/root")
+    with pytest.raises(Failed, match="unable to find group nosuch: no matching entries in group file"):
+        resolve("", PASSWD, GROUP, ("nosuch",))

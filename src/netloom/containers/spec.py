@@ -70,7 +70,7 @@ def runtime_spec(
         "mounts": with_user_mounts(
             container,
             _system_mounts(host_config, writable_cgroups=options.writable_cgroups),
-            _file_mounts(files, host_config),
+            file_mounts(files, host_config),
         ),
         "linux": {
             "namespaces": [{"type": kind} for kind in own],
@@ -130,7 +130,8 @@ def _ipc_mounts(host_config: HostConfig) -> list[tuple[str, str, str, list[str]]
     return [queues, ("/dev/shm", "tmpfs", "shm", [*_NOTHING, "mode=1777", f"size={size}"])]
 
 
-def _file_mounts(files: Mapping[str, str], host_config: HostConfig) -> list[dict[str, Any]]:
+def file_mounts(files: Mapping[str, str], host_config: HostConfig) -> list[dict[str, Any]]:
+    """Where hosts, hostname and resolv.conf are found."""
     options = ["rbind", "rprivate", *(["ro"] if host_config.readonly_rootfs else [])]
     return [_mount(target, "bind", files[name], options) for name, target in _FILES if name in files]
 

@@ -14,7 +14,7 @@ from netloom.containers.resources import require_controllers
 from netloom.containers.spec import environment, runtime_spec
 from netloom.model.container import Container, ContainerConfig
 from netloom.model.errors import Failed, Unsupported
-from netloom.model.host_config import HostConfig
+from netloom.model.host_config import HostConfig, Ulimit
 
 PATHS = json.loads((Path(__file__).parent / "testdata/paths.json").read_text())
 
@@ -159,3 +159,80 @@ def test_the_host_hides_its_secrets_and_ours() -> None:
     assert {"/etc/shadow", "/var/lib/netloom"} <= set(masked["linux"]["maskedPaths"])
     assert [one["destination"] for one in masked["mounts"][:3]] == ["/usr", "/root", "/run"]
     assert "/etc/shadow" not in before["linux"]["maskedPaths"]
+
+
+def test_init_ulimits_and_privileges() -> None:
+    host_config = HostConfig(
+        init=True,
+        ulimits=(Ulimit("nofile", 200, 100), Ulimit("core", -1, -1), Ulimit("nofile", 20, 10)),
+        security_opt=("no-new-privileges",),
+        group_add=("audio",),
+    )
+    process = spec(host_config)["process"]
+    assert process["args"] == ["/sbin/docker-init", "--", "true"]
+    assert process["rlimits"] == [
+        {"type": "RLIMIT_NOFILE", "hard": 20, "soft": 10},
+        {"type": "RLIMIT_CORE", "hard": (1 << 64) - 1, "soft": (1 << 64) - 1},
+    ]
+    assert process["noNewPrivileges"]
+    assert process["user"] == {"username": "", "groups": ["audio"]}
+    # As Docker: where the first process is another's, nobody needs to reap.
+    assert spec(HostConfig(init=True, pid_mode="host"))["process"]["args"] == ["true"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        (Ulimit("bad", 1, 1), "wrong rlimit value: RLIMIT_BAD"),
+        (Ulimit("RLIMIT_NOFILE", 1, 1), "wrong rlimit value: RLIMIT_RLIMIT_NOFILE"),
+        (Ulimit("nofile", 1, 5), "error setting rlimits for ready process: invalid argument"),
+    ],
+)
+def test_ulimits_that_cannot_be(limit: Ulimit, reason: str) -> None:
+    with pytest.raises(Failed) as caught:
+        spec(HostConfig(ulimits=(limit,)))
+    assert caught.value.sentence.endswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("fields", "shared_memory", "queues"),
+    [
+        ({}, "tmpfs", True),
+        ({"ipc_mode": "shareable"}, "tmpfs", True),
+        ({"ipc_mode": "host"}, "bind", True),
+        ({"ipc_mode": "none"}, None, True),
+        ({"ipc_mode": "container:x"}, None, True),
+    ],
+)
+def test_shared_memory_follows_its_namespace(fields: dict[str, Any], shared_memory: str | None, queues: bool) -> None:
+    kinds = {one["destination"]: one["type"] for one in spec(HostConfig(**fields))["mounts"]}
+    assert kinds.get("/dev/shm") == shared_memory
+    assert ("/dev/mqueue" in kinds) == queues
+
+
+def test_a_closed_root_closes_what_is_the_hosts() -> None:
+    made = spec(HostConfig(readonly_rootfs=True, privileged=True))
+    closed = {one["destination"] for one in made["mounts"] if "ro" in one["options"]}
+    assert closed == {"/sys", "/sys/fs/cgroup"}
+    open_ = spec(HostConfig(security_opt=("writable-cgroups",)))
+    assert {one["destination"] for one in open_["mounts"] if "ro" in one["options"]} == {"/sys"}
+
+
+def test_hosts_own_name_and_paths_of_ones_own() -> None:
+    made = spec(HostConfig(uts_mode="host", masked_paths=(), readonly_paths=("/proc/x",)))
+    assert "hostname" not in made
+    assert (made["linux"]["maskedPaths"], made["linux"]["readonlyPaths"]) == ([], ["/proc/x"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "key", "reason"),
+    [
+        ({"ipc_mode": "host"}, "kernel.shmmax", 'sysctl "kernel.shmmax" is not allowed in the hosts ipc namespace'),
+        ({"uts_mode": "host"}, "kernel.domainname", 'sysctl "kernel.domainname" is not in a separate kernel namespace'),
+    ],
+)
+def test_sysctls_of_namespaces_that_are_the_hosts(fields: dict[str, Any], key: str, reason: str) -> None:
+    with pytest.raises(Failed) as caught:
+        spec(HostConfig(sysctls={key: "1"}, **fields))
+    assert caught.value.sentence.endswith(reason)
+    spec(HostConfig(sysctls={key: "1"}))

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from netloom.containers import resources
-from netloom.model.errors import Conflict, InvalidArgument, Unsupported
+from netloom.containers.restart import check_policy
+from netloom.model.errors import Conflict, Unsupported
 from netloom.model.host_config import HostConfig, RestartPolicy
 
 # Zero leaves each of them as it is. By Docker's names.
@@ -27,7 +28,6 @@ _LIMITS = {
     "PidsLimit": "pids_limit",
     "BlkioWeight": "blkio_weight",
 }
-_POLICIES = ("no", "always", "on-failure", "unless-stopped")
 
 
 class Update(msgspec.Struct, frozen=True):
@@ -56,16 +56,9 @@ def _policy(body: Mapping[str, Any]) -> RestartPolicy | None:
     name, count = body.get("Name", ""), body.get("MaximumRetryCount", 0)
     if not name:
         return None
-    if name not in _POLICIES:
-        raise InvalidArgument(
-            f"invalid restart policy: unknown policy '{name}'; "
-            "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
-        )
-    if count and name != "on-failure":
-        raise InvalidArgument("invalid restart policy: maximum retry count can only be used with 'on-failure'")
-    if count < 0:
-        raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
-    return RestartPolicy(name, count)
+    policy = RestartPolicy(name, count)
+    check_policy(policy)
+    return policy
 
 
 def updated(host_config: HostConfig, update: Update) -> HostConfig:

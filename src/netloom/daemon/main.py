@@ -61,23 +61,23 @@ def main(arguments: Sequence[str]) -> int:
     configure(config.log_level, config.log_format)
     for key in config.passed_over:
         log.info("daemon.json: ignored, not about networks", extra={"key": key})
-    _raise_limits()
+    open_files = _raise_limits()
     sys.setswitchinterval(_SWITCH)
     try:
-        uvloop.run(_serve(config))
+        uvloop.run(_serve(config, open_files))
     except NetloomError as error:
         print(f"netloom daemon: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, open_files: tuple[int, int]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, _hangup)
-    async with _engine(config) as engine:
+    async with _engine(config, open_files) as engine:
         server = ApiServer(engine)
         await server.listen_unix(Path(config.socket), group=config.group or GROUP)
         if config.tcp:
@@ -100,7 +100,7 @@ def _hangup() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _engine(config: Config) -> AsyncIterator[Engine]:
+async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[Engine]:
     """The engine, recovered and ready; ended in the reverse order."""
     async with contextlib.AsyncExitStack() as stack:
         for folder in (config.state_dir, config.run_dir):
@@ -121,7 +121,7 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
         stack.push_async_callback(worker.stop)
         links = Deleter()
         stack.push_async_callback(links.close)
-        runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance)
+        runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance, open_files)
         stack.callback(runtime.close)
 
         async def tell_all() -> None:
@@ -161,6 +161,8 @@ async def _engine(config: Config) -> AsyncIterator[Engine]:
 
         monitor = Monitor(changed, kernel.port_ids)
         stack.callback(monitor.close)
+        engine.core.stale = lambda: engine.watching.behind or monitor.behind()
+        changed(Changes(facts=True))  # what came between the engine's look and the monitor's first word
         watch = FileWatch((RESOLV_CONF, RESOLVED), engine.host_servers.changed)
         stack.callback(watch.close)
         yield engine
@@ -223,7 +225,11 @@ def _space(settings: Settings, tables: Tables) -> AddressSpace:
     return AddressSpace(chosen, describe=describe)
 
 
-def _raise_limits() -> None:
-    """Each container costs a few descriptors; the soft limit is there for programs that use select(2)."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _raise_limits() -> tuple[int, int]:
+    """Each container costs a few descriptors; the soft limit is there for programs that use select(2).
+
+    The limits as they were: containers have those.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard

@@ -81,6 +81,7 @@ class Core:
         self.by_hand: set[str] = set()  # containers that somebody stops: no policy starts them again
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
         self.doubted: Callable[[], None] = _nobody_compares
+        self.stale: Callable[[], bool] = _nobody_knows  # may `facts` differ from the host's?
         self._number = 0
 
     def new_id(self) -> str:
@@ -136,6 +137,11 @@ def _ended(error: BaseException) -> bool:
 
 def _nobody_compares() -> None:
     """Until the engine is whole."""
+
+
+def _nobody_knows() -> bool:
+    """Until somebody watches the host."""
+    return True
 
 
 def _nowhere(point: str) -> None:

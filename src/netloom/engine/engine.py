@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from netloom.containers.logging import NONE
 from netloom.containers.updating import Update
+from netloom.engine.archiving import Archiving
 from netloom.engine.attaching import Attaching
 from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
@@ -38,13 +39,13 @@ from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.engine.watching import Watching
 from netloom.engine.work import Work
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
 from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
 from netloom.model.finding import Finding
-from netloom.model.host_config import RestartPolicy
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -70,6 +71,7 @@ class Engine:
         self._attaching = Attaching(core, self._files)
         self.volumes = Volumes(core)
         mounting = Mounting(core, self.volumes)
+        self._archiving = Archiving(core, mounting, self._files)
         self._ending = Ending(core, self._attaching, mounting, self._waits)
         starting = Starting(core, self._attaching, mounting, self._files, self._waiting, self._ending)
         self._execs = Execs(core)
@@ -237,10 +239,6 @@ class Engine:
         """See Backend."""
         return await self._waits.begin(self.core.tables.container(ref), condition)
 
-    async def update_restart_policy(self, ref: str, policy: RestartPolicy) -> None:
-        """Another restart policy, for a container in any state; it counts from its next end on."""
-        await self._work.whole(self._restarting.update(ref, policy))
-
     async def rename(self, ref: str, name: str) -> None:
         """See Backend."""
         await self._work.whole(self._containers.rename(ref, name))
@@ -248,6 +246,10 @@ class Engine:
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
         """See Backend."""
         await self._work.whole(self._containers.remove(ref, force=force, volumes=volumes))
+
+    async def prune_containers(self, candidates: Sequence[str]) -> tuple[list[str], int]:
+        """See Backend."""
+        return await self._work.whole(self._removal.prune(candidates))
 
     async def resize(self, ref: str, height: int, width: int) -> None:
         """See Backend."""
@@ -282,9 +284,29 @@ class Engine:
         """See Backend."""
         return await top(self.core, self.core.tables.container(ref), ps_args)
 
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        """See Backend."""
+        return await self._archiving.stat(ref, path)
+
+    async def read_archive(self, ref: str, path: str) -> ArchiveReader:
+        """See Backend."""
+        return await self._archiving.read(ref, path)
+
+    async def write_archive(self, ref: str, path: str, *, keep_kinds: bool, own: bool) -> ArchiveWriter:
+        """See Backend."""
+        return await self._archiving.write(ref, path, keep_kinds=keep_kinds, own=own)
+
+    async def export(self, ref: str) -> ArchiveReader:
+        """See Backend."""
+        return await self._archiving.export(ref)
+
+    async def changes(self, ref: str) -> list[Change]:
+        """See Backend."""
+        return await self._archiving.changes(ref)
+
     async def written(self, containers: Sequence[str]) -> dict[str, int]:
         """See Backend."""
-        return {container: await self.core.runtime.written(container) for container in containers}
+        return {container: await self.core.runtime.scratch_size(container) for container in containers}
 
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         """See Backend."""

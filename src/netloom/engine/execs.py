@@ -34,6 +34,7 @@ class Execs:
         """Record one; the container must be running and know the user."""
         container = self._core.tables.container(ref)
         refuse_ended(container)
+        _refuse_paused(container, ref)
         if not config.cmd:
             raise InvalidArgument("no exec command specified")
         if config.user:
@@ -67,6 +68,7 @@ class Execs:
         if execution.started:
             raise Conflict(f"exec command {key} has already run")
         refuse_ended(container)
+        _refuse_paused(container, container.id)
         execution.started = execution.running = True
         begun = self._begun[key]
         config = msgspec.structs.replace(execution.config, group_add=container.host_config.group_add or ())
@@ -136,5 +138,8 @@ def refuse_ended(container: Container) -> None:
         raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
     if not container.state.running:
         raise Conflict(f"container {container.id} is not running")
+
+
+def _refuse_paused(container: Container, ref: str) -> None:
     if container.state.paused:
-        raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
+        raise Conflict(f"Container {ref} is paused, unpause the container before exec")

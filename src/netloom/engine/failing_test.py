@@ -73,11 +73,28 @@ async def on_internal(world: World) -> None:
     await world.container("web", "in", ports=publish("8080"), start=True)
 
 
+async def by_policy(world: World) -> None:
+    await two_networks(world)
+    await world.container("web", "red", ports=publish("8080"), start=True, restart="always")
+
+
+async def waiting(world: World) -> None:
+    await by_policy(world)
+    await ends(world)
+    await world.settle()
+
+
 async def ends(world: World) -> None:
     waiting = asyncio.ensure_future(world.engine.wait("web", "next-exit"))
     await asyncio.sleep(0)
     world.end("web", 3)
     await waiting
+
+
+async def due(world: World) -> None:
+    world.clock.step(world.clock.time + 100_000_000)
+    while tasks := set(world.engine._restarting._tasks):
+        await asyncio.wait(tasks)
 
 
 SCENARIOS: dict[str, tuple[Part, Part]] = {
@@ -93,6 +110,10 @@ SCENARIOS: dict[str, tuple[Part, Part]] = {
     "restart, --rm": (removed_by_itself, lambda w: w.engine.restart("web", timeout=5)),
     "end": (running, ends),
     "end, --rm": (removed_by_itself, ends),
+    "stop, of one with a policy": (by_policy, lambda w: w.engine.stop("web", timeout=5)),
+    "end, of one with a policy": (by_policy, ends),
+    "stop, of one that waits": (waiting, lambda w: w.engine.stop("web", timeout=5)),
+    "rm --force, of one that waits": (waiting, lambda w: w.engine.remove("web", force=True, volumes=False, link=False)),
     "rm --force": (running, lambda w: w.engine.remove("web", force=True, volumes=False, link=False)),
     "start, container:": (pair, lambda w: w.engine.start("side")),
     "start, host": (pair, lambda w: w.engine.start("bare")),
@@ -108,7 +129,12 @@ SCENARIOS: dict[str, tuple[Part, Part]] = {
     "disconnect, stopped": (stopped, lambda w: w.engine.disconnect("red", "web", force=False)),
 }
 
-IN_PARTS = ("restart, --rm", "rm --force")  # whose first part stands when the second fails
+IN_PARTS = (
+    "restart, --rm",
+    "rm --force",
+    "rm --force, of one that waits",
+    "stop, of one with a policy",
+)  # whose first part stands when the second fails
 
 each_scenario = pytest.mark.parametrize("name", SCENARIOS)
 
@@ -132,6 +158,14 @@ async def test_the_client_leaves(name: str) -> None:
 @each_scenario
 async def test_the_daemon_dies(name: str) -> None:
     assert await die_at_each(*SCENARIOS[name])
+
+
+async def test_the_daemon_dies_over_a_start_by_policy() -> None:
+    assert await die_at_each(waiting, due)
+
+
+async def test_a_seam_breaks_over_a_start_by_policy() -> None:
+    assert await break_each(waiting, due)
 
 
 def _without_blame(state: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ import asyncio
 from ipaddress import ip_network
 from itertools import pairwise
 
+import pytest
+
 from netloom.model.desired import Address, Bridge, HostRoute
-from netloom.model.errors import NetloomError
+from netloom.model.errors import Forbidden, NetloomError
 from netloom.testing.engine_world import World
 
 ROUTES = (HostRoute("172.20.0.0/14", "up0"), HostRoute("10.192.3.0/30", "up0"))
@@ -31,6 +33,20 @@ async def test_a_thousand_networks_meet_neither_each_other_nor_the_host(world: W
     bridges = [o for o in world.kernel.objects if isinstance(o, Bridge)]
     assert len({bridge.name for bridge in bridges}) == len({bridge.index for bridge in bridges}) == 1001
     assert len({o.address for o in world.kernel.objects if isinstance(o, Address)}) == 1101
+
+
+async def test_the_host_is_looked_at_only_when_somebody_changed_it(world: World) -> None:
+    changed = False
+    world.core.stale = lambda: changed
+    looked = world.wire.passed.count("kernel facts")
+    await world.network("a")
+    await world.network("b", "10.1.0.0/24")
+    assert world.wire.passed.count("kernel facts") == looked
+    world.kernel.know(claimed=(HostRoute("10.2.0.0/16", "tun0"), HostRoute("172.19.0.0/16", "tun0")))
+    changed = True
+    with pytest.raises(Forbidden, match=r"overlaps the host's route to 10\.2\.0\.0/16 by tun0"):
+        await world.network("c", "10.2.1.0/24")
+    assert (await world.network("d")).pools[0].subnet == "172.20.0.0/16"
 
 
 async def test_two_hundred_creates_at_once_give_two_hundred_subnets(world: World) -> None:

@@ -38,26 +38,26 @@ class Mounting:
 
     async def ready(self, container: Container) -> tuple[VolumeMount, ...]:
         """Everything is there that the start needs; what the runtime does with the volumes."""
-        found = []
         for point in container.mounts:
-            if point.type == "bind":
-                if point.create_source:
-                    await self._core.volumes.make_source(point.source)
-                else:
-                    await self._check_source(point)
-            elif point.type == "volume":
-                volume = self._volumes.get(point.name)
-                found.append(
-                    VolumeMount(
-                        name=point.name,
-                        source=point.source,
-                        destination=point.destination,
-                        subpath=point.subpath,
-                        copy=point.copy,
-                        options=volume.options,
-                    )
-                )
-        return tuple(found)
+            if point.type == "bind" and point.create_source:
+                await self._core.volumes.make_source(point.source)
+            elif point.type == "bind":
+                await self._check_source(point)
+        return self.volumes_of(container)
+
+    def volumes_of(self, container: Container) -> tuple[VolumeMount, ...]:
+        """The volumes of a container, for the runtime. Raises NotFound for one that has gone."""
+        return tuple(
+            VolumeMount(
+                name=point.name,
+                source=point.source,
+                destination=point.destination,
+                subpath=point.subpath,
+                copy=point.copy,
+                options=self._volumes.get(point.name).options,
+            )
+            for point in self._points(container)
+        )
 
     def mounted(self, container: Container) -> None:
         """Its volumes have come into use."""

@@ -49,7 +49,7 @@ class Networks:
         """The same without the checks that keep users off the predefined networks."""
         core = self._core
         # The notice of a route may still be on its way; there is none of a switch that somebody else turns.
-        if request.ipam_config or not core.settings.ip_forward:
+        if core.stale() or not core.settings.ip_forward:
             core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
         key = core.new_id()
         async with core.lanes.hold(key):  # who wants to delete it meanwhile, waits

@@ -8,6 +8,7 @@ import msgspec
 
 from netloom.containers.lifecycle import paused, resumed
 from netloom.engine.core import Core
+from netloom.engine.execs import refuse_ended
 from netloom.engine.tables import container_row
 from netloom.model.container import Container
 from netloom.model.errors import Conflict, Failed, NotFound
@@ -25,8 +26,7 @@ class Pausing:
         container = core.tables.container(ref)
         async with core.lanes.hold(container.id):
             container = self._now(container, ref)
-            if not container.state.running:
-                raise Conflict(f"container {container.id} is not running")
+            refuse_ended(container)
             if container.state.paused:
                 raise Conflict(f"Container {container.id} is already paused")
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
 from netloom.model.image import ImageConfig
@@ -178,8 +179,8 @@ class Runtime(Protocol):
         """Remove everything on disk of a container, log included. Idempotent."""
         ...
 
-    async def written(self, container: str) -> int:
-        """Bytes of its scratch layer's files; 0 when it has none."""
+    async def scratch_size(self, container: str) -> int:
+        """Bytes in its scratch layer."""
         ...
 
     async def survivors(self) -> list[Survivor]:
@@ -236,6 +237,23 @@ class Runtime(Protocol):
         self, container: str, *, follow: bool, tail: int | None, since: int, until: int
     ) -> AsyncIterator[LogRecord]:
         """Log records in order; with `follow` until the container's log ends."""
+        ...
+
+    async def stat_path(self, root: ArchiveRoot, path: str) -> PathStat:
+        """What is there. Raises NotFound (`missing`), or Failed with the kernel's reason."""
+        ...
+
+    async def read_archive(self, root: ArchiveRoot, path: str) -> ArchiveReader:
+        """The file or tree as a tar stream. Raises as `stat_path`."""
+        ...
+
+    async def write_archive(self, root: ArchiveRoot, path: str, *, keep_kinds: bool, user: str) -> ArchiveWriter:
+        """A tar stream extracted into a folder. With `keep_kinds` no folder replaces a file, nor a file a folder;
+        with a user all becomes that user's. Raises as `stat_path`, and InvalidArgument (`read-only`)."""
+        ...
+
+    async def changes(self, container: str, lower: Sequence[str]) -> list[Change]:
+        """Paths that differ from what the layers have, sorted."""
         ...
 
     def log_path(self, container: str) -> str:

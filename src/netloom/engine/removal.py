@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal as signals
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from netloom.engine.tables import container_row, gone
 from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.model.container import Container
-from netloom.model.errors import Conflict, Failed, NotFound
+from netloom.model.errors import Conflict, Failed, NetloomError, NotFound
 
 
 class Removal:
@@ -60,6 +60,26 @@ class Removal:
                 continue
         finally:
             self._under_way.discard(container.id)
+
+    async def prune(self, candidates: Sequence[str]) -> tuple[list[str], int]:
+        """Remove those that do not run; which they were, and how many bytes they held. A failure stops nobody else."""
+        core = self._core
+        pruned, reclaimed = [], 0
+        for key in candidates:
+            container = core.tables.containers.get(key)
+            if container is None or container.state.status not in ("created", "exited", "dead"):
+                continue
+            try:
+                size = await core.runtime.scratch_size(key)
+                await self.remove(key, force=False, volumes=False)
+            except NetloomError as error:
+                if not isinstance(error, Conflict | NotFound):  # else somebody was faster
+                    core.complain(f"container {container.name} could not be pruned", error)
+                continue
+            pruned.append(key)
+            reclaimed += size
+        core.publish("container", "prune", "", reclaimed=str(reclaimed))
+        return pruned, reclaimed
 
     async def finish(self, key: str) -> None:
         """Remove a container that does not run (`--rm`, or a removal that was cut short); unknown is success."""

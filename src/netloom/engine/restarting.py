@@ -8,15 +8,14 @@ from collections.abc import Callable, Coroutine
 import msgspec
 
 from netloom.containers.lifecycle import given_up
-from netloom.containers.restart import check_policy, starts_with_daemon
+from netloom.containers.restart import starts_with_daemon
 from netloom.engine.core import Core
 from netloom.engine.ports import Alarm
 from netloom.engine.starting import Starting
 from netloom.engine.tables import container_row
 from netloom.engine.waits import Waits
 from netloom.model.container import Container
-from netloom.model.errors import Failed, NetloomError, NotFound
-from netloom.model.host_config import RestartPolicy
+from netloom.model.errors import NetloomError
 
 
 class Restarting:
@@ -48,10 +47,10 @@ class Restarting:
     async def settle(self, container: Container) -> Container:
         """It has ended for good. The lane is held by the caller."""
         core = self._core
-        self._forget(container.id)
         settled = msgspec.structs.replace(container, state=given_up(container.state), manually_stopped=True)
-        core.tables.put_container(settled)
         await core.worker.run(intents=[container_row(settled)])
+        self._forget(container.id)
+        core.tables.put_container(settled)
         self._waits.exited(container.id, settled.state.exit_code)
         return settled
 
@@ -64,22 +63,6 @@ class Restarting:
         due = [c for c in containers if c.state.status == "exited" and starts_with_daemon(c)]
         if due:
             self._task(self._with_daemon(due))
-
-    async def update(self, ref: str, policy: RestartPolicy) -> None:
-        """Another policy, for a container in any state; it counts from its next end on."""
-        core = self._core
-        check_policy(policy)
-        key = core.tables.container(ref).id
-        async with core.lanes.hold(key):
-            container = core.tables.containers.get(key)
-            if container is None:
-                raise NotFound(f"No such container: {ref}")
-            if container.host_config.auto_remove and policy.name not in ("", "no"):
-                raise Failed("Restart policy cannot be updated because AutoRemove is enabled for the container")
-            config = msgspec.structs.replace(container.host_config, restart_policy=policy)
-            updated = msgspec.structs.replace(container, host_config=config)
-            await core.worker.run(intents=[container_row(updated)])
-            core.tables.put_container(updated)
 
     async def close(self) -> None:
         """No more starts; one that is under way ends."""

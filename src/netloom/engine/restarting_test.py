@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from netloom.containers.updating import Update
 from netloom.model.container import Container, ExecConfig
-from netloom.model.errors import Conflict, Failed, NotModified
+from netloom.model.errors import Conflict, NotModified
 from netloom.model.host_config import RestartPolicy
 from netloom.testing.engine_world import World, publish
 
@@ -213,13 +214,10 @@ async def test_a_start_that_fails_ends_it(world: World) -> None:
 async def test_another_policy(world: World) -> None:
     await world.container("web", restart="always", start=True)
     await ended(world)
-    await world.engine.update_restart_policy("web", RestartPolicy("no"))
+    await world.engine.update("web", Update({}, RestartPolicy("no")))
     await world.advance(0.1)
     assert world.engine.container("web").state.running  # what waited is started; the next end counts
     assert (await ended(world)).state.status == "exited"
-    await world.container("once", auto_remove=True)
-    with pytest.raises(Failed, match="Restart policy cannot be updated because AutoRemove is enabled"):
-        await world.engine.update_restart_policy("once", RestartPolicy("always"))
 
 
 async def test_a_wait_hears_of_every_end(world: World) -> None:
@@ -243,3 +241,15 @@ async def test_a_wait_hears_of_every_end(world: World) -> None:
     await asyncio.sleep(0)
     await world.engine.remove("web", force=True, volumes=False, link=False)
     assert await gone == (6, "")
+
+
+async def test_a_stop_that_comes_with_the_end(world: World) -> None:
+    """Its program ends while the stop waits for its turn: the stop does not wait for another end."""
+    container = await world.container("web", restart="always", start=True)
+    async with world.core.lanes.hold(container.id):
+        stopping = asyncio.ensure_future(world.engine.stop("web", timeout=None))
+        await asyncio.sleep(0)
+        world.end("web", 1)
+    await asyncio.wait_for(stopping, 5)
+    await world.settle()
+    assert world.engine.container("web").state.status == "exited"

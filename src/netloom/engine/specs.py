@@ -35,6 +35,7 @@ def launch(
         volumes=volumes,
         seccomp=security.parse(host_config.security_opt, privileged=host_config.privileged).seccomp,
         joined=namespaces.joined(host_config),
+        host_cgroups=host_config.cgroupns_mode == namespaces.HOST,
         devices=host_config.devices or (),
         init=has_init(host_config),
         cgroup_parent=host_config.cgroup_parent,

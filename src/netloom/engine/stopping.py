@@ -40,10 +40,10 @@ class Stopping:
         if container.state.restarting and await self._restarting.give_up(container.id):
             return
         own = container.config.stop_signal
-        if number == signals.SIGKILL or not own or number == signal_number(own):
-            await self._by_hand(container.id)
         done = self._waits.begin(container, "next-exit")
         try:
+            if number == signals.SIGKILL or not own or number == signal_number(own):
+                await self._by_hand(container)
             await self._signal(container, number)
             if number == signals.SIGKILL:
                 await self._ended(done)
@@ -56,12 +56,12 @@ class Stopping:
         if container.state.restarting and await self._restarting.give_up(container.id):
             self._core.publish_container("stop", self._core.tables.containers[container.id])
             return
-        await self._by_hand(container.id)
         patience = timeout if timeout is not None else container.config.stop_timeout
         patience = STOP_TIMEOUT if patience is None else patience
         done = self._waits.begin(container, "next-exit")
         self._ending.stopping[container.id] += 1
         try:
+            await self._by_hand(container)
             await self._signal(container, number)
             await asyncio.wait([done], timeout=None if patience < 0 else patience)
             if not done.done():
@@ -72,10 +72,9 @@ class Stopping:
             self._ending.stopping[container.id] -= 1
             self._ending.stopping += Counter()  # forgets those at zero
 
-    async def _by_hand(self, key: str) -> None:
+    async def _by_hand(self, container: Container) -> None:
         """No policy starts it again when it ends, not even that of a daemon that finds it ended."""
-        core = self._core
-        container = core.tables.containers[key]
+        core, key = self._core, container.id
         core.by_hand.add(key)
         if container.manually_stopped or container.host_config.restart_policy.name in ("", "no"):
             return  # its end writes it down, in time for a policy that it is given later

@@ -37,6 +37,7 @@ class Watching:
         self._repaired = repaired
         self._task: asyncio.Task[None] | None = None
         self._facts = self._repair = self._ruleset = self._doubt = False
+        self._looking = False
         self._open = False
 
     def open(self) -> None:
@@ -50,6 +51,11 @@ class Watching:
         self._ruleset |= ruleset or lost
         self._repair |= ruleset or lost or (bool(links) and not self._expected().isdisjoint(links))
         self._begin()
+
+    @property
+    def behind(self) -> bool:
+        """Have facts changed that `core.facts` do not have yet?"""
+        return self._facts or self._looking
 
     def doubt(self) -> None:
         """Something of ours failed: what stands may differ from what should, in kernel, data plane and store."""
@@ -88,7 +94,11 @@ class Watching:
 
     async def _round(self, facts: bool, repair: bool, ruleset: bool, doubt: bool) -> None:
         if facts:
-            self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
+            self._looking = True
+            try:
+                self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
+            finally:
+                self._looking = False
             self._clashes.follow()
             await self._forwarding.follow()
         if ruleset:

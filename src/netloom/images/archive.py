@@ -137,28 +137,40 @@ class Archives:
         if len(layers) != len(loaded.layers):
             raise InvalidArgument(f"invalid archive: {len(loaded.layers)} layers, but {len(layers)} diff ids")
         async with store.pinned() as pins:
-            for diff_id, (member, digest) in zip(layers, loaded.layers, strict=True):
+            lacking: dict[str, tuple[str, str]] = {}
+            for diff_id, layer in zip(layers, loaded.layers, strict=True):
                 if store.has_layer(diff_id):
                     pins.add(diff_id)
-                    continue
-                await self._layer(archive, member, digest, diff_id, pins, tell)
+                else:
+                    lacking.setdefault(diff_id, layer)
+            if lacking:
+                await self._layers(archive, lacking, pins, tell)
             return await self._whole(store.add(loaded.config, loaded.names, self._now()))
 
-    async def _layer(
-        self, archive: Archive, member: str, digest: str, diff_id: str, pins: set[str], tell: Tell
+    async def _layers(
+        self, archive: Archive, lacking: Mapping[str, tuple[str, str]], pins: set[str], tell: Tell
     ) -> None:
-        offset, size = archive.part(member)
-        short = diff_id.removeprefix("sha256:")[:12]
-        tell(Progress(status="Loading layer", id=short, current=min(size, 1 << 15), total=size))
+        """Layers of the archive by their digests: the member that has it, and the member's digest where known."""
+        parts = [archive.part(member) for member, _ in lacking.values()]
 
-        async def work(folder: str) -> Unpacked:
-            made = await workers.unpack_part(folder, archive.file, offset, size)
-            if digest and made.digest != digest:
-                raise Failed(f"invalid archive: {member} has another digest: {made.digest}")
+        def told(*, done: bool) -> None:
+            for diff_id, (_, size) in zip(lacking, parts, strict=True):
+                short = diff_id.removeprefix("sha256:")[:12]
+                tell(
+                    Progress(status="Loading layer", id=short, current=size if done else min(size, 1 << 15), total=size)
+                )
+
+        async def work(folders: Sequence[str]) -> list[Unpacked]:
+            windows = [(folder, *part) for folder, part in zip(folders, parts, strict=True)]
+            made = await workers.unpack_parts(archive.file, windows)
+            for one, (member, digest) in zip(made, lacking.values(), strict=True):
+                if digest and one.digest != digest:
+                    raise Failed(f"invalid archive: {member} has another digest: {one.digest}")
             return made
 
-        await self._store.unpack(pins, work, diff_id)
-        tell(Progress(status="Loading layer", id=short, current=size, total=size))
+        told(done=False)
+        await self._store.unpack_all(pins, work, list(lacking))
+        told(done=True)
 
     async def import_layer(self, body: Body, pins: set[str]) -> str:
         """A file system as one layer; its digest."""

@@ -89,7 +89,7 @@ def _expose(config: Config, text: str) -> None:
         match = _PORTS.fullmatch(word)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if match is None or not 0 < first <= last < 1 << 16:
-            raise InvalidArgument(f"invalid containerPort: {word}")
+            raise InvalidArgument(f"Invalid containerPort: {word}")
         for port in range(first, last + 1):
             ports[f"{port}/{(match[3] or 'tcp').lower()}"] = {}
     config["ExposedPorts"] = ports

@@ -46,7 +46,7 @@ def test_later_changes_add_to_earlier_ones() -> None:
         ("foo x", "FOO is not a valid change command"),
         ('SHELL ["/bin/a"]', "SHELL is not a valid change command"),
         ("ENV x", "ENV must have two arguments"),
-        ("EXPOSE x", "invalid containerPort: x"),
+        ("EXPOSE x", "Invalid containerPort: x"),
         ("HEALTHCHECK --interval=x CMD a", 'time: invalid duration "x"'),
     ],
 )

@@ -71,13 +71,11 @@ class Disk:
         """What pack.py is told."""
         return f"{self.folder}/layers/{_hex(diff_id)}"
 
-    def begin(self) -> str:
-        """A new folder to unpack into."""
-        folder = self.temporary()
+    def begin(self, folder: str) -> None:
+        """Make a temporary folder to unpack into."""
         os.makedirs(f"{folder}/diff", mode=0o755)
         os.chmod(f"{folder}/diff", 0o755)
         os.mkdir(f"{folder}/spare", 0o700)
-        return folder
 
     def temporary(self) -> str:
         """A path for something that is being made."""
@@ -133,7 +131,7 @@ class Disk:
 
     def write_index(self, index: bytes) -> None:
         """Everything that it leads to stands."""
-        self._whole(f"{self.folder}/index.json", index)
+        self._whole(f"{self.folder}/index.json", index, durable=True)
 
     def load(self) -> tuple[Index, dict[str, Layer]]:
         """What is there."""
@@ -144,9 +142,13 @@ class Disk:
             index = Index()
         layers = {}
         for name in os.listdir(f"{self.folder}/layers"):
-            with open(f"{self.folder}/layers/{name}/layer.json", "rb") as file:
-                layer = msgspec.json.decode(file.read(), type=Layer)
-            layers[layer.diff_id] = layer
+            try:
+                with open(f"{self.folder}/layers/{name}/layer.json", "rb") as file:
+                    layer = msgspec.json.decode(file.read(), type=Layer)
+            except (OSError, msgspec.DecodeError):  # a disk that lost power: it counts as not there
+                continue
+            if _hex(layer.diff_id) == name:
+                layers[layer.diff_id] = layer
         return index, layers
 
     def sweep(self, images: Collection[str], layers: Collection[str]) -> None:
@@ -172,10 +174,10 @@ class Disk:
         os.symlink(f"../layers/{_hex(diff_id)}/diff", link)
         os.rename(link, self.lower(diff_id))
 
-    def _whole(self, path: str, data: bytes) -> None:
+    def _whole(self, path: str, data: bytes, *, durable: bool = False) -> None:
         new = self.temporary()
         try:
-            _write(new, data)
+            _write(new, data, durable=durable)
             os.rename(new, path)
         except BaseException:
             _unlink(new)
@@ -191,11 +193,12 @@ def _short(digest: str) -> str:
     return base64.b32encode(bytes.fromhex(_hex(digest))[:16]).decode().rstrip("=").lower()
 
 
-def _write(path: str, data: bytes) -> None:
+def _write(path: str, data: bytes, *, durable: bool = False) -> None:
     with open(path, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _unlink(path: str) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -154,23 +154,40 @@ class ImageStore:
 
         Raises Failed when it is not the layer that was expected.
         """
-        folder = await self.on_disk(self.disk.begin)
+
+        async def one(folders: Sequence[str]) -> list[Unpacked]:
+            return [await work(folders[0])]
+
+        return (await self.unpack_all(pins, one, [diff_id]))[0]
+
+    async def unpack_all(
+        self, pins: set[str], work: Callable[[Sequence[str]], Awaitable[list[Unpacked]]], diff_ids: Sequence[str]
+    ) -> list[Unpacked]:
+        """The same for several: all of them, or none."""
+        folders: list[str] = []
         try:
-            made = await work(folder)
-            if diff_id and made.diff_id != diff_id:
-                raise Failed(f"wrong diff id calculated on extraction {made.diff_id!r}")
-            pins.add(made.diff_id)
-            committing = asyncio.ensure_future(self._committed(folder, made))
+            for _ in diff_ids:
+                folders.append(self.disk.temporary())
+                await self.on_disk(self.disk.begin, folders[-1])
+            made = await work(folders)
+            for one, diff_id in zip(made, diff_ids, strict=True):
+                if diff_id and one.diff_id != diff_id:
+                    raise Failed(f"wrong diff id calculated on extraction {one.diff_id!r}")
+            for one in made:
+                pins.add(one.diff_id)
+            committing = asyncio.ensure_future(self._committed(folders, made))
             try:
                 await asyncio.shield(committing)
             finally:
-                await asyncio.wait([committing])  # known to be there before the pin goes
+                await asyncio.wait([committing])  # known to be there before the pins go
         finally:
-            await self.on_disk(self.disk.discard, folder)
+            for folder in folders:
+                await self.on_disk(self.disk.discard, folder)
         return made
 
-    async def _committed(self, folder: str, made: Unpacked) -> None:
-        self._layers[made.diff_id] = await self.on_disk(self.disk.commit, folder, made)
+    async def _committed(self, folders: Sequence[str], made: Sequence[Unpacked]) -> None:
+        for folder, one in zip(folders, made, strict=True):
+            self._layers[one.diff_id] = await self.on_disk(self.disk.commit, folder, one)
 
     async def add(self, raw: bytes, names: Iterable[Reference], now: int) -> Image:
         """An image whose layers are pinned, and its names. Those of another image with the same names move."""

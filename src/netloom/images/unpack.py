@@ -1,8 +1,10 @@
-"""Unpacks one layer: `python -m netloom.images.unpack FOLDER [OFFSET SIZE]`, the tar on standard input.
+"""Unpacks layers: `python -m netloom.images.unpack FOLDER`, the tar on standard input. With `FOLDER OFFSET SIZE …`
+each folder gets a part of the file that standard input is, in turn, and the first that fails is the last.
 
-A process of its own, whose root is the layer's folder before it reads the first header: whatever a tar names, nothing
-outside of that folder can be written. It ends with the daemon. On standard output it tells, one JSON object a line,
-how far it is (`{"read": bytes}`), at last what it has made (`Unpacked`), or why not (`{"error": …}`, exit status 1).
+Each layer has a process of its own, whose root is the layer's folder before it reads the first header: whatever a tar
+names, nothing outside of that folder can be written. It ends with the daemon. On standard output it tells, one JSON
+object a line, how far it is (`{"read": bytes}`), at last what it has made (`Unpacked`), or why not (`{"error": …}`,
+exit status 1).
 
 FOLDER has `diff` (the layer), `spare` (contents that the tar itself overwrites) and `recording` (see recording.py).
 Whiteouts become overlayfs's own (kernel: Documentation/filesystems/overlayfs.rst).
@@ -15,9 +17,7 @@ import stat
 import sys
 import tarfile
 import time
-import zlib
 from decimal import Decimal, InvalidOperation
-from lzma import LZMAError
 from typing import IO
 
 import msgspec
@@ -35,7 +35,6 @@ _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")  # a layer that may set 
 _PAX_XATTR = "SCHILY.xattr."
 _TELL_SECONDS = 0.1
 _COPY = 1 << 16
-_FAILURES = (OSError, EOFError, ValueError, OverflowError, MemoryError, tarfile.TarError, zlib.error, LZMAError)
 
 
 class Unpacked(Struct, frozen=True):
@@ -63,7 +62,7 @@ class Extraction:
         self._times: list[tuple[str, int]] = []
 
     def run(self) -> None:
-        """All entries. Raises one of _FAILURES."""
+        """All entries. Raises one of confine.FAILURES."""
         try:
             tar = tarfile.TarFile(fileobj=self._recorder, mode="r", encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
         except tarfile.ReadError:
@@ -317,12 +316,23 @@ def _tell(what: object) -> None:
 
 def main(arguments: list[str]) -> int:
     """See above; the exit status."""
-    folder, *window = arguments
+    if len(arguments) == 1:
+        return _unpack(arguments[0])
     confine.end_with_parent()
-    source = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
-    if window:
-        os.lseek(0, int(window[0]), os.SEEK_SET)
-    compressed = Compressed(source, int(window[1]) if window else None)
+    parts = iter(arguments)
+    for folder, offset, size in zip(parts, parts, parts, strict=True):
+        child = os.fork()  # a new interpreter for each of a hundred layers would take longer than all else
+        if child == 0:
+            os.lseek(0, int(offset), os.SEEK_SET)
+            os._exit(_unpack(folder, int(size)))
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            return 1
+    return 0
+
+
+def _unpack(folder: str, size: int | None = None) -> int:
+    confine.end_with_parent()
+    compressed = Compressed(open(0, "rb", buffering=0, closefd=False), size)  # noqa: SIM115
     try:
         with open(f"{folder}/recording", "xb") as recording:
             spare = os.open(f"{folder}/spare", os.O_RDONLY | os.O_DIRECTORY)
@@ -334,18 +344,10 @@ def main(arguments: list[str]) -> int:
             plain.finish()
         _tell({"read": compressed.count})
         _tell(Unpacked(diff_id, compressed.digest(), size_of("/"), recorder.tell()))
-    except _FAILURES as error:
-        _tell({"error": _sentence(error)})
+    except confine.FAILURES as error:
+        _tell({"error": confine.sentence(error)})
         return 1
     return 0
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
-    if isinstance(error, MemoryError):
-        return "the layer's headers are too large"
-    return str(error) or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -33,12 +33,13 @@ async def unpack_pipe(folder: str, pipe: int, read: Read) -> Unpacked:
         return msgspec.convert(await _result(process, read), Unpacked)
 
 
-async def unpack_part(folder: str, file: str, offset: int, size: int) -> Unpacked:
-    """Unpack a part of a file."""
+async def unpack_parts(file: str, parts: Sequence[tuple[str, int, int]]) -> list[Unpacked]:
+    """Unpack parts of a file: folder, offset and size of each."""
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        async with _started("unpack", folder, str(offset), str(size), stdin=fd) as process:
-            return msgspec.convert(await _result(process), Unpacked)
+        words = [str(word) for part in parts for word in part]
+        async with _started("unpack", *words, stdin=fd) as process:
+            return msgspec.convert(await _results(process), list[Unpacked])
     finally:
         os.close(fd)
 
@@ -115,17 +116,24 @@ async def _feed(process: Process, body: Body) -> None:
 
 
 async def _result(process: Process, read: Read | None = None) -> Any:
+    """What it has told at last."""
+    return (await _results(process, read))[-1]
+
+
+async def _results(process: Process, read: Read | None = None) -> list[Any]:
+    """All that it has told but how far it was. Raises what it failed of."""
     assert process.stdout is not None
-    last: Any = {"error": "the process that unpacks has ended"}
+    told: list[Any] = []
     async for line in process.stdout:
-        told = msgspec.json.decode(line)
-        if "read" in told:
-            if read is not None:
-                read(told["read"])
-            continue
-        last = told
-    await process.wait()
-    if "error" in last:
-        sentence = str(last["error"])
+        one = msgspec.json.decode(line)
+        if "read" not in one:
+            told.append(one)
+        elif read is not None:
+            read(one["read"])
+    failed = await process.wait()
+    if told and "error" in told[-1]:
+        sentence = str(told[-1]["error"])
         raise (Exhausted if "no space left" in sentence or "disk quota" in sentence else Failed)(sentence)
-    return last
+    if failed or not told:
+        raise Failed("the process that unpacks has ended unexpectedly")
+    return told

@@ -27,6 +27,7 @@ _NFT_GROUP = 7  # NFNLGRP_NFTABLES
 _NFT_END = 0xA0F  # NFT_MSG_NEWGEN: each transaction ends with it, and says nothing by itself
 _DELAY = 0.02  # seconds until a notification is read
 _QUIET = 0.2  # seconds without a notification that end a burst
+_CATCH_UP = 1024  # messages read at once by who wants to know now
 _LONGEST = 1.0  # seconds after which a burst is told of, quiet or not
 _LINKS = (link.NEWLINK, link.DELLINK)
 _ADDRESSES = (address.NEWADDR, address.DELADDR)
@@ -78,6 +79,22 @@ class Monitor:
                 self._loop.remove_reader(one.fileno())
                 one.close()
 
+    def behind(self) -> bool:
+        """Has somebody else changed links, addresses or routes, and it has not been told yet?
+
+        The kernel queues a notification before it answers whoever made the change, so nothing is missed.
+        """
+        if not self._read(self._route, self._take_route, most=_CATCH_UP) or self._lost:
+            return True
+        return not all(map(self._is_ours, self._last.keys() | self._readdressed | self._touched))
+
+    def _is_ours(self, index: int) -> bool:
+        known = self._known.get(index)
+        said = self._last.get(index)
+        return (known is not None and observe.is_ours(known)) or (
+            said is not None and observe.is_ours(link.parse(said.body))
+        )
+
     def _listen_to(self, one: socket.socket, take: Callable[[Reply], bool]) -> None:
         self._loop.add_reader(one.fileno(), self._heard, one, take)
 
@@ -91,12 +108,13 @@ class Monitor:
         self._read(one, take)
         self._listen_to(one, take)
 
-    def _read(self, one: socket.socket, take: Callable[[Reply], bool]) -> None:
-        for _ in range(64):  # then others get their turn
+    def _read(self, one: socket.socket, take: Callable[[Reply], bool], most: int = 64) -> bool:
+        """True when everything has been read; after `most` messages others get their turn."""
+        for _ in range(most):
             try:
                 data = one.recv(65536)
             except BlockingIOError:
-                return
+                return True
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
@@ -106,6 +124,7 @@ class Monitor:
             for reply in replies(data):
                 if take(reply):
                     self._wake()
+        return False
 
     def _take_route(self, reply: Reply) -> bool:
         """Keep what a notification says; True when it matters."""

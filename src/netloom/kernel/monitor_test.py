@@ -116,6 +116,51 @@ def test_what_is_not_ours_changes_the_facts(world: RealWorld, command: str) -> N
     assert told == [Changes(facts=True)]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ip route add 10.2.0.0/16 dev lo",
+        "ip route add 10.2.0.0/16 dev lo table 52",
+        "ip addr add 10.1.1.1/24 dev lo",
+        "ip link add theirs type bridge",
+    ],
+)
+def test_who_asks_at_once_knows_that_somebody_changed_the_host(world: RealWorld, command: str) -> None:
+    """Before anything is told, and no longer once it has been; our own work does not count."""
+    everything = [*samples.NETWORK, *samples.endpoint()]
+
+    async def run() -> list[bool]:
+        told = asyncio.Event()
+        monitor = Monitor(lambda changes: told.set(), world.kernel.port_ids)
+        try:
+            answers = [monitor.behind()]
+            world.kernel.apply(diff(everything, []), {samples.BOX: world.box})
+            answers.append(monitor.behind())
+            world.host.run(*command.split())
+            answers += [monitor.behind(), monitor.behind()]
+            await asyncio.wait_for(told.wait(), 10)
+            answers.append(monitor.behind())
+        finally:
+            monitor.close()
+        return answers
+
+    assert world.on(lambda: asyncio.run(run())) == [False, False, True, True, False]
+
+
+def test_who_asks_while_more_is_queued_than_can_be_read_is_told_to_look(world: RealWorld) -> None:
+    lines = "".join(f"route add 10.{n >> 8}.{n & 255}.0/24 dev lo\n" for n in range(2000))
+
+    async def run() -> bool:
+        monitor = Monitor(lambda changes: None, world.kernel.port_ids)
+        try:
+            world.host.run("ip", "-batch", "-", stdin=lines)
+            return monitor.behind()
+        finally:
+            monitor.close()
+
+    assert world.on(lambda: asyncio.run(run()))
+
+
 def test_a_link_that_we_deleted_is_told_by_name(world: RealWorld) -> None:
     world.apply(diff([*samples.NETWORK, *samples.endpoint()], []))
     world.apply(absent(samples.endpoint()))

@@ -1,6 +1,7 @@
 """Streams of a container: output by stream, half-close, terminals, several clients."""
 
 import asyncio
+import hashlib
 import os
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from netloom.model.errors import Conflict
 from netloom.model.host_config import HostConfig
 from netloom.model.streams import STDERR, STDOUT, Attachment
+from netloom.runtime import inflow
 from netloom.runtime.conftest import DEADLINE, Rig, until
 
 WAIT_FOR_SIZE = 'until [ "$(stty size)" = "44 88" ]; do sleep 0.01; done; echo resized'
@@ -131,3 +133,65 @@ async def test_nobody_to_attach_to(rig: Rig) -> None:
     with pytest.raises(Conflict):
         await rig.runtime.attach("f" * 64)
     await rig.runtime.resize("f" * 64, 1, 1)
+
+
+SIZE = 6_000_000
+
+
+async def test_a_client_that_does_not_read_holds_up_nobody(rig: Rig) -> None:
+    """What it has left is there when it reads at last, in order; another client sees all meanwhile."""
+    script = f"seq 1 999999 | head -c {SIZE}; echo done >&2"
+    key = await rig.create(rig.launch("sh", "-c", script))
+    idle = await rig.runtime.attach(key)
+    other = await rig.runtime.attach(key)
+    await rig.runtime.start(key)
+    first = await idle.read()
+    assert first is not None
+    seen = await drain(other)
+    assert (len(seen[STDOUT]), seen[STDERR]) == (SIZE, b"done\n")
+    assert (await rig.ended(key)).code == 0
+    late = await drain(idle)
+    assert first[1] + late[STDOUT] == seen[STDOUT]
+    assert late[STDERR] == b"done\n"
+    await idle.close()
+    await other.close()
+
+
+async def test_one_that_never_reads_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflow, "IN_FILE", 1 << 20)
+    monkeypatch.setattr(inflow, "GIVEN_UP", 0.1)
+    key = await rig.create(rig.launch("sh", "-c", f"head -c {SIZE} /dev/zero"))
+    idle = await rig.runtime.attach(key)
+    await rig.runtime.start(key)
+    first = await idle.read()
+    assert first is not None
+    assert (await rig.ended(key)).code == 0
+    found = await drain(idle)
+    assert found[STDERR] == inflow.LOST
+    assert (1 << 20) < len(found[STDOUT]) < SIZE
+    await idle.close()
+
+
+async def test_one_that_is_slow_gets_everything(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program goes at its pace, and no file is used."""
+    monkeypatch.setattr(inflow, "IN_MEMORY", 1 << 16)
+    monkeypatch.setattr(inflow.Spool, "add", None)
+    key = await rig.create(rig.launch("sh", "-c", f"seq 1 999999 | head -c {1 << 20}"))
+    slow = await rig.runtime.attach(key)
+    await rig.runtime.start(key)
+    size = 0
+    while pieces := await slow.read_many():
+        size += sum(len(data) for _, data in pieces)
+        await asyncio.sleep(0.002)
+    assert size == 1 << 20
+    await slow.close()
+
+
+async def test_large_input_arrives_whole(rig: Rig) -> None:
+    data = os.urandom(3_000_001)
+    key, attachment = await started(rig, "sha256sum", open_stdin=True, stdin_once=True)
+    await attachment.write(data)
+    await attachment.close_stdin()
+    assert (await drain(attachment))[STDOUT].split()[0].decode() == hashlib.sha256(data).hexdigest()
+    assert (await rig.ended(key)).code == 0
+    await attachment.close()

@@ -15,13 +15,17 @@ from msgspec import Struct
 from netloom.containers import capabilities
 from netloom.containers.cgroup_files import writes
 from netloom.containers.resources import require_controllers
+from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
 from netloom.runtime import attach
+from netloom.runtime.archive_roots import ArchiveRoots
+from netloom.runtime.archives import Archives
 from netloom.runtime.cgroups import Cgroups
+from netloom.runtime.changes import changes
 from netloom.runtime.conmon import Conmon
 from netloom.runtime.crun import FIFO_VERSIONS, Crun
 from netloom.runtime.exec import Execs, Running
@@ -33,10 +37,10 @@ from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process
 from netloom.runtime.ps import ps
 from netloom.runtime.root import identity_in
+from netloom.runtime.sizes import size_of
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.usage import sample
 from netloom.runtime.wrapper import Wrapper
-from netloom.runtime.written import written
 
 T = TypeVar("T")
 
@@ -53,9 +57,12 @@ class _Exec(Struct):
 
 
 class CrunRuntime:
-    """The containers of one state and one run directory. Make and use it inside a running event loop."""
+    """The containers of one state and one run directory. Make and use it inside a running event loop.
 
-    def __init__(self, state_dir: str, run_dir: str, instance: str) -> None:
+    `open_files` are the soft and the hard limit of containers that ask for none; None: the daemon's own.
+    """
+
+    def __init__(self, state_dir: str, run_dir: str, instance: str, open_files: tuple[int, int] | None = None) -> None:
         self.paths = Paths(os.path.abspath(state_dir), os.path.abspath(run_dir), instance)
         self.paths.make()
         self._wrapper = Wrapper()
@@ -66,8 +73,13 @@ class CrunRuntime:
         self._crun = Crun(self.paths.crun_root)
         conmon = Conmon(self._crun)
         bounding = _bounding_set()
-        self._launcher = Launcher(self.paths, self._wrapper, self._crun, conmon, self._cgroups, self._freezer, bounding)
+        self._launcher = Launcher(
+            self.paths, self._wrapper, self._crun, conmon, self._cgroups, self._freezer, bounding, open_files
+        )
         self._execs = Execs(self.paths, conmon, bounding)
+        roots = ArchiveRoots(self.paths, self._wrapper, self._launcher.volumes)
+        roots.sweep()
+        self._archives = Archives(self._wrapper, roots)
         self._survivors = Survivors(self.paths, self._launcher, self._cgroups, self._freezer)
         self._watch = ExitWatch(self.paths.exits)
         self._processes: dict[str, Processes] = {}
@@ -117,15 +129,16 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         self._watch.discard(container)
         self._processes.pop(container, None)
+        self._archives.end(container)
         await _whole(self._wrapper.run(self._launcher.sweep, container))
 
     async def purge(self, container: str) -> None:
         """See engine.ports.Runtime."""
         await _whole(self._wrapper.run(_remove_folder, self.paths.container(container)))
 
-    async def written(self, container: str) -> int:
+    async def scratch_size(self, container: str) -> int:
         """See engine.ports.Runtime."""
-        return await asyncio.to_thread(written, self.paths.upper(container))
+        return await asyncio.to_thread(size_of, self.paths.upper(container))
 
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""
@@ -141,6 +154,11 @@ class CrunRuntime:
         try:
             connection = attach.connect(self.paths.bundle(container))
         except (FileNotFoundError, ConnectionRefusedError) as error:
+            if known is not None and known.init.alive:
+                raise Conflict(
+                    f"container {container} cannot be attached to: its monitor, which held its stdio, was killed",
+                    remedy="restart it, or look inside with exec",
+                ) from error
             raise Conflict(f"container {container} is not running") from error
         await attach.accepted(connection)
         return self._attachment(connection, tty=bool(known and known.tty))
@@ -235,6 +253,30 @@ class CrunRuntime:
         known = self._processes.get(container)
         writer = known.conmon if known else Process()
         return read_log(self.log_path(container), writer, follow=follow, tail=tail, since=since, until=until)
+
+    async def stat_path(self, root: ArchiveRoot, path: str) -> PathStat:
+        """See engine.ports.Runtime."""
+        copying = await self._archives.open(root, self._init(root.id), "stat", {"path": path}, "")
+        await copying.close()
+        return copying.stat
+
+    async def read_archive(self, root: ArchiveRoot, path: str) -> ArchiveReader:
+        """See engine.ports.Runtime."""
+        wanted = {"path": path, "bare": root.bare}
+        return await self._archives.open(root, self._init(root.id), "get", wanted, "")
+
+    async def write_archive(self, root: ArchiveRoot, path: str, *, keep_kinds: bool, user: str) -> ArchiveWriter:
+        """See engine.ports.Runtime."""
+        wanted = {"path": path, "keep_kinds": keep_kinds}
+        return await self._archives.open(root, self._init(root.id), "put", wanted, user)
+
+    async def changes(self, container: str, lower: Sequence[str]) -> list[Change]:
+        """See engine.ports.Runtime."""
+        return await asyncio.to_thread(changes, self.paths.upper(container), lower)
+
+    def _init(self, container: str) -> Process | None:
+        known = self._processes.get(container)
+        return known.init if known else None
 
     def log_path(self, container: str) -> str:
         """See engine.ports.Runtime."""

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from netloom.runtime.conmon import Conmon, Pipes, Stdio
 from netloom.runtime.crun import Crun
 from netloom.runtime.devices import host_devices, mapped, numbered
 from netloom.runtime.freezer import Freezer
-from netloom.runtime.joining import Joined
+from netloom.runtime.joining import SHARED_MEMORY, Joined
 from netloom.runtime.paths import Paths
 from netloom.runtime.processes import Process, kill_and_wait, wait_until, with_argument
 from netloom.runtime.root import folder_mode, host_mounts, identity_in, mount_overlay
@@ -37,6 +38,7 @@ from netloom.runtime.wrapper import SPAWN_ENV, Wrapper, reap
 
 END_SECONDS = 5.0
 CONMON_GRACE_SECONDS = 1.0  # it ends by itself within a millisecond of the container
+OPEN_FILES = "RLIMIT_NOFILE"
 _MONITORS = frozenset({"conmon", "crun"})
 
 
@@ -61,7 +63,9 @@ class Launcher:
         cgroups: Cgroups,
         freezer: Freezer,
         bounding: frozenset[str],
+        open_files: tuple[int, int] | None,
     ) -> None:
+        self._open_files = open_files
         self._paths = paths
         self._bounding = bounding
         self._wrapper = wrapper
@@ -126,6 +130,12 @@ class Launcher:
         self.volumes.mounted(name, held, processes.conmon)
         return processes
 
+    def _rlimits(self, asked: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self._open_files is None or any(limit["type"] == OPEN_FILES for limit in asked):
+            return list(asked)
+        soft, hard = self._open_files
+        return [*asked, {"type": OPEN_FILES, "soft": soft, "hard": hard}]
+
     def _weigh(self, launch: Launch) -> None:
         """With v1, crun knows the weight of a scheduler that kernels no longer have."""
         weight = launch.spec["linux"].get("resources", {}).get("blockIO", {}).get("weight")
@@ -157,6 +167,7 @@ class Launcher:
         user = process.pop("user", {})
         identity = identity_in(root, user.get("username", ""), user.get("groups", ()))
         process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
+        process["rlimits"] = self._rlimits(process.get("rlimits", ()))
         process["env"] = with_home(process["env"], identity.home)
         process["capabilities"] = {
             kind: [name for name in names if name in self._bounding] for kind, names in process["capabilities"].items()
@@ -177,7 +188,9 @@ class Launcher:
         if profile is not None:
             linux["seccomp"] = {**profile, "syscalls": []}  # what the annotation says stands in its stead
             annotations[seccomp.ANNOTATION] = self._filters.annotation(profile)
-        if self._wrapper.layout.version == 2:  # with v1 crun shows the container its own folders only
+        if (
+            self._wrapper.layout.version == 2 and not launch.host_cgroups
+        ):  # with v1 crun shows the container its own folders only
             linux["namespaces"] = [*linux["namespaces"], {"type": "cgroup"}]
         linux["namespaces"] = [*linux["namespaces"], *joined.namespaces]
         linux["cgroupsPath"] = paths.cgroup(launch.id)
@@ -185,7 +198,10 @@ class Launcher:
             # /proc/self by name: where the daemon has another pid namespace than its /proc, getpid() misleads.
             path = f"/proc/{os.readlink('/proc/self')}/fd/{launch.netns}"
             linux["namespaces"] = [*linux["namespaces"], {"type": "network", "path": path}]
-        mounts = [*launch.spec.get("mounts", ()), *joined.mounts(paths.bundle(launch.id))]
+        mounts = list(launch.spec.get("mounts", ()))
+        bound = {mount["destination"] for mount in mounts if mount["type"] == "bind"}
+        if not bound & {"/dev", SHARED_MEMORY}:  # else its user has put something else there
+            mounts += joined.mounts(paths.bundle(launch.id))
         if launch.init:
             mounts.append(_init_mount())
         spec = {**launch.spec, "process": process, "linux": linux, "annotations": annotations, "mounts": mounts}

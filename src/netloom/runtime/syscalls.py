@@ -9,6 +9,7 @@ CLONE_FS = 0x00000200  # linux/sched.h
 CLONE_NEWNS = 0x00020000
 
 MS_RDONLY = 1  # linux/mount.h
+MS_REMOUNT = 1 << 5
 MS_BIND = 1 << 12
 MS_REC = 1 << 14
 MS_PRIVATE = 1 << 18
@@ -92,6 +93,34 @@ def open_in_root(root: int, path: str, flags: int = os.O_RDONLY | os.O_NONBLOCK)
     By default for reading; a pipe opens too, without waiting for its other end.
     """
     return _openat2(root, path, flags, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+
+
+def make_in_root(root: int, path: str, *, folder: bool) -> int:
+    """A descriptor (O_PATH) of a path as of `open_in_root`; what lacks on the way is made, at its end a folder or file.
+
+    A link that leads to nothing is not followed into what would have to be made: FileNotFoundError.
+    """
+    try:
+        return open_in_root(root, path, os.O_PATH)
+    except FileNotFoundError:
+        pass
+    parts = [part for part in path.split("/") if part]
+    here = open_in_root(root, "/", os.O_RDONLY | os.O_DIRECTORY)
+    for number, part in enumerate(parts):
+        below = "/".join(parts[: number + 1])
+        try:
+            there = open_in_root(root, below, os.O_PATH)
+        except FileNotFoundError:
+            if folder or number < len(parts) - 1:
+                os.mkdir(part, 0o755, dir_fd=here)
+            else:
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+                os.close(os.open(part, flags, 0o755, dir_fd=here))
+            there = open_in_root(root, below, os.O_PATH)
+        finally:
+            os.close(here)
+        here = there
+    return here
 
 
 def open_beneath(folder: int, path: str) -> int:

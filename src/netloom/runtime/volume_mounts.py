@@ -52,17 +52,23 @@ class VolumeMounts:
             for name in names:
                 self._holders[name].append((container, conmon))
 
-    def prepare(self, container: str, root: str, spec: dict[str, Any], volumes: Sequence[VolumeMount]) -> list[str]:
-        """Put the right sources into the spec's mounts; the names of volumes that were mounted."""
+    def prepare(
+        self, container: str, root: str, spec: dict[str, Any], volumes: Sequence[VolumeMount], *, folder: str = ""
+    ) -> list[str]:
+        """Put the right sources into the spec's mounts; the names of volumes that were mounted.
+
+        `folder` is where they are mounted, by default the container's bundle.
+        """
+        folder = folder or self._paths.bundle(container)
         held = []
         for number, volume in enumerate(volumes):
             source = volume.source
             options = local_mount(volume.options)
             if options is not None:
-                source = self._mount(container, volume, options)
+                source = self._mount(folder, volume, options)
                 held.append(volume.name)
             if volume.subpath:
-                source = self._part(container, source, volume, number)
+                source = self._part(folder, source, volume, number)
             if volume.copy:
                 _fill(root, source, volume)
             for mount in spec["mounts"]:
@@ -70,8 +76,8 @@ class VolumeMounts:
                     mount["source"] = source
         return held
 
-    def _mount(self, container: str, volume: VolumeMount, options: LocalMount) -> str:
-        target = f"{self._paths.bundle(container)}/volumes/{volume.name}"
+    def _mount(self, folder: str, volume: VolumeMount, options: LocalMount) -> str:
+        target = f"{folder}/volumes/{volume.name}"
         if os.path.isdir(target):
             return target  # mounted twice in one container
         os.makedirs(target, mode=0o700)
@@ -96,7 +102,7 @@ class VolumeMounts:
             self._holders[name] = living
             return list(living)
 
-    def _part(self, container: str, source: str, volume: VolumeMount, number: int) -> str:
+    def _part(self, folder: str, source: str, volume: VolumeMount, number: int) -> str:
         """A part of a volume, held by a mount: what its users do to the volume's links meanwhile does not move it."""
         path = f"{source}/{volume.subpath}"
         base = os.open(source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -113,7 +119,7 @@ class VolumeMounts:
         finally:
             os.close(base)
         try:
-            target = f"{self._paths.bundle(container)}/parts/{number}"
+            target = f"{folder}/parts/{number}"
             if os.path.isdir(f"/proc/self/fd/{part}"):
                 os.makedirs(target, mode=0o700)
             else:

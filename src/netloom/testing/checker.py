@@ -23,7 +23,19 @@ def check(daemon: Daemon) -> list[str]:
     """Everything that does not agree."""
     world = _World(daemon)
     findings: list[str] = []
-    for part in (_links, _addresses, _routes, _elements, _inside, _processes, _cgroups, _files, _volumes, _mounts):
+    for part in (
+        _links,
+        _addresses,
+        _routes,
+        _elements,
+        _inside,
+        _processes,
+        _cgroups,
+        _files,
+        _volumes,
+        _images,
+        _mounts,
+    ):
         findings += part(world)
     return findings
 
@@ -263,6 +275,27 @@ def _volumes(world: _World) -> list[str]:
     named = {m["Name"] for c in world.containers for m in c["Mounts"] if m["Type"] == "volume"}
     lost = [f"files of volume {one} are missing" for one, v in told.items() if not Path(v["Mountpoint"]).is_dir()]
     return [*_compare("volume", told, found), *lost, *_compare("volume", named - set(told), ())]
+
+
+def _images(world: _World) -> list[str]:
+    """Configurations are those of images, and of those that containers were made of; nothing is in the making."""
+    folder = world.daemon.state_dir / "images"
+    if not folder.is_dir():
+        return []
+    known = {i["Id"]: i for i in world.daemon.json("GET", "/images/json")}
+    host = {key for key, image in known.items() if "host:latest" in image["RepoTags"]}
+    wanted = (known.keys() | {c["Image"] for c in world.containers}) - host
+    layers = {
+        layer
+        for key in known.keys() - host
+        for layer in world.daemon.json("GET", f"/images/{key}/json")["RootFS"].get("Layers", [])
+    }
+    found = {f"sha256:{one}" for one in os.listdir(folder / "layers")}
+    findings = _compare("image", wanted, (f"sha256:{one}" for one in os.listdir(folder / "configs")))
+    findings += [f"layer: {one} is missing" for one in sorted(layers - found)]
+    if wanted == known.keys() - host:
+        findings += [f"layer: {one} has no owner" for one in sorted(found - layers)]
+    return findings + [f"image in the making: {one}" for one in os.listdir(folder / "tmp")]
 
 
 def _mounts(world: _World) -> list[str]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from netloom.containers.updating import Update, updated
 from netloom.events.bus import Bus
+from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
@@ -204,6 +205,12 @@ class FakeBackend:
                 await self.delete_network(key)
         return deleted
 
+    async def prune_containers(self, candidates: Sequence[str]) -> tuple[list[str], int]:
+        pruned = [key for key in candidates if not self.container(key).state.running]
+        for key in pruned:
+            await self.remove(key, force=False, volumes=False, link=False)
+        return pruned, 7 * len(pruned)
+
     async def connect(self, network: str, container: str, config: EndpointConfig) -> None:
         if not container:
             raise InvalidArgument('invalid name or ID supplied: ""')
@@ -376,6 +383,21 @@ class FakeBackend:
         return {container: self.bytes_written.get(container, 0) for container in containers}
 
     # execs
+    async def stat_path(self, ref: str, path: str) -> PathStat:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def read_archive(self, ref: str, path: str) -> ArchiveReader:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def write_archive(self, ref: str, path: str, *, keep_kinds: bool, own: bool) -> ArchiveWriter:
+        raise NotFound(f"Could not find the file {path} in container {ref}")
+
+    async def export(self, ref: str) -> ArchiveReader:
+        raise NotFound(f"No such container: {ref}")
+
+    async def changes(self, ref: str) -> list[Change]:
+        return [Change("/a", 1)]
+
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         container = self.container(ref)
         if not container.state.running:

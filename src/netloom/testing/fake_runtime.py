@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, Failed, NotFound
 from netloom.model.launch import Exit, Launch, Launched, Survivor
@@ -96,7 +97,6 @@ class FakeRuntime:
         self.on_disk: set[str] = set()
         self.cgroup_version = 2
         self.controllers = frozenset({"cpu", "memory", "pids"})
-        self.bytes_written: dict[str, int] = {}
         self.stubborn: set[str] = set()
         self.immortal: set[str] = set()
         self.signals: list[tuple[str, int]] = []
@@ -183,8 +183,8 @@ class FakeRuntime:
         if self._files is not None:
             self._files.texts.pop(container, None)
 
-    async def written(self, container: str) -> int:
-        return self.bytes_written.get(container, 0)
+    async def scratch_size(self, container: str) -> int:
+        return 7 if container in self.on_disk else 0
 
     async def survivors(self) -> list[Survivor]:
         return [
@@ -269,6 +269,18 @@ class FakeRuntime:
         nothing: tuple[LogRecord, ...] = ()
         for record in nothing:
             yield record
+
+    async def stat_path(self, root: ArchiveRoot, path: str) -> PathStat:
+        raise NotFound("missing")
+
+    async def read_archive(self, root: ArchiveRoot, path: str) -> ArchiveReader:
+        raise NotFound("missing")
+
+    async def write_archive(self, root: ArchiveRoot, path: str, *, keep_kinds: bool, user: str) -> ArchiveWriter:
+        raise NotFound("missing")
+
+    async def changes(self, container: str, lower: Sequence[str]) -> list[Change]:
+        return []
 
     def log_path(self, container: str) -> str:
         return f"/nowhere/{container}/log"

@@ -1,4 +1,4 @@
-"""How much a container has written: the bytes of its scratch layer, counted as Docker counts them."""
+"""How much a folder holds, counted as Docker counts scratch layers and volumes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import stat
 
 
-def written(folder: str) -> int:
+def size_of(folder: str) -> int:
     """Bytes of the files and links below a folder, hard links once, folders not at all. What goes away meanwhile, or
     was never there, counts nothing."""
     size = 0
