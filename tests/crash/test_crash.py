@@ -73,7 +73,11 @@ def story(daemon: Daemon) -> None:
     ask(daemon, "POST", "/containers/st-one/start")
     ask(daemon, "POST", "/networks/st2/connect", {"Container": "st-one"})
     ask(daemon, "POST", "/networks/st2/disconnect", {"Container": "st-one"})
-    body = {"Image": "host", "Cmd": ["false"], "HostConfig": {"NetworkMode": "st", "RestartPolicy": {"Name": "always"}}}
+    body = {
+        "Image": "host",
+        "Cmd": ["sh", "-c", "sleep 0.3; exit 1"],
+        "HostConfig": {"NetworkMode": "st", "RestartPolicy": {"Name": "always"}},
+    }
     ask(daemon, "POST", "/containers/create?name=st-two", body)
     ask(daemon, "POST", "/containers/st-two/start")
     ask(daemon, "POST", "/containers/st-two/stop")
