@@ -39,8 +39,8 @@ from netloom.model.host_config import HostConfig
 from netloom.model.network import IpamConfig, NetworkRequest
 from netloom.store.sqlite import SqliteStore
 from netloom.testing.fake_dataplane import FakeDataPlane
+from netloom.testing.fake_volumes import FakeVolumes
 from netloom.testing.hosts import Host
-from netloom.volumes.folders import VolumeFolders
 
 MANY = 520 if os.environ.get("NETLOOM_SOAK") else 120
 
@@ -146,7 +146,7 @@ async def connects(directory: Path) -> dict[int, Price]:
         dataplane=FakeDataPlane(),
         files=DiskFiles(str(directory)),
         images=ImageStore(),
-        volumes=VolumeFolders(str(directory)),
+        volumes=FakeVolumes(),
         drivers=driver,
         namespaces=empty,  # type: ignore[arg-type]
         space=AddressSpace(),
