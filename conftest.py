@@ -22,7 +22,7 @@ settings.load_profile("deep" if SOAKING else "fast")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What asks for its share of time is a soak test."""
     for item in items:
-        if "time_left" in getattr(item, "fixturenames", ()):
+        if "share" in getattr(item, "fixturenames", ()):
             item.add_marker("soak")
 
 
@@ -38,7 +38,13 @@ def seed() -> int:
 
 
 @pytest.fixture
-def time_left() -> Callable[[], bool]:
-    """True until the share of time of a test marked `soak` is used up: a slice, or all of it under `make soak`."""
-    end = time.monotonic() + (SOAK if SOAKING else SLICE)
+def share() -> float:
+    """Seconds that a test marked `soak` may take: a slice, or all of it under `make soak`."""
+    return SOAK if SOAKING else SLICE
+
+
+@pytest.fixture
+def time_left(share: float) -> Callable[[], bool]:
+    """True until the test's share of time is used up."""
+    end = time.monotonic() + share
     return lambda: time.monotonic() < end

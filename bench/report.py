@@ -141,6 +141,76 @@ def _restart(figures: Figures) -> Row:
     return Row(what, *shown, ratio, "≤ 0.1 × Docker", _at_most(ratio, 0.1))
 
 
+_STANDING = {"crowd": ", 1,000 sandboxes"}
+
+
+def _asked(figures: Figures, what: str, other: str, bound: float, *, engine: str = "netloom") -> Row:
+    """Queries a second beside those of another."""
+    ours, theirs = figures.median(engine, what), figures.median(other, what)
+    ratio = _divide(ours, theirs)
+    shown = f"{_plain(theirs, '/s')} {other}"
+    return Row(
+        what + _STANDING.get(engine, ""),
+        _plain(ours, "/s"),
+        shown,
+        ratio,
+        f"≥ {bound:g} × {other}",
+        _at_least(ratio, bound),
+    )
+
+
+def _latency(figures: Figures, other: str, bound: float, *, engine: str = "netloom") -> Row:
+    what = "one query alone"
+    ours, theirs = figures.median(engine, what), figures.median(other, what)
+    ratio = _divide(ours, theirs)
+    shown = [f"{value * 1e3:.0f} µs" if value is not None else "–" for value in (ours, theirs)]
+    label = what + _STANDING.get(engine, "")
+    return Row(label, shown[0], f"{shown[1]} {other}", ratio, f"≤ {bound:g} × {other}", _at_most(ratio, bound))
+
+
+def _undisturbed(figures: Figures, what: str) -> Row:
+    lost, latest = (figures.samples["netloom"].get(f"{kind} while {what}") for kind in ("lost", "latest"))
+    if not lost or not latest:
+        return Row(what, "–", "–", None, "", None)
+    shown = f"{sum(lost):.0f} lost, latest {max(latest):.0f} ms"
+    return Row(f"names while {what}", shown, "–", None, "0, ≤ 100 ms", not sum(lost) and max(latest) <= 100)
+
+
+def _cost(figures: Figures, kind: str, other: str, *, engine: str = "netloom", bound: float = 0) -> Row:
+    """Processor time of one query; whatever else the machine does, it stays nearly the same."""
+    what = f"processor time of {kind} names"
+    ours, theirs = figures.median(engine, what), figures.median(other, what)
+    shown = [f"{value * 1e6:.1f} µs" if value is not None else "–" for value in (ours, theirs)]
+    ratio, label = _divide(ours, theirs), what + _STANDING.get(engine, "")
+    target, reached = (f"≤ {bound:g} × {other}", _at_most(ratio, bound)) if bound else ("", None)
+    return Row(label, shown[0], f"{shown[1]} {other}", ratio, target, reached)
+
+
+_KNOWN, _UNKNOWN, _OUTSIDE = (f"{one} names a second" for one in ("known", "unknown", "outside"))
+_NAMES: tuple[Callable[[Figures], Row], ...] = (
+    lambda figures: _asked(figures, _KNOWN, "docker", 2),
+    lambda figures: _asked(figures, _KNOWN, "aardvark", 1),
+    lambda figures: _cost(figures, "known", "docker"),
+    lambda figures: _cost(figures, "unknown", "docker"),
+    lambda figures: _cost(figures, "outside", "docker"),
+    lambda figures: _cost(figures, "known", "aardvark"),
+    lambda figures: _cost(figures, "unknown", "aardvark"),
+    lambda figures: _cost(figures, "outside", "aardvark"),
+    lambda figures: _asked(figures, _UNKNOWN, "docker", 5),
+    lambda figures: _asked(figures, _UNKNOWN, "aardvark", 1),
+    lambda figures: _asked(figures, _OUTSIDE, "docker", 5),
+    lambda figures: _asked(figures, _OUTSIDE, "aardvark", 1.5),
+    lambda figures: _latency(figures, "docker", 1),
+    lambda figures: _latency(figures, "aardvark", 1),
+    lambda figures: _cost(figures, "known", "alone", engine="crowd", bound=1.2),
+    lambda figures: _cost(figures, "outside", "alone", engine="crowd", bound=1.2),
+    lambda figures: _asked(figures, _KNOWN, "alone", 0.83, engine="crowd"),
+    lambda figures: _asked(figures, _OUTSIDE, "alone", 0.83, engine="crowd"),
+    lambda figures: _latency(figures, "alone", 1.2, engine="crowd"),
+    lambda figures: _undisturbed(figures, "the daemon is killed"),
+    lambda figures: _undisturbed(figures, "100 containers are created"),
+)
+
 ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _faster(figures, "connect", 5),
     _bound,
@@ -169,6 +239,7 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _rate(figures, "cp into a container", "MiB/s", 1),
     lambda figures: _rate(figures, "cp out of a container", "MiB/s", 1),
     _restart,
+    *_NAMES,
 )
 
 

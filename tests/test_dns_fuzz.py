@@ -10,7 +10,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from conftest import SLICE, SOAK, SOAKING
 
 import dns_fuzzer
 from netloom.dns.responder import Responder
@@ -37,10 +36,8 @@ def test_mutated_queries_while_names_change(seed: int) -> None:
         check_survives(responder, mutated(rng, rng.choice(seeds)))
 
 
-@pytest.mark.soak
 @pytest.mark.skipif(not importlib.util.find_spec("atheris"), reason="atheris has no wheel for this machine")
-def test_guided_by_coverage(seed: int, tmp_path: Path) -> None:
-    share = SOAK if SOAKING else SLICE
+def test_guided_by_coverage(seed: int, share: float, tmp_path: Path) -> None:
     fuzzer = [
         sys.executable,
         dns_fuzzer.__file__,

@@ -100,7 +100,8 @@ def test_layers_that_are_here_are_not_fetched_again(daemon: Daemon, registry: Re
     daemon.docker("rmi", f"{ADDRESS}/base:1", f"{ADDRESS}/child:1")
 
 
-def test_what_is_not_there(daemon: Daemon) -> None:
+def test_what_is_not_there(daemon: Daemon, registry: Registry) -> None:
+    registry.push("run:1", archive(MORE))
     for name in ("run:77", "nosuch:1"):
         said = daemon.docker("pull", f"{ADDRESS}/{name}", check=False)
         assert f"manifest for {ADDRESS}/{name} not found: manifest unknown: manifest unknown" in said

@@ -94,9 +94,12 @@ def test_flags_of_the_default_bridge(daemon: Daemon, host: Host, box: Box) -> No
 
 
 def test_links_of_the_default_bridge(daemon: Daemon, box: Box) -> None:
-    box("lk-db")
+    box("lk-db", "--expose", "5432", "-e", "FOO=bar")
     box("lk-web", "--link", "lk-db:db")
     address = daemon.inspect("lk-db")["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
     for name in ("db", "lk-db"):
         assert address in daemon.docker("exec", "lk-web", "getent", "hosts", name)
+    for command in ("exec lk-web env", "exec lk-web cat /proc/1/environ"):
+        environment = daemon.docker(*command.split()).replace("\0", "\n").splitlines()
+        assert {f"DB_PORT_5432_TCP_ADDR={address}", "DB_NAME=/lk-web/db", "DB_ENV_FOO=bar"} <= set(environment)
     assert daemon.docker_run("exec", "lk-db", "getent", "hosts", "lk-web").returncode != 0  # no names here

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 
 from netloom.testing.checker import check
@@ -35,6 +36,22 @@ def test_binds_of_all_kinds_in_one_container(daemon: Daemon, tmp_path: Path) -> 
     ]
     assert sorted(os.listdir(tmp_path)) == ["file", "made", "sub"]
     assert os.listdir(tmp_path / "made") == ["y"]
+
+
+def test_a_file_is_bound_read_only(daemon: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("of the host\n")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        out = run(
+            daemon,
+            *("-v", f"{tmp_path}/file:/new:ro", "--mount", f"type=bind,src={tmp_path}/file,dst=/etc/motd,readonly"),
+            *("-v", f"{tmp_path}/socket:/run/socket:ro", "host", "sh", "-c"),
+            "cat /new /etc/motd; test -S /run/socket && echo socket; echo x >/new",
+            check=False,
+        )
+    assert out.splitlines()[:3] == ["of the host", "of the host", "socket"]
+    assert "Read-only file system" in out
+    assert (tmp_path / "file").read_text() == "of the host\n"
 
 
 def test_a_read_only_bind_is_so_below_too_and_propagation_follows(daemon: Daemon, tmp_path: Path) -> None:

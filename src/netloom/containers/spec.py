@@ -26,18 +26,22 @@ INIT = "/sbin/docker-init"
 _ALWAYS_WRITABLE = frozenset({"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"})
 
 
-def environment(container: Container, *, tty: bool | None = None) -> list[str]:
+def environment(container: Container, *, tty: bool | None = None, links: Sequence[str] = ()) -> list[str]:
     """The environment but for HOME. `tty` replaces the container's own (an exec's terminal)."""
     wants_term = container.config.tty if tty is None else tty
-    return list(environments.assemble(container.config.hostname, tty=wants_term, own=container.config.env or ()))
+    own = container.config.env or ()
+    return list(environments.assemble(container.config.hostname, tty=wants_term, own=own, links=links))
 
 
 def runtime_spec(
     container: Container,
     *,
     files: Mapping[str, str],
+    links: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The whole spec. `files` are the host's paths of hosts, hostname and resolv.conf; a missing one is not mounted.
+
+    `links` is what the environment says of linked containers.
 
     Raises Failed for a sysctl that the container's namespaces do not keep to themselves.
     """
@@ -50,7 +54,7 @@ def runtime_spec(
         "terminal": config.tty,
         "user": {"username": config.user, "groups": list(host_config.group_add or ())},
         "args": [*((INIT, "--") if has_init(host_config) else ()), *command(config)],
-        "env": environment(container),
+        "env": environment(container, links=links),
         "cwd": config.working_dir or "/",
         "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), caps),
         "rlimits": rlimits.rlimits(host_config),

@@ -38,10 +38,9 @@ _Same: TypeAlias = tuple[bool, bytes, bytes, bytes]
 
 
 class Outside:
-    """What the forwarders of all sandboxes share. The host's servers are well or ill for all of them."""
+    """What the forwarders of all sandboxes share. Not what is known of servers: one could spoil it for the others."""
 
     def __init__(self) -> None:
-        self.health = Health()
         self.room = Room()
         self.running = 0
 
@@ -58,7 +57,7 @@ class Forwarder:
         self.failed = 0
         self._open = opener
         self._outside = outside
-        self._own_health = Health()  # of servers that are asked from the sandbox
+        self._health = Health()
         self._upstreams: tuple[Upstream, ...] = ()
         self._running: set[_Run] = set()
         self._same: dict[_Same, _Run] = {}
@@ -70,7 +69,7 @@ class Forwarder:
         upstreams = upstreams if enabled else ()
         if upstreams != self._upstreams:
             self._upstreams = upstreams
-            self._own_health.keep_only(upstreams)
+            self._health.keep_only(upstreams)
             self.cache.clear()
             self._same.clear()
 
@@ -93,12 +92,11 @@ class Forwarder:
         if run is not None:
             run.waiting.append((order, answer))
             return
-        health = self._health(self._upstreams[0])
-        run = _Run(self, health.order(self._upstreams), order, same, tcp=tcp)
+        run = _Run(self, self._health.order(self._upstreams), order, same, tcp=tcp)
         run.waiting.append((order, answer))
         self._same[same] = run
         self._begin(run)
-        for ill in health.due(self._upstreams, now):
+        for ill in self._health.due(self._upstreams, now):
             self._begin(_Run(self, [ill], order, None, tcp=tcp))
 
     def _full(self) -> bool:
@@ -148,14 +146,13 @@ class Forwarder:
         for waiting, give in run.waiting:
             give(failure(waiting), "")
 
-    def ill(self, upstream: Upstream, *, again: bool) -> None:
-        self._health(upstream).failed(upstream, self.loop.time(), again=again)
+    def ill(self, upstream: Upstream, asked: float, *, again: bool) -> None:
+        """It did not answer who asked it then."""
+        self._health.failed(upstream, asked, self.loop.time(), again=again)
 
     def well(self, upstream: Upstream) -> None:
-        self._health(upstream).served(upstream)
-
-    def _health(self, upstream: Upstream) -> Health:
-        return self._own_health if upstream.from_sandbox else self._outside.health
+        """It answered."""
+        self._health.served(upstream, self.loop.time())
 
 
 class _Run:
@@ -173,6 +170,7 @@ class _Run:
         self._loop = owner.loop
         self._sockets: list[socket.socket] = []
         self._timers: list[Timer] = []
+        self._asked: dict[int, float] = {}  # when, by server
         self._reported: set[int] = set()
         self._ended = False
 
@@ -204,7 +202,7 @@ class _Run:
                     self._timers.append(self._loop.call_later(seconds, self._tell, woken))
                 case Report(server) if server not in self._reported:
                     self._reported.add(server)
-                    self._owner.ill(self._servers[server], again=self.same is None)
+                    self._owner.ill(self._servers[server], self._asked[server], again=self.same is None)
                 case Finish(answer, server):
                     self.end()
                     if answer is None or server is None:
@@ -215,6 +213,7 @@ class _Run:
 
     def _ask(self, command: Ask) -> None:
         upstream = self._servers[command.server]
+        self._asked[command.server] = self._loop.time()
         try:
             family, address = _destination(upstream.address)
             kind = socket.SOCK_STREAM if command.tcp else socket.SOCK_DGRAM

@@ -22,6 +22,7 @@ class Health:
     """Nobody waits for a server that is known to be ill: it gets a question of its own when its pause is over."""
 
     def __init__(self) -> None:
+        self._served: dict[Upstream, float] = {}
         self._ill: dict[Upstream, _Illness] = {}
 
     def order(self, upstreams: Sequence[Upstream]) -> list[Upstream]:
@@ -39,8 +40,13 @@ class Health:
             self._ill[one].until = now + self._ill[one].pause
         return due
 
-    def failed(self, upstream: Upstream, now: float, *, again: bool = False) -> None:
-        """It did not serve. `again`: it was asked because it was due; only then its pause grows."""
+    def failed(self, upstream: Upstream, asked: float, now: float, *, again: bool = False) -> None:
+        """It did not serve who asked it then. Who served another one meanwhile is well: the name may be to blame.
+
+        `again`: it was asked because it was due; only then its pause grows.
+        """
+        if self._served.get(upstream, -1.0) >= asked:
+            return
         illness = self._ill.get(upstream)
         if illness is None:
             self._ill[upstream] = _Illness(now + FIRST_PAUSE, FIRST_PAUSE)
@@ -48,11 +54,13 @@ class Health:
             illness.pause = min(2 * illness.pause, LONGEST_PAUSE)
             illness.until = now + illness.pause
 
-    def served(self, upstream: Upstream) -> None:
+    def served(self, upstream: Upstream, now: float) -> None:
         """It answered."""
+        self._served[upstream] = now
         if self._ill:
             self._ill.pop(upstream, None)
 
     def keep_only(self, upstreams: Sequence[Upstream]) -> None:
         """Forget all others."""
+        self._served = {one: when for one, when in self._served.items() if one in upstreams}
         self._ill = {one: illness for one, illness in self._ill.items() if one in upstreams}

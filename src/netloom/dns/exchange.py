@@ -2,8 +2,8 @@
 
 Servers are asked one after another, each half a second after the one before or as soon as that one has failed; the
 ones asked before may still answer. What counts as an answer repeats id and question and comes from a server that was
-asked (RFC 5452, section 9; its own socket for each attempt sees to the address and the port). SERVFAIL and REFUSED
-count as failures, as they do for Docker.
+asked (RFC 5452, section 9; its own socket for each attempt sees to the address and the port). After SERVFAIL and
+REFUSED the next one is asked, as Docker does; they tell of the name, not of the server, and are not reported.
 """
 
 from __future__ import annotations
@@ -90,6 +90,9 @@ class Exchange:
 
     def failed(self, attempt: int) -> Sequence[Command]:
         """The socket of an attempt reported an error, or its stream ended."""
+        return self._over(attempt, silent=True)
+
+    def _over(self, attempt: int, *, silent: bool) -> Sequence[Command]:
         if self._done or attempt not in self._open:
             return ()
         self._open.discard(attempt)
@@ -97,7 +100,7 @@ class Exchange:
         server, tcp = self._asked[attempt]
         if tcp and self._cut is not None and self._cut_from == server:
             return self._finish(self._cut, server)  # it has no TCP: the client gets what there is
-        return (Report(server), *self._onward())
+        return (*((Report(server),) if silent else ()), *self._onward())
 
     def received(self, attempt: int, data: bytes) -> Sequence[Command]:
         """Bytes came back to an attempt. What is no answer to our question is passed over in silence."""
@@ -105,7 +108,7 @@ class Exchange:
             return ()
         server, tcp = self._asked[attempt]
         if data[3] & m.RCODE in (m.SERVFAIL, m.REFUSED):
-            return self.failed(attempt)
+            return self._over(attempt, silent=False)
         if data[2] & (m.TC >> 8) and not tcp and self._cut is None:
             self._cut, self._cut_from = data, server
             self._open.discard(attempt)

@@ -66,8 +66,7 @@ def test_a_server_that_fails_is_passed_over(rcode: int) -> None:
     one = exchange()
     one.start()
     commands = one.received(0, reply(flags=m.QR | rcode, answers=0))
-    assert commands[0] == Report(0)
-    assert commands[1] == Ask(1, 1, False, b"\x22\x22" + QUERY[2:])
+    assert commands[0] == Ask(1, 1, False, b"\x22\x22" + QUERY[2:])
 
 
 def test_nxdomain_is_an_answer() -> None:

@@ -195,12 +195,12 @@ def _bare(query: bytes, rcode: int) -> bytes:
 def fitted(forward: Forward, answer: bytes) -> bytes:
     """A server's answer as this client gets it: under its id, with its question, and cut if it takes no more."""
     rest = m.HEADER_SIZE + len(forward.question)
-    if answer[4:6] != b"\0\1":
-        return forward.query[:2] + answer[2:]  # a refusal that is a header alone
+    flags = int.from_bytes(answer[2:4], "big")
+    if answer[4:6] != b"\0\1":  # a refusal without the question; nothing else can be in it
+        return b"".join((forward.query[:2], answer[2:4], b"\0\1", bytes(6), forward.question))
     if len(answer) <= forward.limit:
         return b"".join((forward.query[:2], answer[2 : m.HEADER_SIZE], forward.question, answer[rest:]))
-    flags = int.from_bytes(answer[2:4], "big") | m.TC
-    return b"".join((forward.query[:2], flags.to_bytes(2, "big"), b"\0\1", bytes(6), forward.question))
+    return b"".join((forward.query[:2], (flags | m.TC).to_bytes(2, "big"), b"\0\1", bytes(6), forward.question))
 
 
 def cached(forward: Forward, cache: Cache, now: float) -> bytes | None:

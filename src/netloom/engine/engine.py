@@ -306,7 +306,7 @@ class Engine:
 
     async def written(self, containers: Sequence[str]) -> dict[str, int]:
         """See Backend."""
-        return {container: await self.core.runtime.written(container) for container in containers}
+        return {container: await self.core.runtime.scratch_size(container) for container in containers}
 
     async def create_exec(self, ref: str, config: ExecConfig) -> Exec:
         """See Backend."""

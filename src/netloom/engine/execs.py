@@ -9,6 +9,7 @@ import msgspec
 
 from netloom.containers.spec import environment
 from netloom.engine.core import Core
+from netloom.engine.linking import linked_environment
 from netloom.engine.streams import Accounted
 from netloom.model.container import Container, Exec, ExecConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound
@@ -75,7 +76,7 @@ class Execs:
             config = msgspec.structs.replace(config, console_size=size)
         command = " ".join(config.cmd)
         self._core.publish_container(f"exec_start: {command}", container, execID=key)
-        env = [*environment(container), *(config.env or ())]
+        env = [*environment(container, links=linked_environment(self._core.tables, container)), *(config.env or ())]
         try:
             execution.pid, attachment = await self._core.runtime.exec(container.id, key, config, env)
         except NetloomError as error:

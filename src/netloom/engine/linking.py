@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from netloom.containers.link_environment import link_environment
 from netloom.containers.validate import split_link
 from netloom.engine.tables import Tables
 from netloom.model.container import Container
@@ -46,3 +47,15 @@ def linked(tables: Tables, container: Container) -> Iterator[tuple[Container, st
             yield tables.container(name), alias
         except NotFound:
             continue
+
+
+def linked_environment(tables: Tables, container: Container) -> list[str]:
+    """What the container's programs find in their environment of those that it is linked to."""
+    bridge = tables.network_named("bridge")
+    entries: list[str] = []
+    for target, alias in linked(tables, container):
+        endpoint = tables.endpoint(bridge.id, target.id) if bridge else None
+        if endpoint is not None:
+            address, exposed = endpoint.ipv4.partition("/")[0], target.config.exposed_ports or {}
+            entries += link_environment(container.name, alias, address, exposed, target.config.env or ())
+    return entries

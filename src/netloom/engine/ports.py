@@ -179,10 +179,6 @@ class Runtime(Protocol):
         """Remove everything on disk of a container, log included. Idempotent."""
         ...
 
-    async def written(self, container: str) -> int:
-        """Bytes of its scratch layer's files; 0 when it has none."""
-        ...
-
     async def scratch_size(self, container: str) -> int:
         """Bytes in its scratch layer."""
         ...

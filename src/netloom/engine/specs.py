@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from netloom.containers import namespaces, security
 from netloom.containers.logging import log_file
@@ -13,10 +13,15 @@ from netloom.model.volume import VolumeMount
 
 
 def launch(
-    container: Container, image: Image, files: Mapping[str, str], netns: int, volumes: tuple[VolumeMount, ...] = ()
+    container: Container,
+    image: Image,
+    files: Mapping[str, str],
+    netns: int,
+    volumes: tuple[VolumeMount, ...] = (),
+    links: Sequence[str] = (),
 ) -> Launch:
     """`files` are the host's paths of hosts, hostname and resolv.conf; `netns` is an fd, -1 for the host's own."""
-    spec = runtime_spec(container, files=files)
+    spec = runtime_spec(container, files=files, links=links)
     config, host_config = container.config, container.host_config
     log = log_file(host_config)
     return Launch(
@@ -30,6 +35,7 @@ def launch(
         volumes=volumes,
         seccomp=security.parse(host_config.security_opt, privileged=host_config.privileged).seccomp,
         joined=namespaces.joined(host_config),
+        host_cgroups=host_config.cgroupns_mode == namespaces.HOST,
         devices=host_config.devices or (),
         init=has_init(host_config),
         cgroup_parent=host_config.cgroup_parent,

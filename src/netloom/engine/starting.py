@@ -11,7 +11,7 @@ from netloom.engine.attaching import Attaching, refuse_mixture
 from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
 from netloom.engine.joining import check_joinable
-from netloom.engine.linking import check_reachable
+from netloom.engine.linking import check_reachable, linked_environment
 from netloom.engine.mounting import Mounting
 from netloom.engine.ports import Launched, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
@@ -159,8 +159,9 @@ class Starting:
         volumes = await self._mounting.ready(container)
         if container.host_config.network_mode == "host":
             return await core.runtime.create(launch(container, image, files, -1, volumes))
+        links = linked_environment(core.tables, container)
         with opened(namespace) as fd:
-            return await core.runtime.create(launch(container, image, files, fd, volumes))
+            return await core.runtime.create(launch(container, image, files, fd, volumes, links))
 
     async def _run(self, container: Container, launched: Launched) -> Container:
         core = self._core

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from netloom.images.unpack import Unpacked
+from netloom.runtime import syscalls
 
 _ATTEMPTS = 5  # a process of a daemon that was killed may write its last file while it is swept
 
@@ -56,6 +57,7 @@ class Disk:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self._unwritten = False  # are there new layers that a power loss could still take files of?
 
     def make(self) -> None:
         """Make the folders. Nobody but root looks into layers: they may have set-uid programs and devices."""
@@ -91,6 +93,7 @@ class Disk:
         _write(f"{folder}/layer.json", msgspec.json.encode(layer))
         self._link(layer.diff_id)
         os.rename(folder, target)
+        self._unwritten = True
         return layer
 
     def discard(self, path: str) -> None:
@@ -130,7 +133,10 @@ class Disk:
         _unlink(f"{self.folder}/configs/{_hex(image)}")
 
     def write_index(self, index: bytes) -> None:
-        """Everything that it leads to stands."""
+        """Everything that it leads to stands, and is on the disk before it."""
+        if self._unwritten:
+            syscalls.syncfs(self.folder)
+            self._unwritten = False
         self._whole(f"{self.folder}/index.json", index, durable=True)
 
     def load(self) -> tuple[Index, dict[str, Layer]]:

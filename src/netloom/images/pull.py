@@ -218,8 +218,10 @@ async def _streamed(proxy: Proxy, blob: _Blob, folder: str, read: Callable[[int]
     coming = await proxy.blob(blob.digest, blob.size)
     try:
         made = await workers.unpack_pipe(folder, coming.pipe, read)
-    except NetloomError:
+    except NetloomError as error:
         coming.close()
+        if "EOF" not in error.sentence:
+            raise  # it is our own: skopeo would only tell that nobody reads any more
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(coming.finished(), _PATIENCE)
         raise

@@ -9,8 +9,6 @@ from __future__ import annotations
 import posixpath
 import sys
 import tarfile
-import zlib
-from lzma import LZMAError
 from typing import BinaryIO
 
 import msgspec
@@ -21,7 +19,6 @@ from netloom.images.decompress import Compressed, Plain
 
 MOST = 100_000  # members; an archive of a thousand images has fewer
 _CHUNK = 1 << 18
-_FAILURES = (OSError, EOFError, ValueError, OverflowError, MemoryError, tarfile.TarError, zlib.error, LZMAError)
 
 
 class Members(Struct, frozen=True):
@@ -61,9 +58,9 @@ def main(arguments: list[str]) -> int:
                 file.write(data)
             file.seek(0)
             sys.stdout.buffer.write(msgspec.json.encode(members(file)) + b"\n")
-    except _FAILURES as error:
-        message = str(error) if not isinstance(error, tarfile.TarError) else "unexpected EOF"
-        sys.stdout.buffer.write(msgspec.json.encode({"error": message or type(error).__name__}) + b"\n")
+    except confine.FAILURES as error:
+        message = "unexpected EOF" if isinstance(error, tarfile.TarError) else confine.sentence(error)
+        sys.stdout.buffer.write(msgspec.json.encode({"error": message}) + b"\n")
         return 1
     return 0
 

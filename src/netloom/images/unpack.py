@@ -17,9 +17,7 @@ import stat
 import sys
 import tarfile
 import time
-import zlib
 from decimal import Decimal, InvalidOperation
-from lzma import LZMAError
 from typing import IO
 
 import msgspec
@@ -37,7 +35,6 @@ _OVERLAY_XATTRS = ("trusted.overlay.", "user.overlay.")  # a layer that may set 
 _PAX_XATTR = "SCHILY.xattr."
 _TELL_SECONDS = 0.1
 _COPY = 1 << 16
-_FAILURES = (OSError, EOFError, ValueError, OverflowError, MemoryError, tarfile.TarError, zlib.error, LZMAError)
 
 
 class Unpacked(Struct, frozen=True):
@@ -65,7 +62,7 @@ class Extraction:
         self._times: list[tuple[str, int]] = []
 
     def run(self) -> None:
-        """All entries. Raises one of _FAILURES."""
+        """All entries. Raises one of confine.FAILURES."""
         try:
             tar = tarfile.TarFile(fileobj=self._recorder, mode="r", encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
         except tarfile.ReadError:
@@ -347,20 +344,10 @@ def _unpack(folder: str, size: int | None = None) -> int:
             plain.finish()
         _tell({"read": compressed.count})
         _tell(Unpacked(diff_id, compressed.digest(), size_of("/"), recorder.tell()))
-    except _FAILURES as error:
-        _tell({"error": _sentence(error)})
+    except confine.FAILURES as error:
+        _tell({"error": confine.sentence(error)})
         return 1
     return 0
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
-    if isinstance(error, MemoryError):
-        return "the layer's headers are too large"
-    if isinstance(error, tarfile.ReadError) and "truncated" in str(error):
-        return "unexpected EOF"
-    return str(error) or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Launch(Struct, kw_only=True):
     volumes: tuple[VolumeMount, ...] = ()  # each is the source of one of the mounts of `spec`
     seccomp: str = ""  # a profile's text, `unconfined`, or empty for the default profile
     joined: dict[str, str] = field(default_factory=dict)  # containers whose namespaces are shared, by kind
+    host_cgroups: bool = False  # no cgroup namespace of its own
     devices: tuple[DeviceMapping, ...] = ()
     init: bool = False  # the spec's first program is the small init of the host
     cgroup_parent: str = ""

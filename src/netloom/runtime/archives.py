@@ -67,9 +67,8 @@ class Copying:
         """See ArchiveReader."""
         data = await _read(self._stream, _PIECE)
         if not data and self._pid:
-            code = await self._owner.ended(self._pid)
-            self._pid = 0
-            if code:
+            pid, self._pid = self._pid, 0  # whoever ends us here must not end another's process
+            if await self._owner.ended(pid):
                 raise Failed("the copy ended before its time")
         return data
 
@@ -123,7 +122,19 @@ class Archives:
     async def open(
         self, root: ArchiveRoot, init: Process | None, mode: str, wanted: dict[str, Any], user: str
     ) -> Copying:
-        """Start a copy. Its first line has been told: the path is there."""
+        """Start a copy. Its first line has been told: the path is there. When cancelled, nothing goes on."""
+        opening = asyncio.ensure_future(self._open(root, init, mode, wanted, user))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                await opening.result().close()
+            raise
+
+    async def _open(
+        self, root: ArchiveRoot, init: Process | None, mode: str, wanted: dict[str, Any], user: str
+    ) -> Copying:
         if user:
             identity = await self._wrapper.run(self._roots.identity, root, init, user)
             wanted = {**wanted, "owner": (identity.uid, identity.gid)}

@@ -41,7 +41,6 @@ from netloom.runtime.sizes import size_of
 from netloom.runtime.survivors import Survivors
 from netloom.runtime.usage import sample
 from netloom.runtime.wrapper import Wrapper
-from netloom.runtime.written import written
 
 T = TypeVar("T")
 
@@ -137,13 +136,9 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         await _whole(self._wrapper.run(_remove_folder, self.paths.container(container)))
 
-    async def written(self, container: str) -> int:
-        """See engine.ports.Runtime."""
-        return await asyncio.to_thread(written, self.paths.upper(container))
-
     async def scratch_size(self, container: str) -> int:
         """See engine.ports.Runtime."""
-        return await self._wrapper.run(size_of, self.paths.upper(container))
+        return await asyncio.to_thread(size_of, self.paths.upper(container))
 
     async def survivors(self) -> list[Survivor]:
         """See engine.ports.Runtime."""

@@ -188,7 +188,9 @@ class Launcher:
         if profile is not None:
             linux["seccomp"] = {**profile, "syscalls": []}  # what the annotation says stands in its stead
             annotations[seccomp.ANNOTATION] = self._filters.annotation(profile)
-        if self._wrapper.layout.version == 2:  # with v1 crun shows the container its own folders only
+        if (
+            self._wrapper.layout.version == 2 and not launch.host_cgroups
+        ):  # with v1 crun shows the container its own folders only
             linux["namespaces"] = [*linux["namespaces"], {"type": "cgroup"}]
         linux["namespaces"] = [*linux["namespaces"], *joined.namespaces]
         linux["cgroupsPath"] = paths.cgroup(launch.id)
@@ -196,7 +198,7 @@ class Launcher:
             # /proc/self by name: where the daemon has another pid namespace than its /proc, getpid() misleads.
             path = f"/proc/{os.readlink('/proc/self')}/fd/{launch.netns}"
             linux["namespaces"] = [*linux["namespaces"], {"type": "network", "path": path}]
-        mounts = list(launch.spec.get("mounts", ()))
+        mounts = [_as_deep_as_it_can(mount) for mount in launch.spec.get("mounts", ())]
         bound = {mount["destination"] for mount in mounts if mount["type"] == "bind"}
         if not bound & {"/dev", SHARED_MEMORY}:  # else its user has put something else there
             mounts += joined.mounts(paths.bundle(launch.id))
@@ -267,6 +269,14 @@ def _keep_modes(spec: dict[str, Any], root: str) -> None:
             continue
         if mode := folder_mode(root, target):
             mount["options"] = [*options, f"mode={mode:o}"]
+
+
+def _as_deep_as_it_can(mount: dict[str, Any]) -> dict[str, Any]:
+    """crun opens what it makes read-only with all below it as a folder: for a file, which has nothing below, `ro` is
+    the same."""
+    if "rro" not in mount.get("options", ()) or os.path.isdir(mount["source"]):
+        return mount
+    return {**mount, "options": ["ro" if option == "rro" else option for option in mount["options"]]}
 
 
 def _filled(launch: Launch) -> list[VolumeMount]:

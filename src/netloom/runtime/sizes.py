@@ -1,21 +1,32 @@
-"""How much a folder holds."""
+"""How much a folder holds, counted as Docker counts scratch layers and volumes."""
 
 from __future__ import annotations
 
 import os
+import stat
 
 
 def size_of(folder: str) -> int:
-    """Bytes in the files below it, each once however many names it has; 0 when there is none."""
-    total = 0
+    """Bytes of the files and links below a folder, hard links once, folders not at all. What goes away meanwhile, or
+    was never there, counts nothing."""
+    size = 0
     seen: set[tuple[int, int]] = set()
-    for path, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            try:
-                found = os.lstat(os.path.join(path, name))
-            except FileNotFoundError:
-                continue
-            if (found.st_dev, found.st_ino) not in seen:
-                seen.add((found.st_dev, found.st_ino))
-                total += found.st_size
-    return total
+    folders = [folder]
+    while folders:
+        try:
+            entries = os.scandir(folders.pop())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        with entries:
+            for entry in entries:
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISDIR(facts.st_mode):
+                    folders.append(entry.path)
+                elif facts.st_nlink == 1 or (facts.st_dev, facts.st_ino) not in seen:
+                    size += facts.st_size
+                    if facts.st_nlink > 1:
+                        seen.add((facts.st_dev, facts.st_ino))
+    return size

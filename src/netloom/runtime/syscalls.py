@@ -144,3 +144,12 @@ def _openat2(folder: int, path: str, flags: int, resolve: int) -> int:
     how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
     fd = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
     return _checked(fd, f"open {path}")
+
+
+def syncfs(path: str) -> None:
+    """Write everything of the file system of a path to its disk (syncfs(2))."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _checked(_libc.syncfs(fd), "syncfs")
+    finally:
+        os.close(fd)

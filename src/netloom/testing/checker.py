@@ -195,10 +195,14 @@ def _inside(world: _World) -> list[str]:
             continue
         settings = container["NetworkSettings"]["Networks"].values()
         wanted = {f"{s['IPAddress']}/{s['IPPrefixLen']}" for s in settings if s["IPAddress"]}
-        with Netns.of(container["State"]["Pid"]) as inside:
-            links = json.loads(inside.run("ip", "-j", "-4", "addr") or "[]")
-            links6 = json.loads(inside.run("ip", "-j", "-6", "addr") or "[]")
-            routes = json.loads(inside.run("ip", "-j", "-4", "route") or "[]")
+        try:
+            with Netns.of(container["State"]["Pid"]) as inside:
+                links = json.loads(inside.run("ip", "-j", "-4", "addr") or "[]")
+                links6 = json.loads(inside.run("ip", "-j", "-6", "addr") or "[]")
+                routes = json.loads(inside.run("ip", "-j", "-4", "route") or "[]")
+        except FileNotFoundError:  # its policy may start it over and over: the next look tells
+            findings.append(f"{container['Name']} has just ended")
+            continue
         found = {
             f"{a['local']}/{a['prefixlen']}" for link in links if link["ifname"] != "lo" for a in link["addr_info"]
         }

@@ -97,7 +97,6 @@ class FakeRuntime:
         self.on_disk: set[str] = set()
         self.cgroup_version = 2
         self.controllers = frozenset({"cpu", "memory", "pids"})
-        self.bytes_written: dict[str, int] = {}
         self.stubborn: set[str] = set()
         self.immortal: set[str] = set()
         self.signals: list[tuple[str, int]] = []
@@ -183,9 +182,6 @@ class FakeRuntime:
         self.on_disk.discard(container)
         if self._files is not None:
             self._files.texts.pop(container, None)
-
-    async def written(self, container: str) -> int:
-        return self.bytes_written.get(container, 0)
 
     async def scratch_size(self, container: str) -> int:
         return 7 if container in self.on_disk else 0

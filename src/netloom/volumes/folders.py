@@ -18,6 +18,7 @@ import msgspec
 
 from netloom.model.errors import Exhausted, Failed
 from netloom.model.volume import Volume
+from netloom.runtime.sizes import size_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class VolumeFolders:
 
     async def size(self, name: str) -> int:
         """See engine.ports.VolumeFolders."""
-        return await asyncio.to_thread(_size, self.mountpoint(name))
+        return await asyncio.to_thread(size_of, self.mountpoint(name))
 
     async def exists(self, path: str) -> bool:
         """See engine.ports.VolumeFolders."""
@@ -120,21 +121,3 @@ class VolumeFolders:
         except OSError as error:
             kind = Exhausted if error.errno in (errno.ENOSPC, errno.EDQUOT) else Failed
             raise kind(f"cannot {operation} {self._root}: {(error.strerror or str(error)).lower()}") from error
-
-
-def _size(path: str) -> int:
-    """Bytes of the files below a folder; what goes meanwhile does not count."""
-    total = 0
-    folders = [path]
-    while folders:
-        try:
-            entries = list(os.scandir(folders.pop()))
-        except OSError:
-            continue
-        for entry in entries:
-            with contextlib.suppress(OSError):
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                else:
-                    total += entry.stat(follow_symlinks=False).st_size
-    return total
