@@ -15,7 +15,7 @@ from netloom.drivers.registry import driver
 from netloom.firewall.elements import relay_elements
 from netloom.firewall.forwarding import forwarding
 from netloom.firewall.render import load
-from netloom.firewall.rules import table
+from netloom.firewall.rules import ruleset
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.model.desired import Desired, Element
 from netloom.model.endpoint import Endpoint, PortBinding
@@ -109,7 +109,7 @@ class World:
         self.host.outside.run("ip", "-6", "route", "add", "fd09::/64", "via", HOST6)
 
     def _build(self) -> None:
-        rules = table()
+        rules = ruleset()
         kernel = HostKernel(Ruleset(rules.version, load(rules)))
         try:
             kernel.ensure_ruleset()

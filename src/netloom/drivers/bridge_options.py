@@ -27,7 +27,11 @@ GATEWAY_MODE4 = f"{_BRIDGE}gateway_mode_ipv4"
 GATEWAY_MODE6 = f"{_BRIDGE}gateway_mode_ipv6"
 TRUSTED = f"{_BRIDGE}trusted_host_interfaces"
 
+GUARD = "netloom.guard"
+ETHERTYPES = f"{GUARD}.ethertypes"
+
 KNOWN = (
+    *(GUARD, ETHERTYPES),
     *(MTU, IFACE_PREFIX, ADVERTISE_COUNT, ADVERTISE_INTERVAL, HOST_IPV4, HOST_IPV6),
     *(NAME, MASQUERADE, ICC, HOST_BINDING, DEFAULT_BRIDGE, INHIBIT_IPV4, GATEWAY_MODE4, GATEWAY_MODE6, TRUSTED),
 )
@@ -36,6 +40,8 @@ IFNAMSIZ = 16
 _MODES = ("nat", "nat-unprotected", "routed", "isolated")
 _LEAST_MTU, _MOST_MTU = 68, 65535  # include/uapi/linux/if_ether.h: ETH_MIN_MTU, ETH_MAX_MTU
 _LEAST_MTU6 = 1280  # RFC 8200, section 5
+_LEAST_ETHERTYPE = 0x600  # below it stands a length (IEEE 802.3)
+_JUDGED = (0x0800, 0x0806, 0x86DD, 0x8100, 0x88A8, 0x9100)  # IPv4, ARP, IPv6; tags
 
 
 class BridgeOptions(Struct, frozen=True):
@@ -50,6 +56,9 @@ class BridgeOptions(Struct, frozen=True):
     inhibit_ipv4: bool = False
     advertise_count: int = 3
     advertise_interval: int = 1000  # ms
+    icc: bool = True
+    guard: bool = True
+    ethertypes: tuple[int, ...] = ()  # that the guard lets through beside ARP and IP
 
     @staticmethod
     def parse(options: Mapping[str, str], *, internal: bool = False, ipv6: bool = False) -> BridgeOptions:
@@ -68,22 +77,22 @@ class BridgeOptions(Struct, frozen=True):
             advertise_interval=parse_in_range(
                 ADVERTISE_INTERVAL, values.get(ADVERTISE_INTERVAL, "1000"), 100, 2000, "integer milliseconds"
             ),
+            icc=parse_bool(ICC, values.get(ICC, "true")),
+            guard=parse_bool(GUARD, values.get(GUARD, "true")),
+            ethertypes=_ethertypes(values.get(ETHERTYPES, "")),
         )
-        icc = parse_bool(ICC, values.get(ICC, "true"))
         for key in (HOST_IPV4, HOST_IPV6):
             if key in values:
                 parse_ip(key, values[key])
         if "isolated" in modes and not internal:
             raise Failed("gateway mode 'isolated' can only be used for an internal network")
         refuse_unknown(options, KNOWN, "bridge")
-        _refuse_later(values, icc, modes)
+        _refuse_later(values, modes)
         return parsed
 
 
-def _refuse_later(values: Mapping[str, str], icc: bool, modes: list[str]) -> None:
+def _refuse_later(values: Mapping[str, str], modes: list[str]) -> None:
     """Options that are understood and not carried out yet."""
-    if not icc:
-        raise Unsupported(f"{ICC}=false is not supported yet")
     for mode in modes:
         if mode != "nat":
             raise Unsupported(f"gateway mode {mode} is not supported yet", remedy="leave it out, or say nat")
@@ -101,6 +110,23 @@ def _mtu(text: str, ipv6: bool) -> int:
     if mtu and ipv6 and mtu < _LEAST_MTU6:
         raise Failed("invalid argument", remedy=f"{MTU}={mtu}: IPv6 needs {_LEAST_MTU6} at least")
     return mtu
+
+
+def _ethertypes(text: str) -> tuple[int, ...]:
+    """`0x88cc 0x8863`; not those that are judged, nor tags, behind which they could hide."""
+    found = []
+    for word in text.replace(",", " ").split():
+        try:
+            number = int(word, 16)
+        except ValueError:
+            number = 0
+        if not _LEAST_ETHERTYPE <= number <= 0xFFFF or number in _JUDGED:
+            raise InvalidArgument(
+                f"failed to parse {ETHERTYPES} value: {text}",
+                remedy=f"{word}: write hexadecimal numbers from 0600 to ffff, without IP, ARP and VLAN tags",
+            )
+        found.append(number)
+    return tuple(dict.fromkeys(found))
 
 
 def _interface(name: str) -> str:

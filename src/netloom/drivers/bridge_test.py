@@ -82,6 +82,7 @@ NETWORKS = {
     "internal": INTERNAL,
     "unmasqueraded": network(options={"com.docker.network.bridge.enable_ip_masquerade": "0"}),
     "inhibited": network(options={"com.docker.network.bridge.inhibit_ipv4": "true"}),
+    "apart": network(options={"com.docker.network.bridge.enable_icc": "false"}),
     "ipv6-only": network(ipv4=False, ipv6=True, pools=(POOL6,)),
 }
 ENDPOINTS = {
@@ -92,6 +93,10 @@ ENDPOINTS = {
         endpoint(ipv6="fd00:18::2/64", ports=(port("0.0.0.0"), port("::"), port("127.0.0.1", 53, "udp"))),
     ),
     "published-ipv4-only": (network(), endpoint(ports=(port("10.0.0.1"), port("::")))),
+    "unguarded": (network(options={"netloom.guard": "false"}), endpoint()),
+    "lenient": (network(options={"netloom.guard.ethertypes": "88cc"}), endpoint(further=("10.0.0.9",))),
+    "routing": (DUAL, endpoint(ipv6="fd00:18::2/64", routing=True)),
+    "apart": (network(options={"com.docker.network.bridge.enable_icc": "false"}), endpoint()),
     "second-of-its-container": (network(), endpoint(inner_name="eth1", inner_index=3, default4=False)),
     "internal": (INTERNAL, endpoint(ports=(port("0.0.0.0"),))),
     "sysctls": (

@@ -8,24 +8,29 @@ interface names fill 16 bytes. Everything is O(1): a network's elements and an e
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from netloom.firewall.rules import SETS
+from netloom.firewall import guard, rules
 from netloom.firewall.ruleset import Field
 from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
 
-_SETS = {s.name: s for s in SETS}
+_SETS = {s.name: s for s in (*rules.SETS, *guard.SETS)}
+_BRIDGE = {s.name for s in guard.SETS}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _PROTOCOL_NAMES = {number: name for name, number in _PROTOCOLS.items()}
-_FAMILIES = {"ipv4": 2, "ipv6": 10}
+_FAMILIES = {"ipv4": 2, "ipv6": 10}  # NFPROTO_…, as are the two below
+_INET, _OF_BRIDGES = 1, 7
 _FAMILY_NAMES = {number: name for name, number in _FAMILIES.items()}
 _SIZES: dict[Field, int] = {
+    "ether_addr": 6,
+    "ether_type": 2,
     "ifname": 16,
     "inet_proto": 1,
     "inet_service": 2,
     "ipv4_addr": 4,
     "ipv6_addr": 16,
+    "nd_target": 16,
     "nf_proto": 1,
 }
 _ANY = ("0.0.0.0", "::")
@@ -35,17 +40,45 @@ _RELAYED = ("tcp", "udp")
 def element(name: str, key: Sequence[str | int], data: Sequence[str | int] | None = None) -> Element:
     """An element of the set or map `name`: addresses, protocols and interfaces as text, ports as numbers."""
     s = _SETS[name]
-    return Element(set=name, key_data=_pack(s.fields, key), value=_pack(s.data, data) if data is not None else None)
+    return Element(
+        set=name,
+        key_data=_pack(s.fields, key),
+        value=_pack(s.data, data) if data is not None else None,
+        family=_OF_BRIDGES if name in _BRIDGE else _INET,
+    )
 
 
-def network_elements(bridge: str, *, internal: bool, masquerade: bool) -> list[Element]:
+def network_elements(bridge: str, *, internal: bool, masquerade: bool, apart: bool = False) -> list[Element]:
     """What a network puts into the sets."""
     elements = [element("bridges", (bridge,)), element("same", (bridge, bridge))]
+    if apart:
+        elements.append(element("apart", (bridge,)))
     if internal:
         elements.append(element("internal", (bridge,)))
     elif masquerade:
         elements.append(element("masqueraded", (bridge,)))
     return elements
+
+
+def guard_elements(
+    port: str, mac: str, addresses: Iterable[str], *, routing: bool = False, ethertypes: Iterable[int] = ()
+) -> list[Element]:
+    """What keeps the container behind a port of a bridge to its own addresses (without prefix lengths)."""
+    elements = [element("guarded_mac", (port, mac))]
+    for address in dict.fromkeys(addresses):
+        if ":" in address:
+            elements += [element(name, (port, address)) for name in ("guarded6", "guarded_targets")]
+        else:
+            elements.append(element("guarded4", (port, address)))
+    if routing:
+        elements.append(element("routing", (port,)))
+    elements += [element("ethertypes", (port, ethertype)) for ethertype in ethertypes]
+    return [*elements, element("guarded", (port,))]
+
+
+def apart_elements(port: str) -> list[Element]:
+    """What keeps the container behind a port from its neighbours."""
+    return [element("apart_ports", (port,))]
 
 
 def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[Element]:
@@ -82,6 +115,11 @@ def needs_loopback_route(ports: Sequence[PortBinding]) -> bool:
     return any(p.host_ip == "0.0.0.0" or p.host_ip.startswith("127.") for p in ports)
 
 
+def family_name(e: Element) -> str:
+    """The family of the table that holds it, as nft writes it."""
+    return "bridge" if e.family == _OF_BRIDGES else "inet"
+
+
 def text(e: Element) -> str:
     """The element in nft's syntax, without the name of its set."""
     s = _SETS[e.set]
@@ -105,6 +143,10 @@ def _bytes(field: Field, value: str | int) -> bytes:
             if len(name) >= _SIZES["ifname"]:
                 raise ValueError(f"{value}: an interface name has at most 15 bytes")
             return name.ljust(_SIZES["ifname"], b"\0")
+        case "ether_addr":
+            return bytes.fromhex(str(value).replace(":", ""))
+        case "ether_type":
+            return int(value).to_bytes(2, "big")
         case "inet_proto":
             return bytes([_PROTOCOLS[str(value)]])
         case "nf_proto":
@@ -113,7 +155,7 @@ def _bytes(field: Field, value: str | int) -> bytes:
             return int(value).to_bytes(2, "big")
         case "ipv4_addr":
             return ipaddress.IPv4Address(value).packed
-        case "ipv6_addr":
+        case "ipv6_addr" | "nd_target":
             return ipaddress.IPv6Address(value).packed
 
 
@@ -134,7 +176,13 @@ def _word(field: Field, data: bytes) -> str:
             return _PROTOCOL_NAMES.get(data[0], str(data[0]))
         case "nf_proto":
             return _FAMILY_NAMES.get(data[0], str(data[0]))
+        case "ether_addr":
+            return data.hex(":")
+        case "ether_type":
+            return f"{int.from_bytes(data, 'big'):#06x}"
         case "inet_service":
             return str(int.from_bytes(data, "big"))
+        case "nd_target":
+            return f"0x{data.hex()}"
         case _:
             return str(ipaddress.ip_address(data))

@@ -1,4 +1,4 @@
-"""The rules, a function for each feature, and the table that they make up.
+"""The rules of the IP layer, a function for each feature, and the ruleset that they and the guard make up.
 
 Verdicts are the same whether bridged packets pass these hooks (bridge-nf-call-iptables) or not. Only traffic of
 our own bridges is judged, and packets that cross the host merely because netloom switched forwarding on.
@@ -6,7 +6,8 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
-from netloom.firewall.ruleset import Hook, Rule, Set, Table, chain
+from netloom.firewall.guard import guard_table
+from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
 
 TABLE = "netloom"
 
@@ -18,6 +19,7 @@ SETS = (
     Set("bridges", ("ifname",), "bridges of networks"),
     Set("same", ("ifname", "ifname"), "each bridge with itself: traffic within one network"),
     Set("internal", ("ifname",), "bridges of internal networks"),
+    Set("apart", ("ifname",), "bridges whose containers do not reach each other"),
     Set("masqueraded", ("ifname",), "bridges whose traffic leaves with the host's address"),
     Set("published4", ("inet_proto", "inet_service"), "ports on every IPv4 address", ("ipv4_addr", "inet_service")),
     Set(
@@ -162,9 +164,13 @@ def foreign() -> tuple[Rule, ...]:
 
 
 def within() -> tuple[Rule, ...]:
-    """Within one network all may talk, whatever conntrack thinks of packets that a bridge merely carries."""
+    """Within one network all may talk, whatever conntrack thinks of packets that a bridge merely carries.
+
+    But where neighbours are kept apart: then only through published ports.
+    """
     return (
         Rule(f"ct status dnat meta mark set meta mark | {HAIRPIN:#x}", "through a published port"),
+        Rule("iifname @apart ct status & dnat == 0 drop"),
         Rule("accept"),
     )
 
@@ -204,8 +210,12 @@ def unpublished() -> tuple[Rule, ...]:
     return (Rule("drop"),)
 
 
-def table() -> Table:
+def ruleset() -> Ruleset:
     """The ruleset of this version of netloom."""
+    return Ruleset((_table(), guard_table(TABLE, HAIRPIN)))
+
+
+def _table() -> Table:
     return Table(
         name=TABLE,
         sets=SETS,

@@ -28,6 +28,7 @@ def check(daemon: Daemon) -> list[str]:
         _addresses,
         _routes,
         _elements,
+        _guards,
         _inside,
         _processes,
         _cgroups,
@@ -134,9 +135,11 @@ def _elements(world: _World) -> list[str]:
             sets[body["name"]] = [e if isinstance(e, list) else [e, None] for e in body.get("elem", [])]
     bridges, internal = set(world.bridges), {b for b, n in world.bridges.items() if n["Internal"]}
     option = "com.docker.network.bridge.enable_ip_masquerade"
+    apart = {b for b, n in world.bridges.items() if n["Options"].get("com.docker.network.bridge.enable_icc") == "false"}
     masked = {b for b, n in world.bridges.items() if n["Options"].get(option) != "false"}
     findings = _compare("set bridges", bridges, _keys(sets["bridges"]))
     findings += _compare("set same", {(b, b) for b in bridges}, _keys(sets["same"]))
+    findings += _compare("set apart", apart, _keys(sets["apart"]))
     findings += _compare("set internal", internal, _keys(sets["internal"]))
     findings += _compare("set masqueraded", masked - internal, set(_keys(sets["masqueraded"])) - internal)
     wanted: dict[str, dict[Any, tuple[set[str], int] | None]] = {name: {} for name in _PORT_SETS}
@@ -153,6 +156,40 @@ def _elements(world: _World) -> list[str]:
             target = elements.get(_key(key))
             if target and (value["concat"][0] not in target[0] or value["concat"][1] != target[1]):
                 findings.append(f"map {name}: {_key(key)} leads to {value['concat']}, not to {target}")
+    return findings
+
+
+def _guards(world: _World) -> list[str]:
+    """Sets of the bridge family: what the ports of all endpoints may send."""
+    listing = json.loads(world.host.run("nft", "-j", "list", "table", "bridge", "netloom"))["nftables"]
+    found = {
+        item["set"]["name"]: _keys([[e, None] for e in item["set"].get("elem", [])])
+        for item in listing
+        if "set" in item
+    }
+    option = "com.docker.network.bridge.enable_icc"
+    wanted: dict[str, set[Any]] = {name: set() for name in found if not name.startswith("version_")}
+    for bridge, entry in world.endpoints():
+        port = entry["HostInterface"]
+        if world.bridges[bridge]["Options"].get(option) == "false":
+            wanted["apart_ports"].add(port)
+        if entry["Guard"] == "off":
+            continue
+        wanted["guarded"].add(port)
+        wanted["guarded_mac"].add((port, entry["MacAddress"]))
+        if entry["Guard"] == "any":
+            wanted["routing"].add(port)
+        wanted["guarded4"] |= {(port, a.partition("/")[0]) for a in (entry["IPv4Address"],) if a}
+        wanted["guarded6"] |= {(port, a.partition("/")[0]) for a in (entry["IPv6Address"],) if a}
+    findings = []
+    for name in ("guarded", "guarded_mac", "routing", "apart_ports"):
+        findings += _compare(f"set {name}", wanted[name], found[name])
+    # Link-local and further addresses are not told by the API: their ports are.
+    for name in ("guarded4", "guarded6"):
+        findings += [f"set {name}: {one} is missing" for one in sorted(wanted[name] - set(found[name]))]
+        findings += [
+            f"set {name}: {one} has no owner" for one in sorted(found[name]) if one[0] not in wanted["guarded"]
+        ]
     return findings
 
 
