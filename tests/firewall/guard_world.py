@@ -68,6 +68,9 @@ class GuardWorld:
             self._sockets[key] = stack.enter_context(place.call(_packet_socket))
             eventually(lambda key=key: self.host.ping(ip4(*key)), what=str(key))  # type: ignore[misc]
 
+        # As a router the host asks for neighbours from its link-local address, once it is sure of it.
+        eventually(lambda: "tentative" not in self.host.run("ip", "-6", "addr"), what="link-local addresses")
+
     def send(self, network: str, place: str, frames: Sequence[bytes]) -> None:
         """Frames as they are, out of a container."""
         for frame in frames:

@@ -110,7 +110,7 @@ def _own_of(call: Call, network: Network) -> Own:
 
     def own(endpoint: Endpoint) -> dict[str, str]:
         shown = {"HostInterface": call.backend.host_interface(endpoint)}
-        return shown | ({"Guard": guard_of(network, endpoint)} if network.bridge else {})
+        return shown | ({"Guard": guard_of(network, endpoint)} if network.driver == "bridge" else {})
 
     return own
 
