@@ -11,7 +11,9 @@ from netloom.firewall.elements import (
     guard_elements,
     needs_loopback_route,
     network_elements,
+    open_elements,
     port_elements,
+    trust_elements,
 )
 from netloom.firewall.forwarding import bridge_sysctls
 from netloom.model.desired import Address, Bridge, Desired, Element, HostFacts, Neighbour, Route, Sysctl, Veth
@@ -75,13 +77,13 @@ class BridgeDriver:
             )
         ]
         # Elements before addresses: from its first packet on the bridge is judged.
-        desired += network_elements(
-            link, internal=network.internal, masquerade=options.masquerade, apart=not options.icc
-        )
+        desired += network_elements(link, internal=network.internal, apart=not options.icc, ways=options.ways)
+        desired += trust_elements(link, options.trusted)
         desired += bridge_sysctls(network)
         for pool in network.pools:
             family = _family(pool.subnet)
-            wanted = network.ipv6 if family == 6 else network.ipv4 and not options.inhibit_ipv4
+            isolated = (options.mode6 if family == 6 else options.mode4) == "isolated"
+            wanted = not isolated and (network.ipv6 if family == 6 else network.ipv4 and not options.inhibit_ipv4)
             if pool.gateway and wanted:
                 prefix = pool.subnet.rpartition("/")[2]
                 desired.append(Address(link=link, index=index, address=f"{pool.gateway}/{prefix}"))
@@ -122,6 +124,8 @@ class BridgeDriver:
                 desired.append(Sysctl(path=f"net/ipv4/conf/{network.bridge}/route_localnet", value="1"))
             ipv4, ipv6 = (a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6))
             desired += port_elements(endpoint.ports, ipv4, ipv6)
+            trusting = BridgeOptions.parse(network.options).trusted
+            desired += open_elements([p for p in endpoint.ports if trusting or not p.host_port], ipv4, ipv6)
         return desired
 
 

@@ -7,7 +7,8 @@ import pytest
 from netloom.drivers.bridge_options import KNOWN, BridgeOptions
 from netloom.drivers.endpoint_options import endpoint_faults, endpoint_options, further_addresses
 from netloom.drivers.options import enabled
-from netloom.model.errors import Failed, InvalidArgument, NetloomError, Unsupported
+from netloom.firewall.elements import Way
+from netloom.model.errors import Failed, InvalidArgument, NetloomError
 from netloom.model.network import NetworkRequest
 
 P = "com.docker.network."
@@ -62,11 +63,9 @@ def bool_fault(key: str, value: str) -> str:
         ("bridge.nosuch", "1", InvalidArgument, f"unknown option {P}bridge.nosuch for network driver bridge"),
         ("container_iface_prefix", "waytoolongprefix1", InvalidArgument, f"invalid {P}container_iface_prefix value"),
         ("container_iface_prefix", "a/b", InvalidArgument, f"invalid {P}container_iface_prefix value"),
-        # with a later issue
-        ("bridge.gateway_mode_ipv6", "routed", Unsupported, "gateway mode routed"),
-        ("bridge.trusted_host_interfaces", "up0", Unsupported, "trusted_host_interfaces"),
-        ("host_ipv4", "1.2.3.4", Unsupported, "host_ipv4"),
-        ("host_ipv6", "fd00::1", Unsupported, "host_ipv6"),
+        ("host_ipv4", "fd00::1", InvalidArgument, f"failed to parse {P}host_ipv4 value: fd00::1"),
+        ("host_ipv6", "192.0.2.1", InvalidArgument, f"failed to parse {P}host_ipv6 value: 192.0.2.1"),
+        ("bridge.trusted_host_interfaces", "eth0:a/b", InvalidArgument, "invalid argument"),
     ],
 )
 def test_refused(key: str, value: str, kind: type[NetloomError], sentence: str) -> None:
@@ -76,11 +75,22 @@ def test_refused(key: str, value: str, kind: type[NetloomError], sentence: str) 
     assert sentence in error.value.sentence
 
 
-def test_what_makes_no_sense_is_told_before_what_comes_later() -> None:
-    with pytest.raises(InvalidArgument):
-        BridgeOptions.parse({f"{P}bridge.gateway_mode_ipv6": "routed", f"{P}driver.mtu": "big"})
-    with pytest.raises(InvalidArgument, match="unknown option mtu"):
-        BridgeOptions.parse({f"{P}bridge.gateway_mode_ipv6": "routed", "mtu": "1400"})
+def test_gateway_modes() -> None:
+    parsed = BridgeOptions.parse(
+        {
+            f"{P}bridge.gateway_mode_ipv4": "routed",
+            f"{P}bridge.gateway_mode_ipv6": "nat-unprotected",
+            f"{P}host_ipv6": "::A",
+        }
+    )
+    assert parsed.routed == {4}
+    assert parsed.ways == (Way(4, masquerade=False, reached="routed"), Way(6, source="::a", reached="unprotected"))
+    isolated = BridgeOptions.parse({f"{P}bridge.gateway_mode_ipv4": "isolated"}, internal=True)
+    assert isolated.ways == (Way(4, masquerade=False), Way(6))
+    unmasked = BridgeOptions.parse({f"{P}bridge.enable_ip_masquerade": "false"})
+    assert unmasked.ways == (Way(4, masquerade=False), Way(6, masquerade=False))
+    trusting = BridgeOptions.parse({f"{P}bridge.trusted_host_interfaces": "eth0:eth1::eth0"})
+    assert trusting.trusted == ("eth0", "eth1")
 
 
 @pytest.mark.parametrize("value", ["x", "0800", "0x0806", "86dd", "0x8100", "88a8", "05ff", "10000", "88cc x"])

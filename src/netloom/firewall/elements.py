@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
 
 from netloom.firewall import guard, rules
 from netloom.firewall.ruleset import Field
@@ -37,6 +40,15 @@ _ANY = ("0.0.0.0", "::")
 _RELAYED = ("tcp", "udp")
 
 
+class Way(Struct, frozen=True):
+    """How containers of a network reach the world in one family, and are reached."""
+
+    family: Literal[4, 6]
+    masquerade: bool = True
+    source: str = ""  # the host's address that they leave with; empty: that of the interface
+    reached: Literal["nat", "routed", "unprotected"] = "nat"
+
+
 def element(name: str, key: Sequence[str | int], data: Sequence[str | int] | None = None) -> Element:
     """An element of the set or map `name`: addresses, protocols and interfaces as text, ports as numbers."""
     s = _SETS[name]
@@ -48,16 +60,27 @@ def element(name: str, key: Sequence[str | int], data: Sequence[str | int] | Non
     )
 
 
-def network_elements(bridge: str, *, internal: bool, masquerade: bool, apart: bool = False) -> list[Element]:
-    """What a network puts into the sets."""
+def network_elements(bridge: str, *, internal: bool, apart: bool = False, ways: Iterable[Way] = ()) -> list[Element]:
+    """What a network puts into the sets; `ways` tell how its families reach the world and are reached."""
     elements = [element("bridges", (bridge,)), element("same", (bridge, bridge))]
     if apart:
         elements.append(element("apart", (bridge,)))
     if internal:
-        elements.append(element("internal", (bridge,)))
-    elif masquerade:
-        elements.append(element("masqueraded", (bridge,)))
+        return [*elements, element("internal", (bridge,))]
+    for way in ways:
+        family = f"ipv{way.family}"
+        if way.masquerade:
+            elements.append(element("masqueraded", (bridge, family)))
+            if way.source:
+                elements.append(element(f"source{way.family}", (bridge,), (way.source,)))
+        if way.reached != "nat":
+            elements.append(element(way.reached, (bridge, family)))
     return elements
+
+
+def trust_elements(bridge: str, links: Iterable[str]) -> list[Element]:
+    """Interfaces by which a network's published ports are reached without translation."""
+    return [element("trusted", (link, bridge)) for link in links]
 
 
 def guard_elements(
@@ -89,6 +112,8 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
     """
     elements: list[Element] = []
     for port in ports:
+        if not port.host_port:
+            continue
         where = (port.proto, port.host_port)
         any_address = port.host_ip in _ANY
         at = where if any_address else (port.host_ip, *where)
@@ -103,6 +128,16 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
     return elements
 
 
+def open_elements(ports: Iterable[PortBinding], ipv4: str, ipv6: str) -> list[Element]:
+    """The ports of a container that are reached by its own addresses, whatever port of the host leads there."""
+    opened = dict.fromkeys((":" in p.host_ip, p.proto, p.container_port) for p in ports)
+    return [
+        element("open6" if six else "open4", (address, proto, port))
+        for six, proto, port in opened
+        if (address := ipv6 if six else ipv4)
+    ]
+
+
 def relay_elements(port: int) -> list[Element]:
     """Where the relay listens: given once, whatever is published. 0, for no relay, makes none."""
     if not port:
@@ -112,7 +147,7 @@ def relay_elements(port: int) -> list[Element]:
 
 def needs_loopback_route(ports: Sequence[PortBinding]) -> bool:
     """Is a port reachable through 127.0.0.0/8, so that the bridge needs route_localnet?"""
-    return any(p.host_ip == "0.0.0.0" or p.host_ip.startswith("127.") for p in ports)
+    return any(p.host_port and (p.host_ip == "0.0.0.0" or p.host_ip.startswith("127.")) for p in ports)
 
 
 def family_name(e: Element) -> str:

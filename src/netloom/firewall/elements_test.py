@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.firewall.elements import (
+    Way,
     apart_elements,
     element,
     guard_elements,
     needs_loopback_route,
     network_elements,
+    open_elements,
     port_elements,
     relay_elements,
     text,
+    trust_elements,
 )
 from netloom.firewall.render import load
 from netloom.firewall.rules import ruleset
@@ -94,21 +97,54 @@ def words(elements: list[Element]) -> list[str]:
     return [f"{e.set} {text(e)}" for e in elements]
 
 
+WAYS = (Way(4), Way(6))
+
+
 def test_a_network_puts_its_bridge_into_the_sets() -> None:
-    assert words(network_elements("br-a", internal=False, masquerade=True)) == [
+    assert words(network_elements("br-a", internal=False, ways=WAYS)) == [
         'bridges "br-a"',
         'same "br-a" . "br-a"',
-        'masqueraded "br-a"',
+        'masqueraded "br-a" . ipv4',
+        'masqueraded "br-a" . ipv6',
     ]
-    assert words(network_elements("br-a", internal=False, masquerade=False)) == [
-        'bridges "br-a"',
-        'same "br-a" . "br-a"',
+    assert words(network_elements("br-a", internal=True, ways=WAYS))[2:] == ['internal "br-a"']
+
+
+@pytest.mark.parametrize(
+    ("way", "wanted"),
+    [
+        (Way(4, masquerade=False), []),
+        (Way(4, source="10.0.0.1"), ['masqueraded "br-a" . ipv4', 'source4 "br-a" : 10.0.0.1']),
+        (Way(6, source="fd00::1"), ['masqueraded "br-a" . ipv6', 'source6 "br-a" : fd00::1']),
+        (Way(4, masquerade=False, source="10.0.0.1", reached="routed"), ['routed "br-a" . ipv4']),
+        (Way(6, reached="unprotected"), ['masqueraded "br-a" . ipv6', 'unprotected "br-a" . ipv6']),
+    ],
+)
+def test_each_family_has_its_way(way: Way, wanted: list[str]) -> None:
+    assert words(network_elements("br-a", internal=False, ways=[way]))[2:] == wanted
+
+
+def test_trusted_interfaces() -> None:
+    assert words(trust_elements("br-a", ["eth0", "eth1"])) == ['trusted "eth0" . "br-a"', 'trusted "eth1" . "br-a"']
+
+
+def test_open_ports_are_the_containers() -> None:
+    ports = [binding("0.0.0.0"), binding("10.0.0.1"), binding("::", "udp")]
+    assert words(open_elements(ports, "172.18.0.2", "fd00::2")) == [
+        "open4 172.18.0.2 . tcp . 80",
+        "open6 fd00::2 . udp . 80",
     ]
-    assert words(network_elements("br-a", internal=True, masquerade=True))[2:] == ['internal "br-a"']
+    assert words(open_elements(ports, "", "")) == []
+
+
+def test_ports_that_are_none_of_the_host() -> None:
+    routed = PortBinding(proto="tcp", container_port=80, host_ip="0.0.0.0", host_port=0)
+    assert port_elements([routed], "172.18.0.2", "") == []
+    assert not needs_loopback_route([routed])
 
 
 def test_neighbours_may_be_kept_apart() -> None:
-    elements = network_elements("br-a", internal=False, masquerade=True, apart=True)
+    elements = network_elements("br-a", internal=False, apart=True)
     assert 'apart "br-a"' in words(elements)
     assert words(apart_elements("nl1")) == ['apart_ports "nl1"']
 

@@ -20,7 +20,14 @@ SETS = (
     Set("same", ("ifname", "ifname"), "each bridge with itself: traffic within one network"),
     Set("internal", ("ifname",), "bridges of internal networks"),
     Set("apart", ("ifname",), "bridges whose containers do not reach each other"),
-    Set("masqueraded", ("ifname",), "bridges whose traffic leaves with the host's address"),
+    Set("masqueraded", ("ifname", "nf_proto"), "bridges whose traffic leaves with the host's address"),
+    Set("source4", ("ifname",), "the address that the host then uses, where a network names one", ("ipv4_addr",)),
+    Set("source6", ("ifname",), "the same for IPv6", ("ipv6_addr",)),
+    Set("routed", ("ifname", "nf_proto"), "bridges whose published ports are reached by the container's own address"),
+    Set("unprotected", ("ifname", "nf_proto"), "bridges whose every port is reached by the container's own address"),
+    Set("trusted", ("ifname", "ifname"), "interfaces by which published ports of a bridge are reached likewise"),
+    Set("open4", ("ipv4_addr", "inet_proto", "inet_service"), "those ports"),
+    Set("open6", ("ipv6_addr", "inet_proto", "inet_service"), "the same for IPv6"),
     Set("published4", ("inet_proto", "inet_service"), "ports on every IPv4 address", ("ipv4_addr", "inet_service")),
     Set(
         "published4_at",
@@ -119,7 +126,16 @@ def source_addresses() -> tuple[Rule, ...]:
     """Who the other side sees."""
     return (
         Rule("oifname @bridges goto towards_container"),
-        Rule("iifname @masqueraded masquerade", "out of the host"),
+        Rule("iifname . meta nfproto @masqueraded goto out_of_the_host"),
+    )
+
+
+def out_of_the_host() -> tuple[Rule, ...]:
+    """With the address that the network names, or that of the interface."""
+    return (
+        Rule("snat ip to iifname map @source4"),
+        Rule("snat ip6 to iifname map @source6"),
+        Rule("masquerade"),
     )
 
 
@@ -201,8 +217,35 @@ def published() -> tuple[Rule, ...]:
 
 
 def isolation() -> tuple[Rule, ...]:
-    """Nothing else between networks."""
-    return (Rule("oifname @bridges drop"),)
+    """Nothing else between networks, but what routed ones open to everybody."""
+    return (
+        Rule("oifname . meta nfproto @routed goto routed_ports"),
+        Rule("iifname . meta nfproto @routed ct state established,related accept", "the answers"),
+        Rule("oifname @bridges drop"),
+    )
+
+
+def without_translation() -> tuple[Rule, ...]:
+    """Containers that are reached by their own addresses: gateway modes routed and nat-unprotected, trusted links."""
+    return (
+        Rule("oifname . meta nfproto @routed goto routed_ports"),
+        Rule("oifname . meta nfproto @unprotected accept"),
+        Rule("iifname . oifname @trusted goto open_ports"),
+    )
+
+
+def routed_ports() -> tuple[Rule, ...]:
+    """A routed container answers to pings too."""
+    return (Rule("meta l4proto { icmp, ipv6-icmp } accept"), Rule("goto open_ports"))
+
+
+def open_ports() -> tuple[Rule, ...]:
+    """Published ports, by the address and the port of the container."""
+    return (
+        Rule("ip daddr . meta l4proto . th dport @open4 accept"),
+        Rule("ip6 daddr . meta l4proto . th dport @open6 accept"),
+        Rule("drop"),
+    )
 
 
 def unpublished() -> tuple[Rule, ...]:
@@ -224,9 +267,12 @@ def _table() -> Table:
             chain("publish4", published4()),
             chain("publish6", published6()),
             chain("towards_container", towards_container()),
+            chain("out_of_the_host", out_of_the_host()),
             chain("within", within()),
+            chain("open_ports", open_ports()),
+            chain("routed_ports", routed_ports()),
             chain("from_container", internal(), untracked(), published(), isolation()),
-            chain("to_container", into_internal(), answers(), published(), unpublished()),
+            chain("to_container", into_internal(), answers(), published(), without_translation(), unpublished()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
             chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),

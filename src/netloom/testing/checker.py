@@ -59,6 +59,10 @@ class _World:
             for entry in network["Containers"].values():
                 yield bridge, entry
 
+    def options(self, network: str) -> dict[str, str]:
+        """Of a network, by id."""
+        return next((n["Options"] for n in self.networks if n["Id"] == network), {})
+
     def json(self, *argv: str) -> Any:
         text = self.host.run(*argv)
         return json.loads(text) if text.strip() else []
@@ -136,20 +140,36 @@ def _elements(world: _World) -> list[str]:
     bridges, internal = set(world.bridges), {b for b, n in world.bridges.items() if n["Internal"]}
     option = "com.docker.network.bridge.enable_ip_masquerade"
     apart = {b for b, n in world.bridges.items() if n["Options"].get("com.docker.network.bridge.enable_icc") == "false"}
-    masked = {b for b, n in world.bridges.items() if n["Options"].get(option) != "false"}
+    modes = {
+        (b, family): n["Options"].get(f"com.docker.network.bridge.gateway_mode_{family}", "nat")
+        for b, n in world.bridges.items()
+        for family in ("ipv4", "ipv6")
+        if not n["Internal"]
+    }
+    unmasked = {b for b, n in world.bridges.items() if n["Options"].get(option) == "false"}
+    masked = {key for key, mode in modes.items() if mode.startswith("nat") and key[0] not in unmasked}
     findings = _compare("set bridges", bridges, _keys(sets["bridges"]))
     findings += _compare("set same", {(b, b) for b in bridges}, _keys(sets["same"]))
     findings += _compare("set apart", apart, _keys(sets["apart"]))
     findings += _compare("set internal", internal, _keys(sets["internal"]))
-    findings += _compare("set masqueraded", masked - internal, set(_keys(sets["masqueraded"])) - internal)
+    findings += _compare("set masqueraded", masked, _keys(sets["masqueraded"]))
+    for name, mode in (("routed", "routed"), ("unprotected", "nat-unprotected")):
+        findings += _compare(f"set {name}", (key for key, one in modes.items() if one == mode), _keys(sets[name]))
     wanted: dict[str, dict[Any, tuple[set[str], int] | None]] = {name: {} for name in _PORT_SETS}
+    wanted_open: set[Any] = set()
     for container in world.running:
         settings = container["NetworkSettings"]["Networks"].values()
         own = {s[key] for s in settings for key in ("IPAddress", "GlobalIPv6Address") if s[key]}
         for port, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
             number, _, proto = port.partition("/")
+            trusting = any(world.options(s["NetworkID"]).get(_TRUSTED) for s in settings)
             for binding in bindings or []:
-                _want(wanted, proto, binding, (own, int(number)))
+                if trusting or not binding["HostPort"]:
+                    six = ":" in binding["HostIp"]
+                    wanted_open |= {(a, proto, int(number)) for a in own if (":" in a) == six}
+                if binding["HostPort"]:
+                    _want(wanted, proto, binding, (own, int(number)))
+    findings += _compare("sets open4 and open6", wanted_open, [*_keys(sets["open4"]), *_keys(sets["open6"])])
     for name, elements in wanted.items():
         findings += _compare(f"{'map' if 'published' in name else 'set'} {name}", elements, _keys(sets[name]))
         for key, value in sets[name]:
@@ -194,6 +214,7 @@ def _guards(world: _World) -> list[str]:
 
 
 _PORT_SETS = ("published4", "published4_at", "published6", "published6_at", "relayed", "relayed_at")
+_TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
 
 
 def _want(
