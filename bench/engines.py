@@ -168,9 +168,9 @@ def docker() -> Iterator[Engine | None]:
             yield None
             return
         engine = Docker(path, DOCKER_IMAGE)
-        stack.callback(engine.client.close)
+        stack.callback(lambda: engine.client.close())  # whichever it is by then: a restart makes a new one
         engine.client.call("POST", f"/images/create?fromSrc=-&repo={PREFIX}&tag=1", raw=_image("sleep", "cat"))
-        stack.callback(engine.client.call, "DELETE", f"/images/{DOCKER_IMAGE}?force=1")
+        stack.callback(lambda: engine.client.call("DELETE", f"/images/{DOCKER_IMAGE}?force=1"))
         engine.wipe()
         stack.callback(engine.wipe)
         yield engine
