@@ -125,6 +125,7 @@ class World:
             (self.host, "eth1", (LAN_HOST4, LAN_HOST6)),
             (lan, "eth0", (LAN4, LAN6)),
         ):
+            place.sysctl(f"net/ipv6/conf/{link}/accept_dad", "0")
             place.run("ip", "addr", "add", f"{addresses[0]}/24", "dev", link)
             place.run("ip", "addr", "add", f"{addresses[1]}/64", "dev", link, "nodad")
             place.run("ip", "link", "set", link, "up")
