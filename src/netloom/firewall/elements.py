@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -143,6 +143,25 @@ def relay_elements(port: int) -> list[Element]:
     if not port:
         return []
     return [element("relay_port", ("ipv6",), (port,)), element("relay_ports", (port,))]
+
+
+class Lead(NamedTuple):
+    """Where a published port leads; numbers as in the IP header, the address packed."""
+
+    proto: int
+    host_address: bytes  # empty: all
+    host_port: int
+    address: bytes
+    port: int
+
+
+def lead(e: Element) -> Lead | None:
+    """What an element of the maps of published ports says; None for all others."""
+    if e.value is None or not e.set.startswith("published"):
+        return None
+    where = e.key_data[-8:]  # protocol and port, each padded to four bytes
+    target, port = e.value[:-4], e.value[-4:-2]
+    return Lead(where[0], e.key_data[:-8], int.from_bytes(where[4:6], "big"), target, int.from_bytes(port, "big"))
 
 
 def needs_loopback_route(ports: Sequence[PortBinding]) -> bool:

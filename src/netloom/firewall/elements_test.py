@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.firewall.elements import (
+    Lead,
     Way,
     apart_elements,
     element,
     guard_elements,
+    lead,
     needs_loopback_route,
     network_elements,
     open_elements,
@@ -122,6 +125,18 @@ def test_a_network_puts_its_bridge_into_the_sets() -> None:
 )
 def test_each_family_has_its_way(way: Way, wanted: list[str]) -> None:
     assert words(network_elements("br-a", internal=False, ways=[way]))[2:] == wanted
+
+
+def test_where_a_port_leads() -> None:
+    ports = [binding("0.0.0.0", "udp"), binding("10.0.0.1"), binding("::", "sctp")]
+    leads = [lead(e) for e in port_elements(ports, "172.18.0.2", "fd00::2")]
+    four, six = ip_address("172.18.0.2").packed, ip_address("fd00::2").packed
+    assert leads == [
+        Lead(17, b"", 8080, four, 80),
+        Lead(6, ip_address("10.0.0.1").packed, 8080, four, 80),
+        Lead(132, b"", 8080, six, 80),
+    ]
+    assert [lead(e) for e in network_elements("br-a", internal=False)] == [None, None]
 
 
 def test_trusted_interfaces() -> None:
