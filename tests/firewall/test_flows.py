@@ -15,7 +15,7 @@ from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
 from netloom.plan.diff import diff
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 HOST = {4: HOST4, 6: HOST6}
 

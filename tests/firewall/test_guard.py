@@ -43,7 +43,7 @@ from frames import (
 )
 from guard_world import FURTHER, PORT, GuardWorld, ip4, ip6, link_local, mac_of
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.kernel]
 
 Made = Callable[["Sender", bytes], list[bytes]]
 
