@@ -6,7 +6,6 @@ first, empty, so that its parts are found without; whoever asks it for a name of
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import sys
 from typing import Any
@@ -28,7 +27,7 @@ def _announce(name: str) -> None:
         loader.exec_module(package)
         return getattr(package, attribute)
 
-    package.__dict__.update(__getattr__=whole, __version__=importlib.metadata.version(name))
+    package.__dict__.update(__getattr__=whole, __version__="")  # of user agents; reading it would cost 16 ms
     sys.modules[name] = package
 
 

@@ -10,8 +10,9 @@ import sys
 from netloom.api import server
 assert "aiohttp.client" not in sys.modules and "aiohttp.connector" not in sys.modules
 import aiohttp
-assert aiohttp.__version__ and not hasattr(aiohttp, "__nothing__")
+assert not hasattr(aiohttp, "__nothing__")
 assert aiohttp.ClientSession.__module__ == "aiohttp.client"
+assert aiohttp.__version__
 from aiohttp import web
 from netloom.api import web as ours
 assert web.Server is ours.Server and web.StreamResponse is ours.StreamResponse
