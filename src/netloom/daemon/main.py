@@ -37,7 +37,7 @@ from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
 from netloom.events.bus import Bus
 from netloom.firewall.render import load
-from netloom.firewall.rules import table
+from netloom.firewall.rules import ruleset
 from netloom.images.store import ImageStore
 from netloom.ipam.pools import DEFAULT_POOLS, Pool, ula_pool
 from netloom.ipam.space import AddressSpace
@@ -212,7 +212,7 @@ def _instance(store: SqliteStore) -> str:
 
 
 def _ruleset() -> Ruleset:
-    rules = table()
+    rules = ruleset()
     return Ruleset(rules.version, load(rules))
 
 

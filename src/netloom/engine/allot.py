@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from ipaddress import ip_address, ip_network
 
-from netloom.drivers.bridge import endpoint_options
+from netloom.containers.capabilities import effective
+from netloom.drivers.endpoint_options import endpoint_options, further_addresses
 from netloom.engine.core import Core
 from netloom.engine.names import dns_names, has_names
 from netloom.ipam.addresses import Reservation
@@ -74,6 +75,8 @@ class Allotments:
             link_local=asked.link_local if asked else (),
             dns_names=dns_names(container, config) if has_names(network) else (),
             sysctls=sysctls,
+            further=further_addresses(config.driver_opts or {}),
+            routing="CAP_NET_ADMIN" in effective(container.host_config),
         )
         core.moving[key] = endpoint
         return endpoint

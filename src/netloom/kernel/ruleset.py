@@ -14,8 +14,11 @@ _TIMEOUT = 30  # seconds; a load takes some ten milliseconds
 
 
 def stands(socket: NetlinkSocket, version: str) -> bool:
-    """Is our table there, in this version? The version is the name of an empty set in it."""
-    return any(nft.parse_set(body).name == version for body in socket.dump(nft.dump_sets(nft.INET, TABLE)))
+    """Are our tables there, in this version? The version is the name of an empty set in each."""
+    return all(
+        any(nft.parse_set(body).name == version for body in socket.dump(nft.dump_sets(family, TABLE)))
+        for family in (nft.INET, nft.BRIDGE)
+    )
 
 
 def load(text: str) -> None:
