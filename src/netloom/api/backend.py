@@ -13,6 +13,7 @@ from netloom.model.container import Container, ContainerRequest, Exec, ExecConfi
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.event import Event
 from netloom.model.finding import Finding
+from netloom.model.host_config import PortSpec
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -134,6 +135,12 @@ class Backend(Protocol):
 
     async def findings(self) -> list[Finding]:
         """What stands in the way of the host's networks now (netloom's own; `netloom doctor` shows it)."""
+        ...
+
+    async def change_ports(
+        self, ref: str, add: Mapping[str, Sequence[PortSpec]], remove: Mapping[str, Sequence[PortSpec]]
+    ) -> None:
+        """Publish and withdraw ports of a container that stands (netloom's own); by `80/tcp`, both or neither."""
         ...
 
     def repairs(self) -> int:

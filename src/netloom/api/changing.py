@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from netloom.api.call import Call
+from netloom.api.requests import port_specs
 from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
-from netloom.api.shapes import CONTAINER_UPDATE
+from netloom.api.shapes import CONTAINER_UPDATE, PORT_CHANGE
 from netloom.containers.updating import read_update
 
 
@@ -27,7 +28,15 @@ async def update(call: Call) -> Reply:
     return json_reply({"Warnings": None})
 
 
+async def change_ports(call: Call) -> Reply:
+    """POST /containers/{id}/netloom/ports, of netloom's own: `{"Add": PortBindings, "Remove": PortBindings}`."""
+    body = await call.required_body(PORT_CHANGE)
+    await call.backend.change_ports(call.ref, port_specs(body, "Add"), port_specs(body, "Remove"))
+    return empty_reply(204)
+
+
 ROUTES = (
+    Route("POST", "/containers/{ref}/netloom/ports", change_ports),
     Route("POST", "/containers/{ref}/pause", pause),
     Route("POST", "/containers/{ref}/unpause", unpause),
     Route("POST", "/containers/{ref}/update", update),

@@ -193,6 +193,11 @@ def _log_config(given: Body) -> LogConfig:
     return LogConfig(given.get("Type") or "json-file", given.get("Config") or {})
 
 
+def port_specs(given: Body, key: str) -> dict[str, tuple[PortSpec, ...]]:
+    """`Add` or `Remove` of a change of ports."""
+    return {port: _specs(specs) or () for port, specs in (given.get(key) or {}).items()}
+
+
 def _specs(specs: list[Body] | None) -> tuple[PortSpec, ...] | None:
     if specs is None:
         return None

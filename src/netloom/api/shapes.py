@@ -264,3 +264,8 @@ EXEC_START = Object(
     "container.ExecStartOptions",
     {"Detach": FLAG, "Tty": FLAG, "ConsoleSize": ListOf(Integer("uint", low=0), "[2]uint")},
 )
+
+PORT_CHANGE = Object(
+    "netloom.PortChange",
+    {"Add": MapOf(ListOf(PORT_BINDING), "nat.PortMap"), "Remove": MapOf(ListOf(PORT_BINDING), "nat.PortMap")},
+)

@@ -34,6 +34,10 @@ NETWORK = {
     "list": Entry("network.ls", "", alias_of="ls"),
     "remove": Entry("network.rm", "", alias_of="rm"),
 }
+PORT = {
+    "add": Entry("port.add", "Publish ports of a container that stands"),
+    "rm": Entry("port.rm", "Withdraw published ports of a container that stands"),
+}
 COMMANDS = {
     "create": Entry("create", "Create a new container"),
     "doctor": Entry("doctor", "Tell what stands in the way of the host's networks, and what helps"),
@@ -92,6 +96,11 @@ def _dispatch(argv: list[str]) -> int:
                 print(_listing("Usage:  netloom network COMMAND\n\nManage networks", NETWORK, "network "), end="")
                 return 0
             return _command(host, f"network {rest[0]}", NETWORK.get(rest[0]), rest[1:])
+        case "port":
+            if not rest or rest[0] in ("--help", "-h", "help"):
+                print(_listing("Usage:  netloom port COMMAND\n\nManage published ports", PORT, "port "), end="")
+                return 0
+            return _command(host, f"port {rest[0]}", PORT.get(rest[0]), rest[1:])
     return _command(host, name, COMMANDS.get(name), rest)
 
 
@@ -135,6 +144,7 @@ def _overview() -> str:
     own = {
         "daemon": Entry("", "Run the daemon"),
         "network": Entry("", "Manage networks"),
+        "port": Entry("", "Manage published ports"),
     }
     options = (
         "\nGlobal Options:\n"

@@ -16,8 +16,9 @@ def shown_ports(ports: Iterable[Mapping[str, Any]]) -> str:
     mapped: list[str] = []
     for port in ordered:
         number, ip, proto = port["PrivatePort"], port.get("IP", ""), port["Type"]
-        if ip and port["PublicPort"] != number:
-            mapped.append(f"{_joined(ip, port['PublicPort'])}->{number}/{proto}")
+        public = port.get("PublicPort", 0)  # a routed network's ports are none of the host: docker says 0
+        if ip and public != number:
+            mapped.append(f"{_joined(ip, public)}->{number}/{proto}")
             continue
         group = groups.get((ip, proto))
         if group and number == group[1] + 1:

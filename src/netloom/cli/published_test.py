@@ -21,6 +21,7 @@ def port(private: int, proto: str = "tcp", public: int | None = None, ip: str = 
         ),
         ([port(n, "udp", n, "127.0.0.1") for n in (9002, 9000, 9001)], "127.0.0.1:9000-9002->9000-9002/udp"),
         ([port(1), port(3), port(4)], "1/tcp, 3-4/tcp"),
+        ([port(80) | {"IP": "0.0.0.0"}], "0.0.0.0:0->80/tcp"),
         ([port(80, public=80, ip="::"), port(81, public=81, ip="::")], "[::]:80-81->80-81/tcp"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from netloom.drivers.bridge_options import BridgeOptions
 from netloom.firewall.elements import (
@@ -64,7 +65,7 @@ class BridgeDriver:
         """The bridge, its gateway addresses, its switches, and what the firewall must know of it."""
         if network.config_only:
             return []
-        options = BridgeOptions.parse(network.options, internal=network.internal)
+        options = _options(network)
         link, index = network.bridge, INDEX_BASE + network.number
         desired: list[Desired] = [
             Bridge(
@@ -124,21 +125,31 @@ class BridgeDriver:
                 desired.append(Sysctl(path=f"net/ipv4/conf/{network.bridge}/route_localnet", value="1"))
             ipv4, ipv6 = (a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6))
             desired += port_elements(endpoint.ports, ipv4, ipv6)
-            trusting = BridgeOptions.parse(network.options).trusted
+            trusting = _options(network).trusted
             desired += open_elements([p for p in endpoint.ports if trusting or not p.host_port], ipv4, ipv6)
         return desired
 
 
+def _options(network: Network) -> BridgeOptions:
+    """Those of a network that stands: every attach asks for them."""
+    return _parsed(tuple(network.options.items()), network.internal)
+
+
+@lru_cache(maxsize=256)
+def _parsed(options: tuple[tuple[str, str], ...], internal: bool) -> BridgeOptions:
+    return BridgeOptions.parse(dict(options), internal=internal)
+
+
 def guard_of(network: Network, endpoint: Endpoint) -> str:
     """Which sources the guard lets an endpoint use: its `own`, `any` as a router, all without a guard (`off`)."""
-    if not BridgeOptions.parse(network.options, internal=network.internal).guard:
+    if not _options(network).guard:
         return "off"
     return "any" if endpoint.routing else "own"
 
 
 def _judged(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> list[Element]:
     """What keeps the endpoint to its own addresses, and from its neighbours where the network says so."""
-    options = BridgeOptions.parse(network.options, internal=network.internal)
+    options = _options(network)
     judged: list[Element] = []
     if not options.icc:
         judged += apart_elements(endpoint.host_name)

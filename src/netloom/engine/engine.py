@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from netloom.containers.logging import NONE
 from netloom.containers.updating import Update
@@ -22,6 +22,7 @@ from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.pausing import Pausing
+from netloom.engine.port_changes import PortChanges
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
@@ -45,6 +46,7 @@ from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
 from netloom.model.finding import Finding
+from netloom.model.host_config import PortSpec
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
@@ -79,6 +81,7 @@ class Engine:
         self._samples = Samples(core)
         self._pausing = Pausing(core)
         self._updating = Updating(core)
+        self._port_changes = PortChanges(core, self._attaching)
         stopping = Stopping(core, self._ending, self._restarting, self._waits, self._pausing)
         self._removal = Removal(
             core,
@@ -225,6 +228,12 @@ class Engine:
     async def update(self, ref: str, update: Update) -> None:
         """See Backend."""
         await self._work.whole(self._updating.update(ref, update))
+
+    async def change_ports(
+        self, ref: str, add: Mapping[str, Sequence[PortSpec]], remove: Mapping[str, Sequence[PortSpec]]
+    ) -> None:
+        """See Backend."""
+        await self._work.whole(self._port_changes.change(ref, add, remove))
 
     async def usage(self, ref: str) -> Usage:
         """See Backend."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from netloom.drivers.bridge_options import BridgeOptions
 from netloom.engine.core import Core
@@ -28,9 +28,13 @@ class Publishing:
         return self._bound.get(container, ())
 
     async def publish(
-        self, container: Container, target: Endpoint, options: Mapping[str, str]
+        self,
+        container: Container,
+        target: Endpoint,
+        options: Mapping[str, str],
+        before: tuple[PortBinding, ...] = (),
     ) -> tuple[PortBinding, ...]:
-        """Choose and hold all ports that the container asks for, or none.
+        """Choose and hold all ports that the container asks for, or none, beside those that it has (`before`).
 
         `target` is the endpoint whose address is published, `options` are those of its network (the default host
         address). Raises Failed with Docker's sentence when a port is taken.
@@ -40,13 +44,13 @@ class Publishing:
         requests = requested(container.config, container.host_config, default_ip)
         opened, requests = untranslated(requests, BridgeOptions.parse(options).routed)
         if not requests:
-            self._take(container.id, tuple(opened))
+            self._take(container.id, (*before, *opened))
             return tuple(opened)
         refused: set[tuple[str, int]] = set()
         for attempt in range(_TRIES):
             bindings = await self._chosen(requests, refused, target)
             try:
-                await self._held_by(container, (*opened, *bindings), target)
+                await self._held_by(container, (*opened, *bindings), target, before)
             except (Conflict, Failed) as error:
                 again = {(b.proto, b.host_port) for b in bindings if not _fixed(b, requests)} - refused
                 if not again or attempt == _TRIES - 1:
@@ -71,18 +75,34 @@ class Publishing:
             check_local(bindings, core.facts.addresses, address)
         return bindings
 
-    async def _held_by(self, container: Container, bindings: tuple[PortBinding, ...], target: Endpoint) -> None:
+    async def _held_by(
+        self,
+        container: Container,
+        bindings: tuple[PortBinding, ...],
+        target: Endpoint,
+        before: tuple[PortBinding, ...],
+    ) -> None:
         """Taken before they are asked for, so that nobody else chooses them meanwhile."""
-        self._take(container.id, bindings)
+        self._take(container.id, (*before, *bindings))
         try:
             await self._core.dataplane.hold(self._held(container, bindings, target))
             await self.relay(container, bindings, target)
         except BaseException:
             try:
-                await self.withdraw(container.id)
+                await self.retract(container, bindings, target)
             except Exception as error:
                 self._core.complain("held ports could not be released", error)
             raise
+
+    async def retract(self, container: Container, gone: Collection[PortBinding], target: Endpoint) -> None:
+        """Give some ports of a container back; those that it keeps are held anew."""
+        rest = tuple(b for b in self.bound(container.id) if b not in gone)
+        self.forget(container.id)
+        self._take(container.id, rest)
+        await self._core.dataplane.release(container.id)
+        if rest:
+            await self._core.dataplane.hold(self._held(container, rest, target))
+            await self.relay(container, rest, target)
 
     async def hold_again(self, container: Container, target: Endpoint) -> None:
         """Tell a data plane that knows nothing what a running container has."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -207,10 +208,17 @@ def _bytes(field: Field, value: str | int) -> bytes:
             return bytes([_FAMILIES[str(value)]])
         case "inet_service":
             return int(value).to_bytes(2, "big")
-        case "ipv4_addr":
-            return ipaddress.IPv4Address(value).packed
-        case "ipv6_addr" | "nd_target":
-            return ipaddress.IPv6Address(value).packed
+        case "ipv4_addr" | "ipv6_addr" | "nd_target":
+            return _address(str(value), _SIZES[field])
+
+
+@lru_cache(maxsize=1024)
+def _address(text: str, size: int) -> bytes:
+    """An endpoint's addresses are asked for several times in one attach."""
+    packed = ipaddress.ip_address(text).packed
+    if len(packed) != size:
+        raise ValueError(f"{text}: an address of the other family")
+    return packed
 
 
 def _unpack(fields: Sequence[Field], data: bytes) -> list[str]:

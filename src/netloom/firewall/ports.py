@@ -38,7 +38,7 @@ def check_ports(config: ContainerConfig, host_config: HostConfig) -> None:
         low, high, proto = _exposed(key)
         exposed |= {(port, proto) for port in range(low, high + 1)}
     for key, specs in (host_config.port_bindings or {}).items():
-        port, proto = _container_port(key)
+        port, proto = split_port(key)
         for spec in specs or ():
             _host_ports(spec.host_port)
             _host_ip(spec.host_ip)
@@ -59,7 +59,7 @@ def requested(
     IPv6 at all. Raises Failed for a protocol that does not exist.
     """
     requests = []
-    bindings = {_container_port(k): specs for k, specs in (host_config.port_bindings or {}).items()}
+    bindings = {split_port(k): specs for k, specs in (host_config.port_bindings or {}).items()}
     if host_config.publish_all_ports:
         for key in config.exposed_ports or {}:
             low, high, proto = _exposed(key)
@@ -186,7 +186,7 @@ def _addresses(ip: str, explicit: bool, ipv4: bool, host_ipv6: bool) -> Iterator
         yield ip
 
 
-def _container_port(key: str) -> tuple[int, str]:
+def split_port(key: str) -> tuple[int, str]:
     """`80/tcp` → (80, "tcp"); the protocol may be absent."""
     text, _, proto = key.partition("/")
     return _number(text, text), proto.lower() or "tcp"

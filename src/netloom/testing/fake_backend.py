@@ -8,19 +8,21 @@ is killed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from netloom.containers.updating import Update, updated
 from netloom.events.bus import Bus
+from netloom.firewall.port_changes import added, removed
 from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig, State
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound, NotModified
 from netloom.model.event import Event
 from netloom.model.finding import Finding
+from netloom.model.host_config import PortSpec
 from netloom.model.names import DnsSight
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.model.streams import STDERR, STDOUT, Attachment, LogRecord
@@ -154,6 +156,13 @@ class FakeBackend:
     async def findings(self) -> list[Finding]:
         """See Backend; tests put them there."""
         return list(self.found)
+
+    async def change_ports(
+        self, ref: str, add: Mapping[str, Sequence[PortSpec]], remove: Mapping[str, Sequence[PortSpec]]
+    ) -> None:
+        found = self.container(ref)
+        config, host_config = added(found.config, removed(found.host_config, remove), add)
+        self.containers_by_id[found.id] = replace(found, config=config, host_config=host_config)
 
     def repairs(self) -> int:
         """See Backend; nobody changes anything behind this one's back."""
