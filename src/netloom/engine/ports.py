@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
-from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
+from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.image import ImageConfig
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
@@ -63,6 +63,10 @@ class Kernel(Protocol):
         """
         ...
 
+    def supports(self, kind: LinkKind) -> bool:
+        """Has this kernel links of that kind? Nothing is made; a module may be loaded."""
+        ...
+
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""
         ...
@@ -73,6 +77,10 @@ class Links(Protocol):
 
     async def delete(self, index: int) -> None:
         """Returns when the link is unlisted (not when DELLINK returns). Already gone is success."""
+        ...
+
+    async def delete_inside(self, index: int, within: Namespace, sandbox: str) -> None:
+        """The same for a link of a sandbox. Already gone, with its namespace too, is success."""
         ...
 
 

@@ -11,8 +11,9 @@ from netloom.kernel import foreign, namespace, observe, ruleset, sysctl, transla
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
-from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
+from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
+from netloom.netlink import link
 
 
 class Ruleset(NamedTuple):
@@ -102,6 +103,11 @@ class HostKernel:
         return [
             PassedDrop(d.owner, d.chain, d.remedy, changed=foreign.let_pass(d, wanted=wanted)) for d in foreign.look()
         ]
+
+    def supports(self, kind: LinkKind) -> bool:
+        """Has this kernel links of that kind, as a module or built in? Nothing is made; a module may be loaded."""
+        failure = self._applier.route.request([link.probe(kind)]).get(0)
+        return failure is None or failure.errno != errno.EOPNOTSUPP
 
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""
