@@ -104,11 +104,11 @@ def made(network: Network, facts: HostFacts) -> list[Parent]:
     if name in facts.links:
         return []
     index = _INDEX_BASE + zlib.crc32(name.encode()) % 0x10000000  # the same for all networks that share it
-    if PARENT not in network.options or not network.options[PARENT]:
+    if not network.options.get(PARENT):
         return [Parent(name=name, index=index, alias=f"netloom {network.id}")]
-    base, dot, number = name.rpartition(".")
-    if not dot or base not in facts.links:
-        return []
+    base, _, number = name.rpartition(".")
+    if base not in facts.links or not number.isdecimal() or not 1 <= int(number) <= _MOST_VLANS:
+        return []  # it was somebody's, and has gone
     return [Parent(name=name, index=index, alias="netloom vlan", base=base, vlan=int(number))]
 
 

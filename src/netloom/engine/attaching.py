@@ -184,7 +184,7 @@ class Attaching:
         if not outward:
             return
         owner = next((e for e in outward if e.default4), outward[0])
-        if not self._core.tables.networks[owner.network].bridge:
+        if on_parent(self._core.tables.networks[owner.network]):
             return
         try:
             await self.publishing.publish(container, owner, self._core.tables.networks[owner.network].options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -139,6 +139,12 @@ class FakeKernel:
             if isinstance(found, (Veth, Child)) and found.sandbox == sandbox:
                 self._delete(found, wholly=True)
         self._objects = {k: o for k, o in self._objects.items() if getattr(o, "sandbox", "") != sandbox}
+
+    def keep_inside(self, sandboxes: Collection[str]) -> None:
+        """Other namespaces are held by nobody any more: what stands in them alone has gone, veths still may go."""
+        for found in list(self._links.values()):
+            if isinstance(found, Child) and found.sandbox not in sandboxes:
+                self._delete(found, wholly=True)
 
     def _maybe_fail(self, step: Step) -> None:
         for failure in self._failures:
