@@ -256,7 +256,7 @@ class Networks:
                 raise InvalidArgument("null ipam driver does not handle specific address pool requests")
             empty = "ipv4" if request.ipv4 else "ipv6"
             raise InvalidArgument(f"{empty} pool is empty", remedy=f"the {request.driver} driver needs an IPAM driver")
-        return self._core.space.add_network(
+        pools = self._core.space.add_network(
             key,
             request.name,
             request.ipam_config,
@@ -264,6 +264,9 @@ class Networks:
             ipv6=bool(request.ipv6),
             host_routes=self._claimed(request),
         )
+        if request.driver in KINDS:
+            self._core.space.keep_off(key, self._core.facts.addresses)
+        return pools
 
     def _claimed(self, request: NetworkRequest) -> Sequence[HostRoute]:
         """What of the host's no subnet may meet. One on a parent makes no route: it may name the LAN's own subnet."""

@@ -199,7 +199,9 @@ class FakeKernel:
         if what.parent not in self._names():
             raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.parent} is not there")
         children = [o for o in others if isinstance(o, Child)]
-        if any(o.sandbox == what.sandbox and o.name == what.name for o in children):
+        inside = [(o.name, o.index) for o in children if o.sandbox == what.sandbox]
+        inside += [(o.peer_name, o.peer_index) for o in others if isinstance(o, Veth) and o.sandbox == what.sandbox]
+        if any(what.name == name or what.index == index for name, index in inside):
             raise KernelError(errno.EEXIST, subject(step), detail=f"{what.name} is there inside")
         beside = [o for o in children if o.parent == what.parent]
         if any(o.kind != what.kind for o in beside):
