@@ -98,7 +98,7 @@ def test_connect_and_disconnect_while_it_runs(daemon: Daemon, host: Host) -> Non
             assert host.outside.reaches(host.address4, 8088)
             daemon.docker("network", "connect", "--gw-priority", "5", "mv-lan", "mv-one")
             address = daemon.inspect("mv-one")["NetworkSettings"]["Networks"]["mv-lan"]["IPAddress"]
-            assert host.outside.reaches(address, 80)
+            eventually(lambda: host.outside.reaches(address, 80), what="the LAN to hear of the address")
             assert daemon.docker("port", "mv-one") == ""  # the way out is the LAN now, where nothing is published
             assert check(daemon) == []
             daemon.docker("network", "disconnect", "mv-lan", "mv-one")
@@ -139,6 +139,16 @@ def test_the_hosts_own_address_is_nobody_elses(daemon: Daemon, host: Host) -> No
         asked = ("--network", "mv-lan", "--ip", host.address4)
         told = daemon.docker("run", "--rm", *asked, *SLEEP, check=False)
         assert f"Address already in use: {host.address4} is an address of the host itself" in told
+
+
+def test_the_lan_is_told_of_an_address_that_moves(daemon: Daemon, host: Host) -> None:
+    with network(daemon, "mv-lan", *LAN):
+        for mac in ("02:11:22:33:55:01", "02:11:22:33:55:02"):
+            asked = ("--ip", "198.51.100.91", "--mac-address", mac)
+            daemon.docker("run", "-d", "--rm", "--name", "mv-one", "--network", "mv-lan", *asked, *SLEEP)
+            assert eventually(lambda: host.outside.ping("198.51.100.91", timeout=0.2))
+            assert mac_seen(host.outside, "198.51.100.91") == mac
+            daemon.docker("rm", "-f", "mv-one")
 
 
 def test_one_mac_once(daemon: Daemon) -> None:

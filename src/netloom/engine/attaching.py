@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import msgspec
 
 from netloom.drivers.endpoint_options import endpoint_faults
-from netloom.drivers.parents import on_parent
+from netloom.drivers.parents import on_parent, parent_of
 from netloom.engine.allot import Allotments
 from netloom.engine.changeover import Changeover
 from netloom.engine.core import Core
@@ -218,25 +218,28 @@ class Attaching:
         return msgspec.structs.replace(config, network_id=endpoint.network, dns_names=endpoint.dns_names or None)
 
     def announce(self, endpoints: list[Endpoint]) -> None:
-        """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports."""
+        """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports.
+
+        Of what stands on a parent its LAN is told; in ipvlan's l3 modes there are no neighbours.
+        """
         for endpoint in endpoints:
             network = self._core.tables.networks[endpoint.network]
             count = int(network.options.get(f"{_ADVERTISE}nmsgs", _MESSAGES))
             pause = int(network.options.get(f"{_ADVERTISE}ms", _PAUSE_MS)) / 1000
-            if network.bridge and count:
-                self._announce(endpoint, count, pause)
+            link = parent_of(network) if on_parent(network) and not endpoint.on_link else network.bridge
+            if link and count:
+                self._announce(endpoint, link, count, pause)
 
-    def _announce(self, endpoint: Endpoint, left: int, pause: float) -> None:
+    def _announce(self, endpoint: Endpoint, link: str, left: int, pause: float) -> None:
         """One now, the others after a pause each, for as long as the endpoint stands."""
         core = self._core
         standing = core.tables.endpoint(endpoint.network, endpoint.container)
         if standing is None or standing.id != endpoint.id:
             return
-        bridge = core.tables.networks[endpoint.network].bridge
         addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
-        core.worker.post(lambda kernel, _: kernel.announce(bridge, endpoint.mac, addresses))
+        core.worker.post(lambda kernel, _: kernel.announce(link, endpoint.mac, addresses))
         if left > 1:
-            asyncio.get_running_loop().call_later(pause, self._announce, endpoint, left - 1, pause)
+            asyncio.get_running_loop().call_later(pause, self._announce, endpoint, link, left - 1, pause)
 
 
 @contextmanager

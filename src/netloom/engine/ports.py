@@ -52,8 +52,11 @@ class Kernel(Protocol):
         """Routes, uplinks and MTU of the host now."""
         ...
 
-    def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
-        """One gratuitous ARP (IPv4) or unsolicited NA (IPv6) for each address, sent out on the bridge."""
+    def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
+        """One gratuitous ARP (IPv4) or unsolicited NA (IPv6) for each address, sent out on a link of the host.
+
+        `mac` empty is the link's own. A link that has gone needs none.
+        """
         ...
 
     def pass_others(self, *, wanted: bool) -> list[PassedDrop]:

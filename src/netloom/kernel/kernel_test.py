@@ -95,20 +95,21 @@ def child(number: int = 2, **fields: Any) -> list[Desired]:
 
 
 class World(Protocol):
-    """A host with one sandbox, named BOX, and an interface up0 of somebody."""
+    """A host with one sandbox, named BOX, and an interface up0 of somebody where a test asks for it."""
 
     def apply(self, steps: list[Step]) -> None: ...
     def observe(self) -> list[Desired]: ...
     def observe_sandbox(self) -> list[Desired]: ...
     def delete(self, index: int) -> None: ...
     def delete_inside(self, index: int) -> None: ...
+    def get_up0(self) -> None: ...
     def lose_up0(self) -> None: ...
     def end_sandbox(self) -> None: ...
 
 
 class FakeWorld:
     def __init__(self) -> None:
-        self.kernel = FakeKernel(HostFacts(links=("lo", "up0"), indices=(1, 2)))
+        self.kernel = FakeKernel()
         self.box = namespace.FdNamespace(self.kernel.new_namespace())
 
     def apply(self, steps: list[Step]) -> None:
@@ -125,6 +126,9 @@ class FakeWorld:
 
     def delete_inside(self, index: int) -> None:
         asyncio.run(self.kernel.delete_inside(index, self.box, BOX))
+
+    def get_up0(self) -> None:
+        self.kernel.know(links=("lo", "up0"), indices=(1, 2))
 
     def lose_up0(self) -> None:
         self.kernel.know(links=("lo",), indices=(1,))
@@ -143,7 +147,6 @@ class RealWorld:
 
     def __init__(self) -> None:
         self.host = Netns()
-        self.host.run("ip", "link", "add", "up0", "up", "type", "veth", "peer", "name", "up1")
         self.thread = ThreadPoolExecutor(1, initializer=namespace.setns, initargs=(self.host.fd,))
         self.kernel = self.on(lambda: HostKernel(RULES))
         self.on(self.kernel.ensure_ruleset)
@@ -181,6 +184,9 @@ class RealWorld:
                 await deleter.close()
 
         self.on(lambda: asyncio.run(run()))
+
+    def get_up0(self) -> None:
+        self.host.run("ip", "link", "add", "up0", "up", "type", "veth", "peer", "name", "up1")
 
     def lose_up0(self) -> None:
         self.host.run("ip", "link", "del", "up0")
@@ -338,6 +344,7 @@ def test_a_link_of_another_index_is_replaced(world: World) -> None:
 
 
 def test_what_stands_on_a_parent(world: World) -> None:
+    world.get_up0()
     world.apply(adds(child()))
     world.apply(adds(child()))  # again
     assert diff(child(), world.observe_sandbox()) == []
@@ -349,6 +356,7 @@ def test_what_stands_on_a_parent(world: World) -> None:
 
 
 def test_it_goes_with_its_parent(world: World) -> None:
+    world.get_up0()
     world.apply(adds(child()))
     world.lose_up0()
     assert [o for o in world.observe_sandbox() if not isinstance(o, Sysctl)] == []
@@ -358,6 +366,7 @@ def test_it_goes_with_its_parent(world: World) -> None:
 
 
 def test_in_the_way_of_what_stands_on_a_parent(world: World) -> None:
+    world.get_up0()
     world.apply(adds([*NETWORK, *endpoint()]))
     with pytest.raises(KernelError, match="eth0") as caught:
         world.apply(adds(child()))
@@ -366,6 +375,7 @@ def test_in_the_way_of_what_stands_on_a_parent(world: World) -> None:
 
 
 def test_one_mac_on_a_parent(world: World) -> None:
+    world.get_up0()
     world.apply(adds(child()))
     with pytest.raises(KernelError) as caught:
         world.apply([Step("add", child(3, mac="02:42:0a:00:00:02")[0])])
@@ -375,6 +385,7 @@ def test_one_mac_on_a_parent(world: World) -> None:
 
 
 def test_passthru_takes_one(world: World) -> None:
+    world.get_up0()
     world.apply(adds(child(mode="passthru")))
     with pytest.raises(KernelError) as caught:
         world.apply([Step("add", child(3, mode="passthru")[0])])
@@ -382,6 +393,7 @@ def test_passthru_takes_one(world: World) -> None:
 
 
 def test_deleting_inside_a_namespace_that_has_gone_is_success(world: World) -> None:
+    world.get_up0()
     world.apply(adds(child()))
     world.end_sandbox()
     world.delete_inside(2)

@@ -105,9 +105,9 @@ class FakeKernel:
         """As given: what is ours is left out."""
         return self._facts
 
-    def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
+    def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
         """Kept in `announced`."""
-        self.announced.append((bridge, mac, tuple(addresses)))
+        self.announced.append((link, mac, tuple(addresses)))
 
     def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
         """Nobody else filters here."""
