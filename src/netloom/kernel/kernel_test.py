@@ -21,7 +21,6 @@ from netloom.model.desired import (
     Child,
     Desired,
     Element,
-    HostFacts,
     Neighbour,
     Route,
     Step,
