@@ -17,7 +17,7 @@ MODE = "ipvlan_mode"
 MODES = ("l2", "l3", "l3s")
 FLAG = "ipvlan_flag"
 FLAGS = ("bridge", "private", "vepa")
-KNOWN = (parents.PARENT, MODE, FLAG)
+KNOWN = (*parents.COMMON, MODE, FLAG)
 
 
 class IpvlanOptions(Struct, frozen=True):
@@ -41,7 +41,7 @@ class IpvlanOptions(Struct, frozen=True):
                 f"requested ipvlan flag '{flag}' is not valid, 'bridge' is the ipvlan driver default",
                 remedy=f"there are {', '.join(FLAGS)}",
             )
-        parents.check_parent("ipvlan", options)
+        parents.check_common("ipvlan", options)
         refuse_unknown(options, KNOWN, "ipvlan")
         return IpvlanOptions(options.get(parents.PARENT, ""), mode, flag)
 

@@ -15,7 +15,7 @@ from netloom.model.network import Network, NetworkRequest
 
 MODE = "macvlan_mode"
 MODES = ("bridge", "private", "vepa", "passthru")
-KNOWN = (parents.PARENT, MODE)
+KNOWN = (*parents.COMMON, MODE)
 
 
 class MacvlanOptions(Struct, frozen=True):
@@ -33,7 +33,7 @@ class MacvlanOptions(Struct, frozen=True):
                 f"requested macvlan mode '{mode}' is not valid, 'bridge' mode is the macvlan driver default",
                 remedy=f"there are {', '.join(MODES)}",
             )
-        parents.check_parent("macvlan", options)
+        parents.check_common("macvlan", options)
         refuse_unknown(options, KNOWN, "macvlan")
         return MacvlanOptions(options.get(parents.PARENT, ""), mode)
 

@@ -10,12 +10,15 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
+from netloom.drivers.bridge_options import ADVERTISE_COUNT, ADVERTISE_INTERVAL
+from netloom.drivers.options import parse_in_range
 from netloom.model.desired import Address, Child, Desired, HostFacts, LinkKind, Parent, Route, Sysctl
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed
 from netloom.model.network import Network
 
 PARENT = "parent"
+COMMON = (PARENT, ADVERTISE_COUNT, ADVERTISE_INTERVAL)  # options of all drivers of this sort
 KINDS = ("macvlan", "ipvlan")
 
 _DOTTED = str.maketrans("./", "/.")
@@ -40,8 +43,12 @@ def same_parent(network: Network, others: Iterable[Network]) -> list[Network]:
     return [n for n in others if on_parent(n) and parent_of(n) == parent]
 
 
-def check_parent(driver: str, options: Mapping[str, str]) -> None:
-    """Raises Failed in Docker's words for what can be no parent."""
+def check_common(driver: str, options: Mapping[str, str]) -> None:
+    """Raises Failed in Docker's words for what can be no parent, or no way to announce an address."""
+    if ADVERTISE_COUNT in options:
+        parse_in_range(ADVERTISE_COUNT, options[ADVERTISE_COUNT], 0, 3, "an integer")
+    if ADVERTISE_INTERVAL in options:
+        parse_in_range(ADVERTISE_INTERVAL, options[ADVERTISE_INTERVAL], 100, 2000, "integer milliseconds")
     if options.get(PARENT) == "lo":
         raise Failed(f"loopback interface is not a valid {driver} parent link")
 

@@ -149,6 +149,8 @@ def test_parents_that_cannot_be(driver: str, parent: str, sentence: str) -> None
          "requested ipvlan flag 'odd' is not valid, 'bridge' is the ipvlan driver default"),
         ("macvlan", {"parent": "lo"}, Failed, "loopback interface is not a valid macvlan parent link"),
         ("ipvlan", {"parent": "lo"}, Failed, "loopback interface is not a valid ipvlan parent link"),
+        ("ipvlan", {"com.docker.network.advertise_addr_nmsgs": "4"}, Failed,
+         "com.docker.network.advertise_addr_nmsgs must be in the range 0 to 3"),
         ("macvlan", {"ipvlan_mode": "l2"}, InvalidArgument, "unknown option ipvlan_mode for network driver macvlan"),
         ("ipvlan", {"macvlan_mode": "vepa"}, InvalidArgument, "unknown option macvlan_mode for network driver ipvlan"),
     ],
