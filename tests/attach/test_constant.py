@@ -45,6 +45,9 @@ from netloom.testing.hosts import Host
 MANY = 520 if os.environ.get("NETLOOM_SOAK") else 120
 
 
+OPTIONS = {"bridge": {"com.docker.network.advertise_addr_nmsgs": "0"}, "macvlan": {"parent": "eth0"}}
+
+
 class Price(NamedTuple):
     """What one connect cost."""
 
@@ -117,10 +120,11 @@ def host() -> Any:
         yield host
 
 
-def test_the_late_connect_costs_what_the_early_one_did(host: Host, tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", ["bridge", "macvlan"])
+def test_the_late_connect_costs_what_the_early_one_did(host: Host, tmp_path: Path, driver: str) -> None:
     def inside() -> dict[int, Price]:
         namespace.setns(host.fd)
-        return asyncio.run(connects(tmp_path))
+        return asyncio.run(connects(tmp_path, driver))
 
     prices = namespace.in_thread(inside)
     assert prices[5].messages > 3
@@ -128,7 +132,7 @@ def test_the_late_connect_costs_what_the_early_one_did(host: Host, tmp_path: Pat
     assert prices[5] == prices[MANY]
 
 
-async def connects(directory: Path) -> dict[int, Price]:
+async def connects(directory: Path, kind: str) -> dict[int, Price]:
     """Prices by the number of the connect."""
     rules = ruleset()
     kernel = CountingKernel(Ruleset(rules.version, load(rules)))
@@ -155,13 +159,15 @@ async def connects(directory: Path) -> dict[int, Price]:
         random=os.urandom,
     )
     engine = Engine(core)
+    core.stale = lambda: False  # nobody changes the host
     try:
         await engine.recover()
         await engine.create_network(
             NetworkRequest(
                 name="big",
                 ipam_config=(IpamConfig(subnet="10.80.0.0/16"),),
-                options={"com.docker.network.advertise_addr_nmsgs": "0"},
+                driver=kind,
+                options=OPTIONS[kind],
             )
         )
         prices = {}

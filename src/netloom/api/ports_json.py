@@ -12,7 +12,8 @@ from netloom.model.endpoint import Endpoint, PortBinding
 
 def ports_json(container: Container, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     """`NetworkSettings.Ports`: bindings by port, null for a port that is only exposed; empty unless it runs."""
-    endpoints = [e for e in endpoints if e.gateway4 or e.gateway6]  # internal networks know of no ports
+    # internal networks know of no ports, nor do those without an interface on the host
+    endpoints = [e for e in endpoints if (e.gateway4 or e.gateway6) and e.host_name]
     if not container.state.running or not endpoints or container.host_config.network_mode in ("host", "none"):
         return {}
     ports: dict[str, Any] = {}

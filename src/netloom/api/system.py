@@ -77,7 +77,7 @@ async def info(call: Call) -> Reply:
         "DriverStatus": [],
         "Plugins": {
             "Volume": ["local"],
-            "Network": ["bridge", "host", "null"],
+            "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
             "Authorization": None,
             "Log": ["json-file", "local", "none"],
         },

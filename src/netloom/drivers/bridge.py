@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 from netloom.drivers.bridge_options import BridgeOptions
@@ -17,7 +17,18 @@ from netloom.firewall.elements import (
     trust_elements,
 )
 from netloom.firewall.forwarding import bridge_sysctls
-from netloom.model.desired import Address, Bridge, Desired, Element, HostFacts, Neighbour, Route, Sysctl, Veth
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Desired,
+    Element,
+    HostFacts,
+    LinkKind,
+    Neighbour,
+    Route,
+    Sysctl,
+    Veth,
+)
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Failed, Forbidden, InvalidArgument
 from netloom.model.network import DEFAULT_GATEWAY, Network, NetworkRequest
@@ -60,6 +71,17 @@ class BridgeDriver:
                 f"existing interface {network.bridge} is not a bridge of netloom",
                 remedy="choose another name; netloom takes over no interface that stands",
             )
+
+    def internal(self, request: NetworkRequest) -> bool:
+        """As asked."""
+        return request.internal
+
+    def needs(self, network: Network, facts: HostFacts) -> list[LinkKind]:
+        """Nothing that a kernel of our users lacks."""
+        return []
+
+    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+        """Any."""
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:
         """The bridge, its gateway addresses, its switches, and what the firewall must know of it."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from netloom.model.desired import Desired, HostFacts
+from netloom.model.desired import Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Network, NetworkRequest
 
@@ -28,6 +28,18 @@ class Driver(Protocol):
 
         With `facts` also one that would take over an interface of the host: for new networks only.
         """
+        ...
+
+    def internal(self, request: NetworkRequest) -> bool:
+        """Is the network that is asked for without a way out?"""
+        ...
+
+    def needs(self, network: Network, facts: HostFacts) -> list[LinkKind]:
+        """The kinds of links that the kernel may lack, and must have for this network to be created."""
+        ...
+
+    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+        """Refuse an endpoint that cannot come beside the others of its network; `mac` is what its user chose."""
         ...
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:

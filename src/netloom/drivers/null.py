@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from netloom.drivers.options import refuse_unknown
-from netloom.model.desired import Desired, HostFacts
+from netloom.model.desired import Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Network, NetworkRequest
 
@@ -24,6 +24,17 @@ class NullDriver:
 
     def check(self, network: Network, others: Sequence[Network], facts: HostFacts | None = None) -> None:
         """Beside any other."""
+
+    def internal(self, request: NetworkRequest) -> bool:
+        """As asked."""
+        return request.internal
+
+    def needs(self, network: Network, facts: HostFacts) -> list[LinkKind]:
+        """Nothing that a kernel of our users lacks."""
+        return []
+
+    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+        """Any."""
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:
         """Nothing."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from netloom.drivers.bridge import BridgeDriver
 from netloom.drivers.driver import Driver
 from netloom.drivers.host import HostDriver
+from netloom.drivers.ipvlan import IpvlanDriver
+from netloom.drivers.macvlan import MacvlanDriver
 from netloom.drivers.null import NullDriver
 from netloom.model.errors import NotFound, Unsupported
 
-BUILT_IN: tuple[Driver, ...] = (BridgeDriver(), HostDriver(), NullDriver())
-LATER = ("overlay", "macvlan", "ipvlan")
+BUILT_IN: tuple[Driver, ...] = (BridgeDriver(), HostDriver(), NullDriver(), MacvlanDriver(), IpvlanDriver())
+LATER = ("overlay",)
 
 _BY_NAME = {driver.name: driver for driver in BUILT_IN}
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netloom.drivers import ipvlan, macvlan
 from netloom.drivers.bridge_options import KNOWN
 from netloom.drivers.driver import Driver
 from netloom.drivers.registry import BUILT_IN, driver
@@ -13,6 +14,8 @@ from netloom.model.desired import HostFacts
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import InvalidArgument, NetloomError, NotFound, Unsupported
 from netloom.model.network import IpamConfig, Network, NetworkRequest
+
+UPLINK = HostFacts(links=("lo", "up0"), indices=(1, 2))
 
 every = pytest.mark.parametrize("one", BUILT_IN, ids=lambda d: d.name)
 
@@ -49,9 +52,9 @@ def endpoint() -> Endpoint:
 
 
 def test_the_registry() -> None:
-    assert [d.name for d in BUILT_IN] == ["bridge", "host", "null"]
+    assert [d.name for d in BUILT_IN] == ["bridge", "host", "null", "macvlan", "ipvlan"]
     assert driver("").name == "bridge"
-    for name in ("overlay", "macvlan", "ipvlan"):
+    for name in ("overlay",):
         with pytest.raises(Unsupported, match=name):
             driver(name)
     with pytest.raises(NotFound) as error:
@@ -75,18 +78,25 @@ def test_an_unknown_option_is_refused_by_name(one: Driver) -> None:
 def test_equal_input_gives_equal_objects_each_with_a_key_of_its_own(one: Driver) -> None:
     of = network(one, {})
     one.check(of, [])
-    objects = one.network(of, HostFacts()) + one.endpoint(of, endpoint(), HostFacts())
-    assert objects == one.network(of, HostFacts()) + one.endpoint(of, endpoint(), HostFacts())
+    objects = one.network(of, UPLINK) + one.endpoint(of, endpoint(), UPLINK)
+    assert objects == one.network(of, UPLINK) + one.endpoint(of, endpoint(), UPLINK)
     assert len({o.key for o in objects}) == len(objects)
 
 
 @every
 @given(
-    st.dictionaries(st.sampled_from(KNOWN) | st.text(), st.text() | st.sampled_from(["1", "true", "::1"]), max_size=4)
+    st.dictionaries(
+        st.sampled_from((*KNOWN, *macvlan.KNOWN, *ipvlan.KNOWN)) | st.text(),
+        st.text() | st.sampled_from(["1", "true", "::1", "up0", "up0.7", "l3", "vepa"]),
+        max_size=4,
+    )
 )
 def test_whatever_the_options_are_only_our_own_errors(one: Driver, options: dict[str, str]) -> None:
     try:
         of = network(one, options)
+        one.check(of, [], UPLINK)
     except NetloomError:
         return
-    one.network(of, HostFacts())
+    for facts in (UPLINK, HostFacts()):
+        one.network(of, facts)
+        one.endpoint(of, endpoint(), facts)

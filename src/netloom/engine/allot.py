@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 
 from netloom.containers.capabilities import effective
 from netloom.drivers.endpoint_options import endpoint_options, further_addresses
+from netloom.drivers.ipvlan import routes_by_device
 from netloom.engine.core import Core
 from netloom.engine.names import dns_names, has_names
 from netloom.ipam.addresses import Reservation
@@ -38,6 +39,8 @@ class Allotments:
             raise Forbidden("cannot create endpoint on configuration-only network")
         if network.status is not Status.READY:
             raise NotFound(f"network {network.name} not found")
+        beside = core.tables.by_network.get(network.id, {}).values()
+        core.driver(network.driver).admit(network, config.mac, beside, core.facts)
         bare = not network.pools
         asked = config.ipam
         taken: dict[int, Reservation] = {}
@@ -52,26 +55,28 @@ class Allotments:
             index = max((e.inner_index for e in others), default=FIRST_INNER - 1) + 1
             name = self._name(network, others)
             ifname, sysctls = endpoint_options(config.driver_opts or {}, name)
-            mac = "" if bare else self._mac(config)
+            mac = "" if bare or network.driver == "ipvlan" else self._mac(config)
         except BaseException:
             for reservation in taken.values():
                 reservation.cancel()
             raise
         addresses = {family: reservation.confirm() for family, reservation in taken.items()}
+        on_link = routes_by_device(network)
         endpoint = Endpoint(
             id=key,
             network=network.id,
             container=container.id,
             sandbox=container.sandbox,
             number=0 if bare else core.next_number(),
-            host_name="" if bare else f"nl{key[:12]}",
+            host_name=f"nl{key[:12]}" if network.bridge else "",
             inner_name="" if bare else ifname,
             inner_index=0 if bare else index,
             mac=mac,
             ipv4=addresses.get(4, ""),
             ipv6=addresses.get(6, ""),
-            gateway4=_gateway(network, 4),
-            gateway6=_gateway(network, 6),
+            gateway4="" if on_link else _gateway(network, addresses.get(4, "")),
+            gateway6="" if on_link else _gateway(network, addresses.get(6, "")),
+            on_link=on_link,
             link_local=asked.link_local if asked else (),
             dns_names=dns_names(container, config) if has_names(network) else (),
             sysctls=sysctls,
@@ -122,11 +127,10 @@ class Allotments:
         return next(name for n in range(len(used) + 1) if (name := f"{prefix}{n}") not in used)
 
 
-def _gateway(network: Network, family: int) -> str:
-    """The address that the default route goes by: the bridge's, or a router beside it that the user named."""
-    if network.internal:
+def _gateway(network: Network, address: str) -> str:
+    """Where the address's default route goes: to its subnet's gateway, or a router beside it that the user named."""
+    if network.internal or not address:
         return ""
-    gateways = [
-        p.aux.get(DEFAULT_GATEWAY[family]) or p.gateway for p in network.pools if (":" in p.gateway) == (family == 6)
-    ]
-    return gateways[0] if gateways else ""
+    plain = ip_interface(address).ip
+    pool = next(p for p in network.pools if plain in ip_network(p.subnet))
+    return pool.aux.get(DEFAULT_GATEWAY[plain.version]) or pool.gateway

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 
 from netloom.drivers.endpoint_options import endpoint_faults
+from netloom.drivers.parents import on_parent, parent_of
 from netloom.engine.allot import Allotments
 from netloom.engine.changeover import Changeover
 from netloom.engine.core import Core
@@ -121,6 +122,7 @@ class Attaching:
         return updated
 
     async def _join(self, container: Container, network: Network, config: EndpointConfig) -> None:
+        await self.fresh_facts([network])
         before = self.endpoints.current(container.id)
         endpoint = self.allot.endpoint(container, network, config, before.values())
         networks = {**container.networks, network.name: self.remembered(config, endpoint)}
@@ -137,6 +139,8 @@ class Attaching:
                 await self._withdraw(container)
             raise
         self._core.tables.put_container(joined)
+        if not any(e.ports for e in stands.values()):
+            await self._withdraw(container)  # the way out leads elsewhere now
         self.announce([stands[network.id]])
 
     async def _leave(self, container: Container, network: Network) -> None:
@@ -149,12 +153,27 @@ class Attaching:
             self.allot.release_static(container, network, config)
             return
         left = msgspec.structs.replace(container, networks=networks)
-        after = self.settled(left, [e for e in before.values() if e.id != endpoint.id])
-        await self._changeover.run(container, left, before, after)
+        rest = [e for e in before.values() if e.id != endpoint.id]
+        unpublished = not self.publishing.bound(container.id)
+        try:
+            if unpublished:
+                await self.publish(left, rest)
+            after = self.settled(left, rest)
+            await self._changeover.run(container, left, before, after)
+        except BaseException:
+            if unpublished:
+                await self._withdraw(container)
+            raise
         self._core.tables.put_container(left)
         self.allot.release(endpoint, config, keep_static=False)
         if not any(e.ports for e in after.values()):
             await self._withdraw(container)
+
+    async def fresh_facts(self, networks: Iterable[Network]) -> None:
+        """Who stands on an interface of the host must know whether it is there now."""
+        core = self._core
+        if any(map(on_parent, networks)) and core.stale():
+            core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
 
     async def publish(self, container: Container, endpoints: list[Endpoint]) -> None:
         """Hold the ports that a container asks for, as soon as it has a way out. Raises Failed in Docker's words."""
@@ -165,6 +184,8 @@ class Attaching:
         if not outward:
             return
         owner = next((e for e in outward if e.default4), outward[0])
+        if on_parent(self._core.tables.networks[owner.network]):
+            return
         try:
             await self.publishing.publish(container, owner, self._core.tables.networks[owner.network].options)
         except Failed as error:
@@ -197,25 +218,28 @@ class Attaching:
         return msgspec.structs.replace(config, network_id=endpoint.network, dns_names=endpoint.dns_names or None)
 
     def announce(self, endpoints: list[Endpoint]) -> None:
-        """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports."""
+        """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports.
+
+        Of what stands on a parent its LAN is told; in ipvlan's l3 modes there are no neighbours.
+        """
         for endpoint in endpoints:
             network = self._core.tables.networks[endpoint.network]
             count = int(network.options.get(f"{_ADVERTISE}nmsgs", _MESSAGES))
             pause = int(network.options.get(f"{_ADVERTISE}ms", _PAUSE_MS)) / 1000
-            if network.bridge and count:
-                self._announce(endpoint, count, pause)
+            link = parent_of(network) if on_parent(network) and not endpoint.on_link else network.bridge
+            if link and count:
+                self._announce(endpoint, link, count, pause)
 
-    def _announce(self, endpoint: Endpoint, left: int, pause: float) -> None:
+    def _announce(self, endpoint: Endpoint, link: str, left: int, pause: float) -> None:
         """One now, the others after a pause each, for as long as the endpoint stands."""
         core = self._core
         standing = core.tables.endpoint(endpoint.network, endpoint.container)
         if standing is None or standing.id != endpoint.id:
             return
-        bridge = core.tables.networks[endpoint.network].bridge
         addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
-        core.worker.post(lambda kernel, _: kernel.announce(bridge, endpoint.mac, addresses))
+        core.worker.post(lambda kernel, _: kernel.announce(link, endpoint.mac, addresses))
         if left > 1:
-            asyncio.get_running_loop().call_later(pause, self._announce, endpoint, left - 1, pause)
+            asyncio.get_running_loop().call_later(pause, self._announce, endpoint, link, left - 1, pause)
 
 
 @contextmanager

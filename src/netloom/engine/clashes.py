@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from netloom.drivers.parents import on_parent
 from netloom.engine.core import Core
 from netloom.ipam.clashes import Clash, finding
 from netloom.model.finding import Finding
@@ -35,9 +36,9 @@ class Clashes:
         return [finding(clash, core.tables.networks[clash.network].name) for clash in self._found()]
 
     def _found(self) -> list[Clash]:
-        """Networks that are just coming or going are left out."""
-        clashes = self._core.space.clashes(self._core.facts.claimed)
-        return [clash for clash in clashes if clash.network in self._core.tables.networks]
+        """Networks that are just coming or going are left out, and those that make no route."""
+        clashes, networks = self._core.space.clashes(self._core.facts.claimed), self._core.tables.networks
+        return [clash for clash in clashes if clash.network in networks and not on_parent(networks[clash.network])]
 
     def _tell(self, clash: Clash) -> None:
         network = self._core.tables.networks[clash.network]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -10,6 +10,7 @@ from netloom.containers.merging import merged
 from netloom.containers.mounts import Wanted
 from netloom.containers.validate import check_name, check_request
 from netloom.drivers.endpoint_options import endpoint_faults
+from netloom.drivers.parents import on_parent
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -28,6 +29,7 @@ from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container, ContainerRequest
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound, NotModified
+from netloom.model.host_config import HostConfig
 from netloom.model.network import PREDEFINED, Network
 
 STOP_TIMEOUT = 10  # seconds, Docker's default
@@ -75,6 +77,7 @@ class Containers:
         links = request.host_config.links if mode in PREDEFINED else None
         check_linked(core.tables, links or ())
         networks = self._networks(mode, request)
+        warnings += self._discarded(request.host_config, networks)
         taken = core.tables.container_named(name)
         if taken is not None:
             raise Conflict(
@@ -285,6 +288,19 @@ class Containers:
                     f"invalid config for network {name}: {error.sentence}", remedy=error.remedy
                 ) from error
         return networks
+
+    def _discarded(self, host_config: HostConfig, networks: Iterable[str]) -> list[str]:
+        """Where all networks stand on parents nothing is published: a warning, or InvalidArgument for ipvlan."""
+        known = [n for name in networks if (n := self._core.tables.network_named(name)) is not None]
+        asked = host_config.port_bindings or host_config.publish_all_ports
+        if not asked or not known or not all(map(on_parent, known)):
+            return []
+        name, reached = known[0].name, "its containers are reached by their own addresses"
+        if known[0].driver == "ipvlan":
+            raise InvalidArgument(
+                f"conflicting options: port publishing and the ipvlan network {name}", remedy=f"{reached}, without -p"
+            )
+        return [f"Published ports are discarded on the macvlan network {name}: {reached}"]
 
     def _hostname(self, asked: str, key: str, mode: str) -> str:
         if asked:

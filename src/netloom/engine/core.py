@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from errno import ESRCH
 
 from netloom.drivers.driver import Driver
+from netloom.drivers.parents import on_parent, same_parent
 from netloom.engine.lanes import Lanes
 from netloom.engine.ports import (
     Clock,
@@ -31,7 +32,7 @@ from netloom.model.desired import Desired, HostFacts
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import KernelError
 from netloom.model.image import ImageView
-from netloom.model.network import Network
+from netloom.model.network import Network, Status
 
 
 class Core:
@@ -80,6 +81,7 @@ class Core:
         self.unswept: set[str] = set()  # containers that have ended, and whose remains may be in the way
         self.by_hand: set[str] = set()  # containers that somebody stops: no policy starts them again
         self.sandboxes: dict[str, Namespace] = {}  # by sandbox id, while a namespace is known
+        self.held: dict[str, Namespace] = {}  # those whose links would go some time after their processes
         self.doubted: Callable[[], None] = _nobody_compares
         self.stale: Callable[[], bool] = _nobody_knows  # may `facts` differ from the host's?
         self._number = 0
@@ -124,6 +126,16 @@ class Core:
     def network_desired(self, network: Network) -> list[Desired]:
         """What the network's driver wants in the kernel."""
         return self.driver(network.driver).network(network, self.facts)
+
+    def network_own(self, network: Network) -> list[Desired]:
+        """What of it no other network needs: what goes with the network."""
+        if network.config_only:
+            return []
+        if not on_parent(network):
+            return self.network_desired(network)
+        others = [n for n in self.tables.networks.values() if n.id != network.id and n.status is not Status.DELETING]
+        shared = {o.key for n in same_parent(network, others) for o in self.network_desired(n)}
+        return [o for o in self.network_desired(network) if o.key not in shared]
 
     def endpoint_desired(self, endpoint: Endpoint) -> list[Desired]:
         """What the endpoint's driver wants in the kernel."""

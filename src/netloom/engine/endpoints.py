@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
+from netloom.drivers.parents import on_parent
 from netloom.engine.core import Core
 from netloom.engine.tables import Row, endpoint_row, gone
-from netloom.model.desired import Desired, Step, Sysctl, Veth
+from netloom.model.desired import Child, Desired, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Status
 from netloom.plan.diff import diff
@@ -42,6 +43,24 @@ class Endpoints:
             for endpoint in touched:
                 self._core.moving.pop(endpoint.id, None)
 
+    def hold(self, endpoints: Iterable[Endpoint]) -> None:
+        """Keep the sandboxes of those that stand on a parent, beyond their processes, until they are removed.
+
+        The kernel ends a namespace some time after its last process; a MAC that comes back meanwhile is refused.
+        Raises ProcessLookupError.
+        """
+        core = self._core
+        for endpoint in endpoints:
+            if endpoint.sandbox not in core.held and on_parent(core.tables.networks[endpoint.network]):
+                core.held[endpoint.sandbox] = core.make_namespace.from_fd(core.sandboxes[endpoint.sandbox].open())
+
+    def _let_go(self, gone: Iterable[Endpoint], staying: Iterable[Endpoint]) -> None:
+        networks = self._core.tables.networks
+        kept = {e.sandbox for e in staying if on_parent(networks[e.network])}
+        for sandbox in {e.sandbox for e in gone} - kept:
+            if (namespace := self._core.held.pop(sandbox, None)) is not None:
+                namespace.close()
+
     async def _move(self, before: Set, after: Set, rows: Sequence[Row]) -> dict[str, Endpoint]:
         core = self._core
         added = [e for key, e in after.items() if key not in before]
@@ -51,6 +70,7 @@ class Endpoints:
             self._desired([*changed, *added]),
             self._own(before[e.network] for e in changed) + self._outside(removed),
         )
+        self.hold(added)
         for endpoint in added:
             core.tables.put_endpoint(endpoint)
         stands = {key: _ready(e) for key, e in after.items()}
@@ -69,6 +89,7 @@ class Endpoints:
         self._core.at("unlisted")
         for endpoint in removed:
             core.tables.drop_endpoint(endpoint)
+        self._let_go(removed, stands.values())
         for endpoint in stands.values():
             core.tables.put_endpoint(endpoint)
         return stands
@@ -95,6 +116,7 @@ class Endpoints:
         for endpoint in endpoints:
             core.tables.drop_endpoint(endpoint)
             core.moving.pop(endpoint.id, None)
+        self._let_go(endpoints, ())
 
     async def _piecemeal(self, steps: Sequence[Step], endpoints: Collection[Endpoint]) -> None:
         run = self._core.worker.run
@@ -109,10 +131,12 @@ class Endpoints:
 
         One that cannot be deleted carries nothing any more; the comparison that follows tries again.
         """
-        indices = [o.index for e in removed for o in self._core.endpoint_desired(e) if isinstance(o, Veth)]
-        if not indices:
+        objects = [o for e in removed for o in self._core.endpoint_desired(e)]
+        going = [self._core.links.delete(o.index) for o in objects if isinstance(o, Veth)]
+        going += [delete_child(self._core, o) for o in objects if isinstance(o, Child)]
+        if not going:
             return
-        for failed in await asyncio.gather(*map(self._core.links.delete, indices), return_exceptions=True):
+        for failed in await asyncio.gather(*going, return_exceptions=True):
             if failed is not None:
                 self._core.complain("an interface could not be deleted", failed)
 
@@ -131,6 +155,7 @@ class Endpoints:
             core.complain("the way back failed too", error)
         for endpoint in added:
             core.tables.drop_endpoint(endpoint)
+        self._let_go(added, before.values())
 
     async def revert(self, stands: Set, before: Set, row: Row) -> bool:
         """Back from `stands`, which an operation has made. Where that fails what it added goes, and nothing comes."""
@@ -156,7 +181,7 @@ class Endpoints:
 
     def _outside(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
         """What of them must be deleted: what is inside goes with the interface, what is shared stays for others."""
-        return [o for o in self._own(endpoints) if isinstance(o, Veth) or not getattr(o, "sandbox", "")]
+        return [o for o in self._own(endpoints) if isinstance(o, (Veth, Child)) or not getattr(o, "sandbox", "")]
 
     def _shared(self, endpoint: Endpoint) -> bool:
         """Do ports of another endpoint need the same setting of the bridge?"""
@@ -168,6 +193,13 @@ class Endpoints:
 
     def _desired(self, endpoints: Iterable[Endpoint]) -> list[Desired]:
         return [wanted for e in endpoints for wanted in self._core.endpoint_desired(e)]
+
+
+async def delete_child(core: Core, child: Child) -> None:
+    """Delete what stands on a parent. Where its namespace is not known any more it has gone with it."""
+    namespace = core.held.get(child.sandbox) or core.sandboxes.get(child.sandbox)
+    if namespace is not None:
+        await core.links.delete_inside(child.index, namespace, child.sandbox)
 
 
 def _ready(endpoint: Endpoint) -> Endpoint:

@@ -73,6 +73,23 @@ async def on_internal(world: World) -> None:
     await world.container("web", "in", ports=publish("8080"), start=True)
 
 
+async def on_parents(world: World) -> None:
+    await world.network("lan", "10.4.0.0/24", driver="macvlan", options={"parent": "up0"})
+    await world.network("vlan", "10.6.0.0/24", driver="macvlan", options={"parent": "up0.7"})
+    await world.network("red", "10.1.0.0/24")
+    await world.container(
+        "web",
+        "lan",
+        networks={"lan": static("10.4.0.7", mac="02:00:00:00:00:07"), "vlan": static()},
+        ports=publish("8080"),
+        start=True,
+    )
+
+
+async def a_vlan(world: World) -> None:
+    await world.network("vlan", "10.6.0.0/24", driver="macvlan", options={"parent": "up0.7"})
+
+
 async def by_policy(world: World) -> None:
     await two_networks(world)
     await world.container("web", "red", ports=publish("8080"), start=True, restart="always")
@@ -129,11 +146,28 @@ SCENARIOS: dict[str, tuple[Part, Part]] = {
     "disconnect, stopped": (stopped, lambda w: w.engine.disconnect("red", "web", force=False)),
 }
 
+SCENARIOS |= {
+    "network create, on a VLAN": (nothing, a_vlan),
+    "network create, on a VLAN that stands": (
+        a_vlan,
+        lambda w: w.network("too", "10.7.0.0/24", driver="macvlan", options={"parent": "up0.7"}),
+    ),
+    "network rm, on a VLAN": (a_vlan, lambda w: w.engine.delete_network("vlan")),
+    "restart, on parents": (on_parents, lambda w: w.engine.restart("web", timeout=5)),
+    "end, on parents": (on_parents, ends),
+    "connect, ports get out, on parents": (
+        on_parents,
+        lambda w: w.engine.connect("red", "web", static(gw_priority=1)),
+    ),
+    "disconnect, on parents": (on_parents, lambda w: w.engine.disconnect("vlan", "web", force=False)),
+}
+
 IN_PARTS = (
     "restart, --rm",
     "rm --force",
     "rm --force, of one that waits",
     "stop, of one with a policy",
+    "restart, on parents",
 )  # whose first part stands when the second fails
 
 each_scenario = pytest.mark.parametrize("name", SCENARIOS)

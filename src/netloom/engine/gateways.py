@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from netloom.drivers.parents import on_parent
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.network import Network
 
@@ -21,7 +22,8 @@ def settle(
     For each family the endpoint with the highest gw-priority wins; among equals one with gateways of both families,
     then one with IPv6, then the first by network name (libnetwork's Endpoint.Less). An internal network has no way
     out and never wins. Published ports belong to the winner of IPv4, or of IPv6 where
-    no endpoint has IPv4: then those of the host's IPv4 addresses wait for one. `priorities` is by network id.
+    no endpoint has IPv4: then those of the host's IPv4 addresses wait for one. A network on a parent publishes
+    nothing. `priorities` is by network id.
     """
     ranked = sorted(
         (e for e in endpoints),
@@ -32,15 +34,17 @@ def settle(
         ),
     )
     outward = [e for e in ranked if not networks[e.network].internal]
-    first4 = next((e.id for e in outward if e.gateway4 and e.ipv4), "")
-    first6 = next((e.id for e in outward if e.gateway6 and e.ipv6), "")
+    first4 = next((e.id for e in outward if (e.gateway4 or e.on_link) and e.ipv4), "")
+    first6 = next((e.id for e in outward if (e.gateway6 or e.on_link) and e.ipv6), "")
     holder = first4 or first6
     return [
         msgspec.structs.replace(
             e,
             default4=e.id == first4,
             default6=e.id == first6,
-            ports=tuple(p for p in ports if e.ipv4 or ":" in p.host_ip) if e.id == holder else (),
+            ports=tuple(p for p in ports if e.ipv4 or ":" in p.host_ip)
+            if e.id == holder and not on_parent(networks[e.network])
+            else (),
         )
         for e in endpoints
     ]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
 from netloom.dns import records
 from netloom.drivers.options import enabled
+from netloom.drivers.parents import KINDS, lacking, parent_of
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.ports import Kernel
 from netloom.engine.tables import gone, network_row
 from netloom.ipam.space import settled
 from netloom.ipam.validate import check_config
-from netloom.model.desired import Bridge
+from netloom.model.desired import Bridge, HostRoute, LinkKind, Parent
 from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.plan.diff import diff
@@ -61,6 +64,7 @@ class Networks:
         try:
             core.driver(network.driver).check(network, self._others(network), core.facts)
             self._forwarding.refuse(network)
+            await self._refuse_unknown_kinds(network)
             if not network.name.strip():
                 raise InvalidArgument("invalid name: name is empty")
             if core.tables.network_named(network.name) is not None:
@@ -130,10 +134,10 @@ class Networks:
     async def _dismantle(self, network: Network) -> None:
         """Plan to absent, wait until the bridge is unlisted, forget."""
         core = self._core
-        desired = [] if network.config_only else core.network_desired(network)
+        desired = core.network_own(network)
         await core.worker.run(intents=[network_row(network)], steps=diff([], desired))
         for wanted in desired:
-            if isinstance(wanted, Bridge):
+            if isinstance(wanted, (Bridge, Parent)):
                 await core.links.delete(wanted.index)
         await core.worker.run(statuses=[gone("networks", network.id)])
         core.tables.drop_network(network)
@@ -227,7 +231,7 @@ class Networks:
             scope=request.scope or "local",
             ipv4=bool(request.ipv4),
             ipv6=bool(request.ipv6),
-            internal=request.internal,
+            internal=driver.internal(request),
             attachable=request.attachable,
             config_only=request.config_only,
             config_from=request.config_from,
@@ -252,14 +256,31 @@ class Networks:
                 raise InvalidArgument("null ipam driver does not handle specific address pool requests")
             empty = "ipv4" if request.ipv4 else "ipv6"
             raise InvalidArgument(f"{empty} pool is empty", remedy=f"the {request.driver} driver needs an IPAM driver")
-        return self._core.space.add_network(
+        pools = self._core.space.add_network(
             key,
             request.name,
             request.ipam_config,
             ipv4=bool(request.ipv4),
             ipv6=bool(request.ipv6),
-            host_routes=self._core.facts.claimed,
+            host_routes=self._claimed(request),
         )
+        if request.driver in KINDS:
+            self._core.space.keep_off(key, self._core.facts.addresses)
+        return pools
+
+    def _claimed(self, request: NetworkRequest) -> Sequence[HostRoute]:
+        """What of the host's no subnet may meet. One on a parent makes no route: it may name the LAN's own subnet."""
+        claimed = self._core.facts.claimed
+        if request.driver not in KINDS:
+            return claimed
+        named = {":" in pool.subnet for pool in request.ipam_config}
+        return [route for route in claimed if (":" in route.destination) not in named]
+
+    async def _refuse_unknown_kinds(self, network: Network) -> None:
+        """Raises Unsupported naming the module that the kernel lacks."""
+        for kind in [] if network.config_only else self._core.driver(network.driver).needs(network, self._core.facts):
+            if not await self._core.worker.call(partial(_supports, kind=kind)):
+                raise lacking(kind, parent_of(network))
 
     def _others(self, network: Network) -> list[Network]:
         return [n for n in self._core.tables.networks.values() if n.id != network.id]
@@ -277,3 +298,7 @@ class Networks:
             )
         if network.config_only and any(n.config_from == network.name for n in self._core.tables.networks.values()):
             raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
+
+
+def _supports(kernel: Kernel, rows: object, *, kind: LinkKind) -> bool:
+    return kernel.supports(kind)

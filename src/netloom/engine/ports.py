@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
-from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
+from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.image import ImageConfig
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
@@ -52,8 +52,11 @@ class Kernel(Protocol):
         """Routes, uplinks and MTU of the host now."""
         ...
 
-    def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
-        """One gratuitous ARP (IPv4) or unsolicited NA (IPv6) for each address, sent out on the bridge."""
+    def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
+        """One gratuitous ARP (IPv4) or unsolicited NA (IPv6) for each address, sent out on a link of the host.
+
+        `mac` empty is the link's own. A link that has gone needs none.
+        """
         ...
 
     def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
@@ -61,6 +64,10 @@ class Kernel(Protocol):
 
         Raises Failed or Unavailable in the words of the tool that refused.
         """
+        ...
+
+    def supports(self, kind: LinkKind) -> bool:
+        """Has this kernel links of that kind? Nothing is made; a module may be loaded."""
         ...
 
     def new_namespace(self) -> int:
@@ -73,6 +80,10 @@ class Links(Protocol):
 
     async def delete(self, index: int) -> None:
         """Returns when the link is unlisted (not when DELLINK returns). Already gone is success."""
+        ...
+
+    async def delete_inside(self, index: int, within: Namespace, sandbox: str) -> None:
+        """The same for a link of a sandbox. Already gone, with its namespace too, is success."""
         ...
 
 

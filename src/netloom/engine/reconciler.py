@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from netloom.engine.attaching import Attaching
+from netloom.engine.attaching import SHARED_MODES, Attaching
 from netloom.engine.core import Core
+from netloom.engine.endpoints import delete_child
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Kernel, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row, endpoint_row, gone, network_row
 from netloom.firewall.elements import relay_elements
 from netloom.model.container import Container
-from netloom.model.desired import Bridge, Desired, Element, Key, Step, Sysctl, Veth
+from netloom.model.desired import LINKS, Child, Desired, Element, Key, Step, Sysctl
 from netloom.model.endpoint import Endpoint
 from netloom.model.names import DataPlaneState, HeldPort, Relay
 from netloom.model.network import Status
@@ -81,9 +82,15 @@ class Reconciler:
         steps = diff(wanted, found)
         if steps:
             await core.worker.run(steps=steps, sandboxes=dict(core.sandboxes))
+        there = {(s.what.key, s.what.index) for s in steps if s.verb == "add" and isinstance(s.what, LINKS)}
         for step in steps:
-            if step.verb == "del" and isinstance(step.what, (Bridge, Veth)):
-                await core.links.delete(step.what.index)
+            what = step.what
+            if step.verb != "del" or not isinstance(what, LINKS) or (what.key, what.index) in there:
+                continue
+            if isinstance(what, Child):
+                await delete_child(core, what)
+            else:
+                await core.links.delete(what.index)
         return steps
 
     async def _switched(self) -> list[Desired]:
@@ -117,8 +124,13 @@ class Reconciler:
             await core.worker.run(intents=changes)
 
     def _inhabited(self) -> list[str]:
-        """Sandboxes with endpoints."""
-        return list(dict.fromkeys(self._core.tables.containers[e.container].sandbox for e in self.living()))
+        """Sandboxes that are a container's own: also one that has no endpoint may have what is left of one."""
+        sandboxes = self._core.sandboxes
+        return [
+            c.sandbox
+            for c in self._core.tables.containers.values()
+            if c.sandbox in sandboxes and not c.host_config.network_mode.startswith(SHARED_MODES)
+        ]
 
     async def _inside(self, sandbox: str) -> list[Desired] | None:
         """What stands in a sandbox; None when it has ended."""

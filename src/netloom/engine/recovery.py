@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from netloom.containers.lifecycle import paused, resumed, start_failed
+from netloom.drivers.parents import on_parent
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -14,7 +15,7 @@ from netloom.engine.reconciler import Reconciler
 from netloom.engine.removal import Removal, forgotten
 from netloom.engine.tables import Row, container_row, decode, endpoint_row, gone
 from netloom.model.container import Container
-from netloom.model.desired import Bridge
+from netloom.model.desired import Bridge, Parent
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import KernelError
 from netloom.model.network import Network, Status
@@ -97,6 +98,8 @@ class Recovery:
             if network.status is Status.READY:
                 self._core.tables.put_network(network)
                 self._core.space.restore_network(network.id, network.name, network.pools)
+                if on_parent(network):
+                    self._core.space.keep_off(network.id, self._core.facts.addresses)
             else:
                 self._half.append(network)
                 doomed.append(gone("networks", network.id))
@@ -106,10 +109,10 @@ class Recovery:
         """Networks that were coming or going. A bridge that was just made has no mark yet: only its row tells of it."""
         core = self._core
         for network in self._half:
-            desired = [] if network.config_only else core.network_desired(network)
+            desired = core.network_own(network)
             await core.worker.run(steps=absent(desired))
             for what in desired:
-                if isinstance(what, Bridge):
+                if isinstance(what, (Bridge, Parent)):
                     await core.links.delete(what.index)
 
     def _endpoints(self, endpoints: list[Endpoint]) -> list[Row]:
@@ -135,6 +138,7 @@ class Recovery:
         """Take a living container over. False when it needs an end: it ran, was starting, or was being removed."""
         if container.state.running and self._lives(container, survivor):
             self._mend(container)
+            self._hold(container)
             return True
         core = self._core
         for name, config in container.networks.items():
@@ -172,6 +176,12 @@ class Recovery:
             core.tables.put_container(container)
             self._mended.append(container_row(container))
         return True
+
+    def _hold(self, container: Container) -> None:
+        try:
+            self._attaching.endpoints.hold(self._core.tables.endpoints_of(container.id))
+        except ProcessLookupError:
+            return  # its end is on the way to us
 
     def _mend(self, container: Container) -> None:
         """A connect or disconnect that was cut short is undone or finished: default routes and ports where they belong.

@@ -110,6 +110,7 @@ class Starting:
         attaching = self._attaching
         made: list[Endpoint] = []
         try:
+            await attaching.fresh_facts([network for network, _ in self._ordered(container)])
             for network, config in self._ordered(container):
                 made.append(attaching.allot.endpoint(container, network, config, made))
             await attaching.publish(container, made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
+from netloom.drivers.parents import below, on_parent, parent_of
 from netloom.engine.clashes import Clashes
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
@@ -95,10 +96,12 @@ class Watching:
     async def _round(self, facts: bool, repair: bool, ruleset: bool, doubt: bool) -> None:
         if facts:
             self._looking = True
+            before = self._below()
             try:
                 self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
             finally:
                 self._looking = False
+            repair |= self._below() != before  # a parent came or went, and what stood on it
             self._clashes.follow()
             await self._forwarding.follow()
         if ruleset:
@@ -117,5 +120,10 @@ class Watching:
     def _expected(self) -> set[str]:
         """Names of interfaces that should stand; those that come or go just now are somebody's business already."""
         core = self._core
-        names = {n.bridge for n in core.tables.networks.values() if n.bridge}
+        names = {n.bridge or parent_of(n) for n in core.tables.networks.values() if n.bridge or on_parent(n)}
         return names | {e.host_name for e in self._reconciler.living() if e.id not in core.moving}
+
+    def _below(self) -> set[tuple[str, int]]:
+        """Interfaces of others that networks stand on."""
+        core = self._core
+        return {one for n in core.tables.networks.values() if on_parent(n) for one in below(n, core.facts)}

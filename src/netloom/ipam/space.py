@@ -18,6 +18,7 @@ from netloom.model.network import IpamConfig
 
 _OVERLAP = "invalid pool request: Pool overlaps with other one on this address space"
 GATEWAY = Reserved("the gateway")
+OF_HOST = Reserved("an address of the host itself")
 
 
 class _Member:
@@ -73,6 +74,14 @@ class AddressSpace:
         self._members[network_id] = _Member(name)
         for entry in pools:
             self._take(network_id, entry)
+
+    def keep_off(self, network_id: str, host_addresses: Iterable[str]) -> None:
+        """No endpoint gets an address that the host has itself: for networks on its own LAN."""
+        for address in filter(None, map(parse_address, host_addresses)):
+            for addresses in self._member(network_id).subnets:
+                ours = addresses.version == address.version and address in addresses.subnet
+                if ours and addresses.holder(int(address)) is None:
+                    addresses.reserve(int(address), OF_HOST).confirm()
 
     def drop_network(self, network_id: str) -> None:
         """Free its subnets and all its addresses; an unknown one is success."""

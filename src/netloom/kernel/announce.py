@@ -34,17 +34,20 @@ class Announcer:
         """Close the socket. Twice is once."""
         self._socket.close()
 
-    def announce(self, bridge: str, mac: str, addresses: Iterable[str]) -> None:
-        """One frame for each address, flooded to the bridge's ports. A bridge that has gone needs none."""
+    def announce(self, link: str, mac: str, addresses: Iterable[str]) -> None:
+        """One frame for each address, flooded to the bridge's ports, or out of another link into its LAN.
+
+        A link that has gone needs none.
+        """
         for address in addresses:
             family, packed = pack(address)
             kind, frame = _arp(mac_bytes(mac), packed) if family == socket.AF_INET else _na(mac_bytes(mac), packed)
             try:
-                self._socket.sendto(frame, (bridge, kind))
+                self._socket.sendto(frame, (link, kind))
             except OSError as error:
                 if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENETDOWN):
                     return
-                raise KernelError(error.errno or errno.EIO, f"announce {address} on {bridge}") from error
+                raise KernelError(error.errno or errno.EIO, f"announce {address} on {link}") from error
 
 
 def _arp(mac: bytes, address: bytes) -> tuple[int, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -13,7 +14,21 @@ from netloom.kernel import elements, flows, sysctl, translate
 from netloom.kernel.namespace import entered
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
 from netloom.kernel.switches import Ipv6Switches
-from netloom.model.desired import Address, Bridge, Element, Key, Neighbour, Route, Step, Sysctl, Veth
+from netloom.model.desired import (
+    LINKS,
+    Address,
+    Bridge,
+    Child,
+    Element,
+    Key,
+    Link,
+    Neighbour,
+    Parent,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
 from netloom.model.errors import Exhausted, KernelError
 from netloom.netlink import link, route
 from netloom.netlink.message import Message, Verdict
@@ -53,7 +68,8 @@ class Applier:
 
         Steps of one target keep their order; of a run of additions the elements come first, so that no packet
         meets a link without its rules, of a run of deletions the links (which are fenced, not deleted: `Links`
-        does that; only where the same link is added again is it deleted here, which takes some 20 ms).
+        does that; only where the same link is added again is it deleted here, which takes some 20 ms). One inside a
+        sandbox is not fenced: that costs as much as its deletion.
         Raises KernelError for the first that failed: what went before it stands, and some of what comes after it
         in the list may.
         """
@@ -92,9 +108,7 @@ class _Run:
         self._home = applier.home
         self._sandboxes = sandboxes
         self._fds: dict[str, int] = {}
-        self._comes_back: set[Key] = {
-            s.what.key for s in steps if s.verb == "add" and isinstance(s.what, (Bridge, Veth))
-        }
+        self._comes_back: set[Key] = {s.what.key for s in steps if s.verb == "add" and isinstance(s.what, LINKS)}
 
     def close(self) -> None:
         for fd in self._fds.values():
@@ -107,8 +121,8 @@ class _Run:
             elements.apply(self._nft, governed)
             flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
-        self._links([s for s in steps if isinstance(s.what, Bridge)])
-        self._links([s for s in steps if isinstance(s.what, Veth)])
+        self._links([s for s in steps if isinstance(s.what, (Bridge, Parent))])
+        self._links([s for s in steps if isinstance(s.what, (Veth, Child))])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
@@ -132,9 +146,9 @@ class _Run:
 
         They are made in a send of their own: what follows names them by index, and must not meet another's link.
         """
-        work = [(s, s.what) for s in steps if isinstance(s.what, (Bridge, Veth))]
+        work = [(s, s.what) for s in steps if isinstance(s.what, LINKS)]
         making = [(s, w) for s, w in work if s.verb == "add"]
-        failures = self._route.request([translate.create(w, self._peer_netns(s, w)) for s, w in making])
+        failures = self._route.request([translate.create(w, self._netns(s, w), _below(s, w)) for s, w in making])
         new = {making[place][1].key for place in range(len(making)) if place not in failures}
         for place, failure in sorted(failures.items()):
             self._check_there(*making[place], failure)
@@ -146,15 +160,18 @@ class _Run:
             [(s, m) for s, w in work for m in (translate.configure if w.key in new else translate.correct)(w)],
         )
 
-    def _check_there(self, step: Step, what: Bridge | Veth, failure: Verdict) -> None:
+    def _check_there(self, step: Step, what: Link, failure: Verdict) -> None:
         """Return when the link is there already; else say in whose way it is."""
         if failure.errno != errno.EEXIST:
             raise _refusal(step, failure)
+        if isinstance(what, Child):
+            self._check_inside(step, what, failure)
+            return
         body = self._route.get(link.get(name=what.name))
         there = link.parse(body) if body is not None else None
         if there is not None and (there.ifindex, there.kind) == (
             what.index,
-            "bridge" if isinstance(what, Bridge) else "veth",
+            _kind(what),
         ):
             return
         if there is not None:
@@ -166,9 +183,29 @@ class _Run:
             raise KernelError(errno.EBUSY, subject(step), detail=detail)
         raise _refusal(step, failure)
 
+    def _check_inside(self, step: Step, what: Child, failure: Verdict) -> None:
+        with self._socket_in(what.sandbox, step) as inside:
+            found = [link.parse(body) for body in inside.dump(link.dump())]
+        for there in found:
+            if (there.ifindex, there.kind, there.group) == (what.index, what.kind, link.INSIDE):
+                return
+        in_the_way = [one for one in found if what.index == one.ifindex or what.name == one.name]
+        if not in_the_way:
+            raise _refusal(step, failure)
+        detail = f"{in_the_way[0].name} with index {in_the_way[0].ifindex} is there inside"
+        raise KernelError(errno.EEXIST, subject(step), detail=detail)
+
+    @contextmanager
+    def _socket_in(self, sandbox: str, step: Step) -> Iterator[NetlinkSocket]:
+        fd = self._fd(sandbox, step)
+        with entered(fd, self._home):
+            inside = NetlinkSocket(ROUTE, large=False)
+        with inside:
+            yield inside
+
     def _host_deletions(self, step: Step) -> list[Message]:
         match step.what:
-            case Bridge() | Veth():
+            case Bridge() | Veth() | Parent():
                 return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
                 return [translate.delete(step.what)]
@@ -186,7 +223,7 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
-            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, Veth):
+            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent)):
                 continue  # no IPv6 to silence
             if failure.errno == errno.ENOENT and isinstance(step.what, Neighbour):
                 continue  # nobody remembers another MAC for the address
@@ -213,8 +250,10 @@ class _Run:
 
     def _enter(self, sandbox: str, steps: list[Step]) -> None:
         """Go in once, for the socket and the settings; the messages are sent from outside."""
-        work = [(s, m) for s in steps for m in _inner_messages(s)]
-        settings = [s for s in steps if isinstance(s.what, Sysctl) or (isinstance(s.what, Veth) and s.verb == "add")]
+        work = [(s, m) for s in steps for m in self._inner_messages(s)]
+        settings = [
+            s for s in steps if isinstance(s.what, Sysctl) or (isinstance(s.what, (Veth, Child)) and s.verb == "add")
+        ]
         if not work and not settings:
             return
         try:
@@ -241,12 +280,26 @@ class _Run:
                 _restore(step, step.what)
             case Sysctl():
                 _write(step, step.what.path, step.what.value)
-            case Veth(peer_name=name, peer_ipv6=on):
+            case Veth(peer_name=name, peer_ipv6=on) | Child(name=name, ipv6=on):
                 with _ipv6(step, on):
                     self._applier.switches.turn(socket.socket, name, on=on)
 
-    def _peer_netns(self, step: Step, what: Bridge | Veth) -> int:
-        return self._fd(what.sandbox, step) if isinstance(what, Veth) else -1
+    def _netns(self, step: Step, what: Link) -> int:
+        return self._fd(what.sandbox, step) if isinstance(what, (Veth, Child)) else -1
+
+    def _inner_messages(self, step: Step) -> Iterable[Message]:
+        match step.what:
+            case Veth() if step.verb == "add":
+                return [link.up(step.what.peer_index)]
+            case Child() if step.verb == "add":
+                return [link.up(step.what.index)]
+            case Child() if step.verb == "del" and step.what.key in self._comes_back:
+                return [link.delete(step.what.index)]
+            case Address() | Route():
+                make = {"add": translate.add, "set": translate.replace, "del": translate.delete}[step.verb]
+                return [make(step.what)]
+            case _:
+                return ()
 
     def _fd(self, sandbox: str, step: Step) -> int:
         if sandbox not in self._fds:
@@ -266,21 +319,39 @@ def _host_messages(step: Step) -> Iterable[Message]:
             return ()
 
 
-def _inner_messages(step: Step) -> Iterable[Message]:
-    match step.what:
-        case Veth() if step.verb == "add":
-            return [link.up(step.what.peer_index)]
-        case Address() | Route():
-            make = {"add": translate.add, "set": translate.replace, "del": translate.delete}[step.verb]
-            return [make(step.what)]
+def _kind(what: Link) -> str:
+    match what:
+        case Bridge():
+            return "bridge"
+        case Veth():
+            return "veth"
+        case Parent():
+            return "vlan" if what.base else "dummy"
+        case Child():
+            return what.kind
+
+
+def _below(step: Step, what: Link) -> int:
+    """The index, now, of the interface that a link stands on: one of somebody else, which may have come anew."""
+    match what:
+        case Child():
+            name = what.parent
+        case Parent(base=name) if name:
+            pass
         case _:
-            return ()
+            return 0
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {name} is not there") from error
 
 
 def _sandbox(step: Step) -> str:
     """The sandbox inside which a step has something to do."""
     match step.what:
         case Veth(sandbox=sandbox) if step.verb == "add":
+            return sandbox
+        case Child(sandbox=sandbox):
             return sandbox
         case Address(sandbox=sandbox) | Route(sandbox=sandbox) | Sysctl(sandbox=sandbox):
             return sandbox
@@ -327,4 +398,18 @@ def _refusal(step: Step, failure: Verdict) -> Exhausted | KernelError:
             f"{subject(step)}: bridge {step.what.master} has {_MOST_PORTS} ports, the most that the kernel allows",
             remedy="disconnect containers from the network, or put the next ones on another network",
         )
-    return KernelError(failure.errno, subject(step), detail=failure.text)
+    return KernelError(failure.errno, subject(step), detail=failure.text, remedy=_remedy(step, failure))
+
+
+def _remedy(step: Step, failure: Verdict) -> str:
+    match step.what:
+        case Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
+            return (
+                f"{parent} is a port of a bridge or a bond, or carries another kind than {kind}; choose another parent"
+            )
+        case Child(parent=parent, mac=mac) if failure.errno == errno.EADDRINUSE:
+            return f"another interface on {parent} has the MAC address {mac}"
+        case Child(parent=parent, mode="passthru") if failure.errno == errno.EINVAL:
+            return f"{parent} has a container already, and in mode passthru it takes no second one"
+        case _:
+            return ""

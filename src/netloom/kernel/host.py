@@ -11,8 +11,9 @@ from netloom.kernel import foreign, namespace, observe, ruleset, sysctl, transla
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
-from netloom.model.desired import Desired, HostFacts, PassedDrop, Step
+from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
+from netloom.netlink import link as rtnl
 
 
 class Ruleset(NamedTuple):
@@ -104,15 +105,24 @@ class HostKernel:
         """Routes, uplinks, addresses and MTU of the host now."""
         return observe.facts(self._applier.route)
 
-    def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
+    def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
         """One gratuitous ARP or unsolicited NA for each address. The flood costs 1.5 µs a port: after the reply."""
-        self._announcer.announce(bridge, mac, addresses)
+        if not mac:
+            body = self._applier.route.get(rtnl.get(name=link))
+            mac = rtnl.parse(body).mac if body is not None else ""
+        if mac:
+            self._announcer.announce(link, mac, addresses)
 
     def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
         """Our marked rule in the dropping chains of other firewalls, as wanted; those that we may not touch too."""
         return [
             PassedDrop(d.owner, d.chain, d.remedy, changed=foreign.let_pass(d, wanted=wanted)) for d in foreign.look()
         ]
+
+    def supports(self, kind: LinkKind) -> bool:
+        """Has this kernel links of that kind, as a module or built in? Nothing is made; a module may be loaded."""
+        failure = self._applier.route.request([rtnl.probe(kind)]).get(0)
+        return failure is None or failure.errno != errno.EOPNOTSUPP
 
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""

@@ -15,7 +15,18 @@ import pytest
 from netloom.kernel import namespace
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.links import Deleter
-from netloom.model.desired import Address, Bridge, Desired, Element, Neighbour, Route, Step, Sysctl, Veth
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Child,
+    Desired,
+    Element,
+    Neighbour,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
 from netloom.model.errors import KernelError
 from netloom.plan.diff import absent, diff
 from netloom.testing.fake_kernel import FakeKernel
@@ -75,13 +86,26 @@ def endpoint(number: int = 2) -> list[Desired]:
     ]
 
 
+def child(number: int = 2, **fields: Any) -> list[Desired]:
+    one = Child("macvlan", BOX, f"eth{number - 2}", number, "up0", "bridge", mac=f"02:42:0a:00:00:{number:02x}")
+    one = msgspec.structs.replace(one, **fields)
+    return [
+        one,
+        Address(one.name, one.index, f"192.0.2.{number}/24", BOX),
+        Route("default", "192.0.2.1", one.name, one.index, BOX),
+    ]
+
+
 class World(Protocol):
-    """A host with one sandbox, named BOX."""
+    """A host with one sandbox, named BOX, and an interface up0 of somebody where a test asks for it."""
 
     def apply(self, steps: list[Step]) -> None: ...
     def observe(self) -> list[Desired]: ...
     def observe_sandbox(self) -> list[Desired]: ...
     def delete(self, index: int) -> None: ...
+    def delete_inside(self, index: int) -> None: ...
+    def get_up0(self) -> None: ...
+    def lose_up0(self) -> None: ...
     def end_sandbox(self) -> None: ...
 
 
@@ -101,6 +125,16 @@ class FakeWorld:
 
     def delete(self, index: int) -> None:
         asyncio.run(self.kernel.delete(index))
+
+    def delete_inside(self, index: int) -> None:
+        asyncio.run(self.kernel.delete_inside(index, self.box, BOX))
+
+    def get_up0(self) -> None:
+        self.kernel.know(links=("lo", "up0"), indices=(1, 2))
+
+    def lose_up0(self) -> None:
+        self.kernel.know(links=("lo",), indices=(1,))
+        self.kernel.parent_gone("up0")
 
     def end_sandbox(self) -> None:
         self.box.close()
@@ -142,6 +176,22 @@ class RealWorld:
                 await deleter.close()
 
         self.on(lambda: asyncio.run(run()))
+
+    def delete_inside(self, index: int) -> None:
+        async def run() -> None:
+            deleter = Deleter()
+            try:
+                await deleter.delete_inside(index, self.box, BOX)
+            finally:
+                await deleter.close()
+
+        self.on(lambda: asyncio.run(run()))
+
+    def get_up0(self) -> None:
+        self.host.run("ip", "link", "add", "up0", "up", "type", "veth", "peer", "name", "up1")
+
+    def lose_up0(self) -> None:
+        self.host.run("ip", "link", "del", "up0")
 
     def end_sandbox(self) -> None:
         self.box.close()
@@ -293,3 +343,59 @@ def test_a_link_of_another_index_is_replaced(world: World) -> None:
     world.apply(diff(wanted, [*world.observe(), *world.observe_sandbox()]))
     world.delete(1000002)
     assert diff(wanted, [*world.observe(), *world.observe_sandbox()]) == []
+
+
+def test_what_stands_on_a_parent(world: World) -> None:
+    world.get_up0()
+    world.apply(adds(child()))
+    world.apply(adds(child()))  # again
+    assert diff(child(), world.observe_sandbox()) == []
+    assert world.observe() == []
+    world.apply(absent(child()))
+    world.delete_inside(2)
+    world.delete_inside(2)
+    assert [o for o in world.observe_sandbox() if not isinstance(o, Sysctl)] == []
+
+
+def test_it_goes_with_its_parent(world: World) -> None:
+    world.get_up0()
+    world.apply(adds(child()))
+    world.lose_up0()
+    assert [o for o in world.observe_sandbox() if not isinstance(o, Sysctl)] == []
+    with pytest.raises(KernelError, match="parent interface up0 is not there") as caught:
+        world.apply(adds(child()))
+    assert caught.value.errno == errno.ENODEV
+
+
+def test_in_the_way_of_what_stands_on_a_parent(world: World) -> None:
+    world.get_up0()
+    world.apply(adds([*NETWORK, *endpoint()]))
+    with pytest.raises(KernelError, match="eth0") as caught:
+        world.apply(adds(child()))
+    assert caught.value.errno == errno.EEXIST
+    assert diff([*NETWORK, *endpoint()], [*world.observe(), *world.observe_sandbox()]) == []
+
+
+def test_one_mac_on_a_parent(world: World) -> None:
+    world.get_up0()
+    world.apply(adds(child()))
+    with pytest.raises(KernelError) as caught:
+        world.apply([Step("add", child(3, mac="02:42:0a:00:00:02")[0])])
+    assert caught.value.errno == errno.EADDRINUSE
+    world.delete_inside(3)
+    assert diff(child(), world.observe_sandbox()) == []
+
+
+def test_passthru_takes_one(world: World) -> None:
+    world.get_up0()
+    world.apply(adds(child(mode="passthru")))
+    with pytest.raises(KernelError) as caught:
+        world.apply([Step("add", child(3, mode="passthru")[0])])
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_deleting_inside_a_namespace_that_has_gone_is_success(world: World) -> None:
+    world.get_up0()
+    world.apply(adds(child()))
+    world.end_sandbox()
+    world.delete_inside(2)

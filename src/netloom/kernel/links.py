@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import os
 import queue
 import socket
 import struct
@@ -18,6 +19,8 @@ from collections.abc import Iterator
 from itertools import count
 from typing import TypeAlias
 
+from netloom.kernel import namespace
+from netloom.kernel.apply import Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.errors import KernelError
 from netloom.netlink import address, link
@@ -64,6 +67,17 @@ class Deleter:
             self._start_thread()
             self._queue.put((index, future))
         await asyncio.shield(future)
+
+    async def delete_inside(self, index: int, within: Openable, sandbox: str) -> None:
+        """Delete a link of another namespace; returns when the call does. A namespace that has gone took it along."""
+        try:
+            fd = within.open()
+        except ProcessLookupError:
+            return
+        try:
+            await asyncio.to_thread(namespace.in_thread, lambda: _delete_inside(index, fd))
+        finally:
+            os.close(fd)
 
     async def close(self) -> None:
         """Let the deletions that were asked for end, then the threads. Twice is once."""
@@ -166,6 +180,14 @@ def _delete(netlink: NetlinkSocket, indices: list[int], groups: Iterator[int]) -
         return dict.fromkeys(indices, whole[0]) if whole else failed
     except KernelError as error:
         return dict.fromkeys(indices, error)
+
+
+def _delete_inside(index: int, fd: int) -> None:
+    """For a thread that ends soon: it stays in the namespace."""
+    namespace.setns(fd)
+    with NetlinkSocket(ROUTE, large=False) as inside:
+        for failure in _failures([index], inside.request([link.delete(index)])).values():
+            raise failure
 
 
 def _failures(indices: list[int], verdicts: dict[int, Verdict]) -> dict[int, KernelError]:

@@ -1,6 +1,7 @@
 """What stands in the kernel and carries our mark, as desired objects; and the facts about the host.
 
-Ours are bridges with an alias `netloom …`, veths named `nl` and twelve hex digits, and the tables named `netloom`.
+Ours are bridges, VLANs and dummies with an alias `netloom …`, veths named `nl` and twelve hex digits, the tables
+named `netloom`; and inside sandboxes what is in the interface group `netlink.link.INSIDE`.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from netloom.kernel.socket import NetlinkSocket
 from netloom.model.desired import (
     Address,
     Bridge,
+    Child,
+    ChildKind,
     Desired,
     Element,
     HostFacts,
     HostRoute,
     Neighbour,
+    Parent,
     Route,
     Sysctl,
     Veth,
@@ -46,7 +50,7 @@ def is_ours(one: link.Link) -> bool:
     """Does it carry our mark?"""
     if one.kind == "veth":
         return _VETH.fullmatch(one.name) is not None
-    return one.kind == "bridge" and one.alias.startswith(ALIAS)
+    return one.kind in ("bridge", "vlan", "dummy") and one.alias.startswith(ALIAS)
 
 
 def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
@@ -55,6 +59,7 @@ def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
     names = {one.ifindex: one.name for one in everything}
     bridges = [one for one in everything if one.kind == "bridge" and is_ours(one)]
     found: list[Desired] = [_bridge(one) for one in bridges]
+    found += [_parent(one, names) for one in everything if one.kind in ("vlan", "dummy") and is_ours(one)]
     found += [_host_half(one, names) for one in everything if one.kind == "veth" and is_ours(one)]
     ours = {one.ifindex: one.name for one in bridges}
     found += [Address(ours[a.ifindex], a.ifindex, a.address) for a in _addresses(socket) if a.ifindex in ours]
@@ -65,13 +70,16 @@ def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
 
 
 def sandbox(socket: NetlinkSocket, key: str, ipv6: Iterable[str]) -> list[Desired]:
-    """Veths (as far as they can be known from inside), addresses and routes of the socket's namespace.
+    """Links (as far as they can be known from inside), addresses and routes of the socket's namespace.
 
-    `ipv6` are the interfaces that have IPv6 on. A veth has the host's index and no host's name.
+    `ipv6` are the interfaces that have IPv6 on. A veth has the host's index and no host's name; what stands on a
+    parent does not tell its name.
     """
-    inside = {one.ifindex: one for one in links(socket) if one.kind == "veth"}
+    inside = {one.ifindex: one for one in links(socket) if one.kind == "veth" or one.group == link.INSIDE}
     on = set(ipv6)
-    found: list[Desired] = [_inner_half(one, key, one.name in on) for one in inside.values()]
+    found: list[Desired] = [
+        (_inner_half if one.kind == "veth" else _child)(one, key, one.name in on) for one in inside.values()
+    ]
     found += [
         Address(inside[a.ifindex].name, a.ifindex, a.address, key) for a in _addresses(socket) if a.ifindex in inside
     ]
@@ -106,12 +114,23 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         claimed=tuple(claims.claimed(everything, ours, all_routes, addresses)),
         addresses=tuple(a.address.partition("/")[0] for a in addresses if a.ifindex not in ours),
         links=tuple(one.name for one in everything.values() if one.ifindex not in ours),
+        indices=tuple(one.ifindex for one in everything.values() if one.ifindex not in ours),
         sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
     )
 
 
 def _bridge(one: link.Link) -> Bridge:
     return Bridge(one.name, one.ifindex, one.mac, one.mtu, one.alias, ipv6=_has_ipv6(one.name), up=one.up)
+
+
+def _parent(one: link.Link, names: dict[int, str]) -> Parent:
+    base = names.get(one.peer, "?") if one.kind == "vlan" else ""
+    return Parent(one.name, one.ifindex, one.alias, base=base, vlan=one.vlan, up=one.up)
+
+
+def _child(one: link.Link, key: str, ipv6: bool) -> Child:
+    kind: ChildKind = "ipvlan" if one.kind == "ipvlan" else "macvlan"
+    return Child(kind, key, one.name, one.ifindex, parent="", mode="", mac=one.mac, mtu=one.mtu, ipv6=ipv6)
 
 
 def _has_ipv6(interface: str) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 
-from netloom.model.desired import Address, Bridge, Desired, Element, Neighbour, Route, Sysctl, Veth
+from netloom.model.desired import Address, Bridge, Child, Desired, Element, Link, Neighbour, Parent, Route, Sysctl, Veth
 from netloom.netlink import address, link, neighbour, nft, route
 from netloom.netlink.message import Message
 
 _GONE = {
     Bridge: (errno.ENODEV,),
     Veth: (errno.ENODEV,),
+    Parent: (errno.ENODEV,),
+    Child: (errno.ENODEV,),
     Address: (errno.EADDRNOTAVAIL, errno.ENODEV),
     Route: (errno.ESRCH, errno.ENODEV),
     Neighbour: (errno.ENOENT, errno.ENODEV),
@@ -24,10 +26,27 @@ def is_gone(what: Desired, number: int) -> bool:
     return number in _GONE[type(what)]
 
 
-def create(what: Bridge | Veth, peer_netns: int) -> Message:
-    """The link itself, a bridge down, a veth without carrier. `peer_netns` is the fd of a veth's sandbox."""
-    if isinstance(what, Bridge):
-        return link.bridge(what.name, what.index, what.mac)
+def create(what: Link, netns: int, below: int) -> Message:
+    """The link itself, down, a veth without carrier.
+
+    `netns` is the fd of the sandbox that a link reaches into, `below` the index of the interface that it stands on.
+    """
+    match what:
+        case Bridge():
+            return link.bridge(what.name, what.index, what.mac)
+        case Parent(base=""):
+            return link.dummy(what.name, what.index)
+        case Parent():
+            return link.vlan(what.name, what.index, what.vlan, base=below)
+        case Child(kind="macvlan"):
+            return link.macvlan(what.name, what.index, what.mac, what.mtu, what.mode, parent=below, netns=netns)
+        case Child():
+            return link.ipvlan(what.name, what.index, what.mtu, what.mode, what.flag, parent=below, netns=netns)
+        case Veth():
+            return _veth(what, netns)
+
+
+def _veth(what: Veth, netns: int) -> Message:
     return link.veth(
         what.name,
         what.index,
@@ -37,27 +56,39 @@ def create(what: Bridge | Veth, peer_netns: int) -> Message:
         peer_name=what.peer_name,
         peer_index=what.peer_index,
         peer_mac=what.peer_mac,
-        peer_netns=peer_netns,
+        peer_netns=netns,
     )
 
 
-def configure(what: Bridge | Veth) -> list[Message]:
-    """What a link that was just made still lacks. The host's end of a veth never speaks IPv6 itself."""
-    if isinstance(what, Bridge):
-        return [link.change(what.index, mtu=what.mtu, alias=what.alias), link.up(what.index)]
-    return [link.quiet(what.index), *([link.port(what.index, hairpin=True)] if what.hairpin else [])]
+def configure(what: Link) -> list[Message]:
+    """What a link of the host that was just made still lacks. There, a veth or a parent never speaks IPv6 itself."""
+    match what:
+        case Bridge():
+            return [link.change(what.index, mtu=what.mtu, alias=what.alias), link.up(what.index)]
+        case Parent():
+            return correct(what)
+        case Veth():
+            return [link.quiet(what.index), *([link.port(what.index, hairpin=True)] if what.hairpin else [])]
+        case Child():
+            return []  # it is inside
 
 
-def correct(what: Bridge | Veth) -> list[Message]:
-    """Everything about a link that stands already and may differ."""
-    if isinstance(what, Bridge):
-        return [link.change(what.index, mac=what.mac, mtu=what.mtu, alias=what.alias), link.up(what.index)]
-    return [
-        link.change(what.index, mac=what.mac, mtu=what.mtu, master=what.master_index),
-        link.port(what.index, hairpin=what.hairpin),
-        link.quiet(what.index),
-        link.up(what.index),
-    ]
+def correct(what: Link) -> list[Message]:
+    """Everything about a link of the host that stands already and may differ."""
+    match what:
+        case Bridge():
+            return [link.change(what.index, mac=what.mac, mtu=what.mtu, alias=what.alias), link.up(what.index)]
+        case Parent():
+            return [link.change(what.index, alias=what.alias), link.quiet(what.index), link.up(what.index)]
+        case Veth():
+            return [
+                link.change(what.index, mac=what.mac, mtu=what.mtu, master=what.master_index),
+                link.port(what.index, hairpin=what.hairpin),
+                link.quiet(what.index),
+                link.up(what.index),
+            ]
+        case Child():
+            return []
 
 
 def add(what: Address | Route | Neighbour) -> Message:

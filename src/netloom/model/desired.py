@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 Key: TypeAlias = tuple[str, ...]
+ChildKind: TypeAlias = Literal["macvlan", "ipvlan"]
+LinkKind: TypeAlias = Literal["macvlan", "ipvlan", "vlan", "dummy"]  # of those that a kernel may lack
 
 
 class Bridge(Struct, frozen=True):
@@ -53,6 +55,47 @@ class Veth(Struct, frozen=True):
     @property
     def key(self) -> Key:
         return ("link", self.name)
+
+
+class Parent(Struct, frozen=True):
+    """An interface of the host, up, on which `Child` interfaces stand: VLAN `vlan` of `base`, or a dummy without base.
+
+    `alias` marks it as ours. What stands on it goes with it.
+    """
+
+    name: str
+    index: int
+    alias: str
+    base: str = ""  # empty: a dummy
+    vlan: int = 0
+    up: bool = True  # False is only ever observed
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.name)
+
+
+class Child(Struct, frozen=True):
+    """A macvlan or ipvlan interface inside `sandbox`, up, made on `parent`, an interface of the host.
+
+    It goes with its parent and with its namespace. `mac` empty: its parent's (ipvlan). `mtu` 0: its parent's.
+    `flag` is of ipvlan alone.
+    """
+
+    kind: ChildKind
+    sandbox: str
+    name: str
+    index: int
+    parent: str
+    mode: str
+    flag: str = ""
+    mac: str = ""
+    mtu: int = 0
+    ipv6: bool = False  # else IPv6 is off on it
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.sandbox, str(self.index))
 
 
 class Address(Struct, frozen=True):
@@ -125,7 +168,11 @@ class Element(Struct, frozen=True):
         return ("element", self.table, self.set, self.key_data.hex())
 
 
-Desired: TypeAlias = Bridge | Veth | Address | Route | Neighbour | Sysctl | Element
+Desired: TypeAlias = Bridge | Veth | Parent | Child | Address | Route | Neighbour | Sysctl | Element
+
+
+Link: TypeAlias = Bridge | Veth | Parent | Child
+LINKS = (Bridge, Veth, Parent, Child)
 
 
 class Step(Struct, frozen=True):
@@ -152,6 +199,7 @@ class HostFacts(Struct, frozen=True):
     claimed: tuple[HostRoute, ...] = ()  # `routes`, those of other tables, and subnets of interfaces without route
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
     links: tuple[str, ...] = ()  # names of interfaces that are not ours
+    indices: tuple[int, ...] = ()  # theirs, in the same order
     sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`
 
 

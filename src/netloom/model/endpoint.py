@@ -54,6 +54,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     gateway4: str = ""  # the network's gateway, whether or not the default route goes there
     gateway6: str = ""
     link_local: tuple[str, ...] = ()
+    on_link: bool = False  # its default routes name the interface and no gateway
     default4: bool = False  # the container's default route leaves by this endpoint
     default6: bool = False
     dns_names: tuple[str, ...] = ()  # name, aliases, short id, hostname: as inspect lists them

@@ -21,6 +21,7 @@ from netloom.netlink.message import (
     number,
     text,
     u8,
+    u16,
     u32,
 )
 
@@ -34,12 +35,21 @@ _ADDRESS, _NAME, _MTU, _LINK, _MASTER = 1, 3, 4, 5, 10  # IFLA_…
 _LINKINFO, _ALIAS, _AF_SPEC, _GROUP, _NET_NS_FD = 18, 20, 26, 27, 28
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5  # IFLA_INFO_…
 _VETH_PEER = 1  # VETH_INFO_PEER
+_MACVLAN_MODE = 1  # IFLA_MACVLAN_MODE
+_IPVLAN_MODE, _IPVLAN_FLAGS = 1, 2  # IFLA_IPVLAN_…
+_VLAN_ID = 1  # IFLA_VLAN_ID
 _PORT_HAIRPIN = 4  # IFLA_BRPORT_MODE
 _INET6, _ADDR_GEN_MODE, _GEN_NONE = 10, 8, 1  # AF_INET6, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE
 
 
+INSIDE = 0x4E4C0001  # interface group of the macvlan and ipvlan interfaces that netloom made: "NL" and a number
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}  # MACVLAN_MODE_…
+IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}  # IPVLAN_MODE_…
+IPVLAN_FLAGS = {"": 0, "bridge": 0, "private": 1, "vepa": 2}  # IPVLAN_F_…
+
+
 class Link(NamedTuple):
-    """One link of a dump. `peer` is the index of a veth's other end, in that end's namespace."""
+    """One link of a dump. `peer` is the index of a veth's other end or of the link it stands on, in its namespace."""
 
     ifindex: int
     name: str
@@ -52,6 +62,7 @@ class Link(NamedTuple):
     peer: int
     hairpin: bool
     group: int
+    vlan: int = 0  # id of a VLAN
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -115,6 +126,69 @@ def veth(
         + attr(_MTU, u32(mtu))
         + (attr(_MASTER, u32(master)) if master else b"")
         + attr(_LINKINFO, attr(_INFO_KIND, b"veth\0") + attr(_INFO_DATA, attr(_VETH_PEER, peer))),
+    )
+
+
+def macvlan(name: str, index: int, mac: str, mtu: int, mode: str, *, parent: int, netns: int) -> Message:
+    """A macvlan on the link `parent` of this namespace, in that of the fd, down."""
+    data = nest(_INFO_DATA, attr(_MACVLAN_MODE, u32(MACVLAN_MODES[mode])))
+    return _on_parent("macvlan", data, name, index, mac, mtu, parent=parent, netns=netns)
+
+
+def ipvlan(name: str, index: int, mtu: int, mode: str, flag: str, *, parent: int, netns: int) -> Message:
+    """The same for an ipvlan, which has its parent's MAC. Mode and flag become those of all on the parent."""
+    data = nest(_INFO_DATA, attr(_IPVLAN_MODE, u16(IPVLAN_MODES[mode])), attr(_IPVLAN_FLAGS, u16(IPVLAN_FLAGS[flag])))
+    return _on_parent("ipvlan", data, name, index, "", mtu, parent=parent, netns=netns)
+
+
+def _on_parent(
+    kind: str, data: bytes, name: str, index: int, mac: str, mtu: int, *, parent: int, netns: int
+) -> Message:
+    """The kernel looks for the parent in the sender's namespace, and makes the link in the other at once."""
+    return Message(
+        NEWLINK,
+        CREATE | EXCL,
+        _INFO.pack(0, 0, index, 0, 0)
+        + attr(_NAME, text(name))
+        + (attr(_ADDRESS, mac_bytes(mac)) if mac else b"")
+        + (attr(_MTU, u32(mtu)) if mtu else b"")
+        + attr(_LINK, u32(parent))
+        + attr(_GROUP, u32(INSIDE))
+        + attr(_NET_NS_FD, u32(netns))
+        + nest(_LINKINFO, attr(_INFO_KIND, text(kind)), data),
+    )
+
+
+def vlan(name: str, index: int, number: int, *, base: int) -> Message:
+    """VLAN `number` (802.1Q) of the link `base`, down."""
+    return Message(
+        NEWLINK,
+        CREATE | EXCL,
+        _INFO.pack(0, 0, index, 0, 0)
+        + attr(_NAME, text(name))
+        + attr(_LINK, u32(base))
+        + nest(_LINKINFO, attr(_INFO_KIND, b"vlan\0"), nest(_INFO_DATA, attr(_VLAN_ID, u16(number)))),
+    )
+
+
+def dummy(name: str, index: int) -> Message:
+    """An interface that leads nowhere, down."""
+    return Message(
+        NEWLINK,
+        CREATE | EXCL,
+        _INFO.pack(0, 0, index, 0, 0) + attr(_NAME, text(name)) + nest(_LINKINFO, attr(_INFO_KIND, b"dummy\0")),
+    )
+
+
+def probe(kind: str) -> Message:
+    """A request that no kernel can fulfil: EOPNOTSUPP where it does not have this kind of link, else something else.
+
+    A MAC of one octet; the kind is looked up (its module loaded) before that is looked at.
+    """
+    return Message(
+        NEWLINK,
+        CREATE | EXCL,
+        _INFO.pack(0, 0, 0, 0, 0) + attr(_ADDRESS, b"\0") + nest(_LINKINFO, attr(_INFO_KIND, text(kind))),
     )
 
 
@@ -201,11 +275,13 @@ def parse(body: bytes) -> Link:
     _, _, index, flags, _ = _INFO.unpack_from(body)
     found = attributes(body, _INFO.size)
     info = attributes(found.get(_LINKINFO, b""))
+    kind = decode(info.get(_INFO_KIND, b""))
+    own = attributes(info.get(_INFO_DATA, b"")) if kind == "vlan" else {}
     settings = attributes(info[_INFO_SLAVE_DATA]) if decode(info.get(_INFO_SLAVE_KIND, b"")) == "bridge" else {}
     return Link(
         ifindex=index,
         name=decode(found.get(_NAME, b"")),
-        kind=decode(info.get(_INFO_KIND, b"")),
+        kind=kind,
         up=bool(flags & UP),
         mac=mac_text(found.get(_ADDRESS, b"")),
         mtu=number(found.get(_MTU)),
@@ -214,4 +290,5 @@ def parse(body: bytes) -> Link:
         peer=number(found.get(_LINK)),
         hairpin=bool(number(settings.get(_PORT_HAIRPIN))),
         group=number(found.get(_GROUP)),
+        vlan=number(own.get(_VLAN_ID)),
     )

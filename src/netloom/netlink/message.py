@@ -24,6 +24,7 @@ _TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK
 
 _HEADER = struct.Struct("=IHHII")
 _ATTR = struct.Struct("=HH")
+_U16 = struct.Struct("=H")
 _U32 = struct.Struct("=I")
 _I32 = struct.Struct("=i")
 
@@ -60,6 +61,11 @@ class Verdict(NamedTuple):
 def u8(value: int) -> bytes:
     """One octet."""
     return value.to_bytes()
+
+
+def u16(value: int) -> bytes:
+    """A 16-bit number."""
+    return _U16.pack(value)
 
 
 def u32(value: int) -> bytes:

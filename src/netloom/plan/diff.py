@@ -19,7 +19,21 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from netloom.model.desired import Address, Bridge, Desired, Element, Key, Neighbour, Route, Step, Sysctl, Veth
+from netloom.model.desired import (
+    LINKS,
+    Address,
+    Bridge,
+    Child,
+    Desired,
+    Element,
+    Key,
+    Neighbour,
+    Parent,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
 
 _Place = tuple[str, str]  # sandbox, interface
 
@@ -27,7 +41,8 @@ _Place = tuple[str, str]  # sandbox, interface
 def diff(desired: Iterable[Desired], observed: Iterable[Desired]) -> list[Step]:
     """The steps from `observed` to `desired`; none when they agree.
 
-    Of observed veths only the host's half is compared: MAC and name inside are the container's to change.
+    Of observed veths only the host's half is compared, of what stands on a parent only that it is there: MAC and
+    name inside are the container's to change.
     """
     wanted = {what.key: what for what in desired}
     observed = list(observed)
@@ -36,7 +51,7 @@ def diff(desired: Iterable[Desired], observed: Iterable[Desired]) -> list[Step]:
     replaced = [
         old
         for key, old in found.items()
-        if isinstance(old, (Bridge, Veth)) and (new := wanted.get(key)) is not None and _another(new, old)
+        if isinstance(old, LINKS) and (new := wanted.get(key)) is not None and _another(new, old)
     ]
     lost = _places([*replaced, *(inner[old.index] for old in replaced if old.index in inner)])
     if lost:
@@ -68,7 +83,7 @@ def absent(desired: Iterable[Desired]) -> list[Step]:
 
 def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[Step]:
     going = [old for key, old in found.items() if key not in wanted]
-    gone = _places(old for old in going if isinstance(old, (Bridge, Veth)))
+    gone = _places(old for old in going if isinstance(old, LINKS))
     rest = [old for old in going if not _on(old, gone) and not _containers_own(old)]
     rest.reverse()
     return [Step("del", old) for old in sorted(rest, key=_rank)]
@@ -76,9 +91,9 @@ def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[St
 
 def _rank(what: Desired) -> int:
     match what:
-        case Veth():
+        case Veth() | Child():
             return 0
-        case Bridge():
+        case Bridge() | Parent():
             return 1
         case Element():
             return 2
@@ -90,7 +105,9 @@ def _places(links: Iterable[Desired]) -> set[_Place]:
     """The interfaces that go with these links, host's and inner ones."""
     places: set[_Place] = set()
     for link in links:
-        if isinstance(link, (Bridge, Veth)) and link.name:
+        if isinstance(link, Child):
+            places.add((link.sandbox, link.name))
+        elif isinstance(link, LINKS) and link.name:
             places.add(("", link.name))
         if isinstance(link, Veth) and link.sandbox:
             places.add((link.sandbox, link.peer_name))
@@ -131,6 +148,10 @@ def _another(new: Desired, old: Desired) -> bool:
     match new, old:
         case Bridge(), Bridge():
             return new.index != old.index
+        case Parent(), Parent():
+            return (new.index, new.base, new.vlan) != (old.index, old.base, old.vlan)
+        case Child(), Child():
+            return new.kind != old.kind
         case Veth(), Veth():
             known = bool(old.sandbox)  # both halves, as a driver tells
             inner = (new.sandbox, new.peer_index, new.peer_name, new.peer_mac)
@@ -142,6 +163,8 @@ def _another(new: Desired, old: Desired) -> bool:
 
 
 def _same(new: Desired, old: Desired) -> bool:
+    if isinstance(new, Child) and isinstance(old, Child):
+        return True
     if isinstance(new, Veth) and isinstance(old, Veth) and not old.sandbox:
         old = msgspec.structs.replace(
             old,

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netloom.model.desired import Address, Bridge, Desired, Element, Neighbour, Route, Step, Sysctl, Veth
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Child,
+    Desired,
+    Element,
+    Neighbour,
+    Parent,
+    Route,
+    Step,
+    Sysctl,
+    Veth,
+)
 
 
 def subject(step: Step) -> str:
@@ -36,6 +48,12 @@ def columns(what: Desired) -> tuple[str, str, str, str]:
             return "link", what.name, "", rest + _flag(" ipv6", what.ipv6) + _flag(" down", not what.up)
         case Veth():
             return "link", what.name, _at(what.master), _veth(what)
+        case Parent():
+            kind = f"vlan {what.vlan} on {what.base}" if what.base else "dummy"
+            rest = f"{kind} index {what.index} alias {what.alias!r}"
+            return "link", what.name, "", rest + _flag(" down", not what.up)
+        case Child():
+            return "link", what.name, _at(what.parent, what.sandbox), _child(what)
         case Address():
             return "address", what.address, _at(what.link, what.sandbox), ""
         case Route():
@@ -66,6 +84,17 @@ def _veth(what: Veth) -> str:
         + peer
         + _flag(" ipv6", what.peer_ipv6)
         + (f" in {what.sandbox[:12]}" if what.sandbox else "")
+    )
+
+
+def _child(what: Child) -> str:
+    return (
+        f"{what.kind} {what.mode}"
+        + _flag(f" {what.flag}", bool(what.flag))
+        + f" index {what.index}"
+        + _flag(f" mac {what.mac}", bool(what.mac))
+        + _flag(f" mtu {what.mtu}", bool(what.mtu))
+        + _flag(" ipv6", what.ipv6)
     )
 
 

@@ -78,7 +78,9 @@ def check(world: World) -> None:
     _check_data_plane(world)
     running = {c.id: c for c in tables.containers.values() if c.state.running}
     _equal("sandboxes", set(core.sandboxes), {c.sandbox for c in running.values()})
-    assert len(world.runtime.open_namespaces) == len(core.sandboxes), "a namespace is held that nobody knows"
+    assert len(world.runtime.open_namespaces) == len(core.sandboxes) + len(core.held), (
+        "a namespace is held that nobody knows"
+    )
     _equal(
         "processes", {k: p.pid for k, p in world.runtime.inits.items()}, {k: c.state.pid for k, c in running.items()}
     )

@@ -83,6 +83,7 @@ def _compare(what: str, wanted: Iterable[Any], found: Iterable[Any]) -> list[str
 def _links(world: _World) -> list[str]:
     wanted = {(bridge, "") for bridge in world.bridges}
     wanted |= {(entry["HostInterface"], bridge) for bridge, entry in world.endpoints()}
+    wanted |= {(name, "") for name in _parents_made(world)}
     found = {
         (link["ifname"], link.get("master", ""))
         for link in world.json("ip", "-j", "link")
@@ -94,6 +95,12 @@ def _links(world: _World) -> list[str]:
         if "UP" not in link["flags"] and link["ifname"] not in _OUTSIDE
     ]
     return _compare("link", wanted, found) + down
+
+
+def _parents_made(world: _World) -> set[str]:
+    """VLANs of the uplink, and dummies, on which networks stand."""
+    networks = [n for n in world.networks if n["Driver"] in ("macvlan", "ipvlan") and not n["ConfigOnly"]]
+    return {n["Options"].get("parent") or f"dm-{n['Id'][:12]}" for n in networks} - _OUTSIDE
 
 
 def _addresses(world: _World) -> list[str]:
@@ -255,6 +262,7 @@ def _inside(world: _World) -> list[str]:
         wanted = {f"{s['IPAddress']}/{s['IPPrefixLen']}" for s in settings if s["IPAddress"]}
         try:
             with Netns.of(container["State"]["Pid"]) as inside:
+                links_all = json.loads(inside.run("ip", "-j", "link") or "[]")
                 links = json.loads(inside.run("ip", "-j", "-4", "addr") or "[]")
                 links6 = json.loads(inside.run("ip", "-j", "-6", "addr") or "[]")
                 routes = json.loads(inside.run("ip", "-j", "-4", "route") or "[]")
@@ -273,11 +281,22 @@ def _inside(world: _World) -> list[str]:
             if a["scope"] == "global"
         }
         findings += _compare(f"address in {container['Name']}", wanted, found)
+        if (count := len([link for link in links_all if link["ifname"] != "lo"])) != len(settings):
+            findings.append(f"{container['Name']} has {count} interfaces on {len(settings)} networks")
         outward = [s["Gateway"] for s in settings if s["Gateway"]]
-        defaults = [r["gateway"] for r in routes if r["dst"] == "default"]
+        defaults = [r.get("gateway", "") for r in routes if r["dst"] == "default"]
+        if _by_device(world, container):
+            continue
         if len(defaults) != (1 if outward else 0) or not set(defaults) <= set(outward):
             findings.append(f"default route in {container['Name']}: {defaults}, gateways are {outward}")
     return findings
+
+
+def _by_device(world: _World, container: dict[str, Any]) -> bool:
+    """May its default route name no gateway?"""
+    by_name = {n["Name"]: n for n in world.networks}
+    networks = [by_name[name] for name in container["NetworkSettings"]["Networks"]]
+    return any(n["Options"].get("ipvlan_mode", "l2") != "l2" for n in networks)
 
 
 def _processes(world: _World) -> list[str]:

@@ -183,6 +183,8 @@ class World:
         self.runtime.forget_watches()
         for namespace in list(self.runtime.open_namespaces):
             namespace.close()
+        alive = self.runtime.inits.keys()
+        self.kernel.keep_inside({c.sandbox for c in self.core.tables.containers.values() if c.id in alive})
 
     def _process_gone(self, container: str) -> None:
         """The kernel takes a network namespace down with its last process."""

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from netloom.model.desired import (
+    LINKS,
     Address,
     Bridge,
+    Child,
     Desired,
-    Element,
     HostFacts,
     Key,
+    Link,
+    LinkKind,
     Neighbour,
+    Parent,
     PassedDrop,
     Route,
     Step,
@@ -46,10 +50,11 @@ class FakeKernel:
 
     def __init__(self, facts: HostFacts | None = None) -> None:
         self._objects: dict[Key, Desired] = {}
-        self._links: dict[Key, Bridge | Veth] = {}  # those of them that are links
+        self._links: dict[Key, Link] = {}  # those of them that are links
         self._facts = facts or HostFacts()
         self._failures: list[tuple[str, int]] = []
         self.log: list[str] = []
+        self.missing: set[LinkKind] = set()  # kinds of links that it does not have
         self.announced: list[tuple[str, str, tuple[str, ...]]] = []
 
     def __str__(self) -> str:
@@ -85,19 +90,24 @@ class FakeKernel:
             if isinstance(o, Veth) or not getattr(o, "sandbox", "")
         ]
 
+    def supports(self, kind: LinkKind) -> bool:
+        """All but `missing`."""
+        return kind not in self.missing
+
     def observe_sandbox(self, namespace: Openable, sandbox: str) -> list[Desired]:
         """Addresses and routes of a sandbox; of veths the inner half."""
         os.close(namespace.open())
         inside = [o for o in self._objects.values() if getattr(o, "sandbox", "") == sandbox]
-        return [_inner_half(o) if isinstance(o, Veth) else o for o in inside if not isinstance(o, Sysctl)]
+        found = [o for o in inside if not isinstance(o, Sysctl)]
+        return [_inner_half(o) if isinstance(o, Veth) else _as_seen(o) if isinstance(o, Child) else o for o in found]
 
     def facts(self) -> HostFacts:
         """As given: what is ours is left out."""
         return self._facts
 
-    def announce(self, bridge: str, mac: str, addresses: Sequence[str]) -> None:
+    def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
         """Kept in `announced`."""
-        self.announced.append((bridge, mac, tuple(addresses)))
+        self.announced.append((link, mac, tuple(addresses)))
 
     def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
         """Nobody else filters here."""
@@ -110,15 +120,31 @@ class FakeKernel:
     async def delete(self, index: int) -> None:
         """The link goes, and what is on it."""
         for found in list(self._links.values()):
-            if found.index == index:
+            if found.index == index and not isinstance(found, Child):
+                self._delete(found, wholly=True)
+
+    async def delete_inside(self, index: int, within: Openable, sandbox: str) -> None:
+        """The same inside a sandbox."""
+        try:
+            os.close(within.open())
+        except ProcessLookupError:
+            return
+        for found in list(self._links.values()):
+            if isinstance(found, Child) and (found.sandbox, found.index) == (sandbox, index):
                 self._delete(found, wholly=True)
 
     def end_sandbox(self, sandbox: str) -> None:
         """Its namespace has ended, as when its last process does."""
         for found in list(self._objects.values()):
-            if isinstance(found, Veth) and found.sandbox == sandbox:
+            if isinstance(found, (Veth, Child)) and found.sandbox == sandbox:
                 self._delete(found, wholly=True)
         self._objects = {k: o for k, o in self._objects.items() if getattr(o, "sandbox", "") != sandbox}
+
+    def keep_inside(self, sandboxes: Collection[str]) -> None:
+        """Other namespaces are held by nobody any more: what stands in them alone has gone, veths still may go."""
+        for found in list(self._links.values()):
+            if isinstance(found, Child) and found.sandbox not in sandboxes:
+                self._delete(found, wholly=True)
 
     def _maybe_fail(self, step: Step) -> None:
         for failure in self._failures:
@@ -138,7 +164,7 @@ class FakeKernel:
     def _put(self, step: Step) -> None:
         what = step.what
         old = self._objects.get(what.key)
-        if isinstance(what, (Bridge, Veth)):
+        if isinstance(what, LINKS):
             self._check_link(step, what, old)
             self._links[what.key] = what
         elif isinstance(what, (Address, Route, Neighbour)):
@@ -147,9 +173,15 @@ class FakeKernel:
                 raise KernelError(errno.EEXIST, subject(step))
         self._objects[what.key] = what
 
-    def _check_link(self, step: Step, what: Bridge | Veth, old: Desired | None) -> None:
+    def _check_link(self, step: Step, what: Link, old: Desired | None) -> None:
         others = [o for o in self._links.values() if o.key != what.key]
-        if isinstance(old, (Bridge, Veth)) and (old.index != what.index or type(old) is not type(what)):
+        if isinstance(what, Child):
+            self._check_child(step, what, others)
+            return
+        others = [o for o in others if not isinstance(o, Child)]
+        if isinstance(what, Parent) and what.base and what.base not in self._names():
+            raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.base} is not there")
+        if isinstance(old, LINKS) and (old.index != what.index or type(old) is not type(what)):
             raise KernelError(errno.EEXIST, subject(step), detail="a link of that name is there")
         if taken := next((o for o in others if o.index == what.index), None):
             detail = f"interface index {what.index} is taken by {taken.name}"
@@ -163,10 +195,31 @@ class FakeKernel:
             if len(ports) >= MOST_PORTS:
                 raise Exhausted(f"{subject(step)}: bridge {what.master} has {MOST_PORTS} ports")
 
+    def _check_child(self, step: Step, what: Child, others: list[Link]) -> None:
+        if what.parent not in self._names():
+            raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.parent} is not there")
+        children = [o for o in others if isinstance(o, Child)]
+        inside = [(o.name, o.index) for o in children if o.sandbox == what.sandbox]
+        inside += [(o.peer_name, o.peer_index) for o in others if isinstance(o, Veth) and o.sandbox == what.sandbox]
+        if any(what.name == name or what.index == index for name, index in inside):
+            raise KernelError(errno.EEXIST, subject(step), detail=f"{what.name} is there inside")
+        beside = [o for o in children if o.parent == what.parent]
+        if any(o.kind != what.kind for o in beside):
+            raise KernelError(errno.EBUSY, subject(step))
+        if what.mode == "passthru" and beside:
+            raise KernelError(errno.EINVAL, subject(step))
+        if what.mac and any(o.mac == what.mac for o in beside):
+            raise KernelError(errno.EADDRINUSE, subject(step))
+
+    def _names(self) -> set[str]:
+        return {*self._facts.links, *(o.name for o in self._links.values() if not isinstance(o, Child))}
+
     def _check_on_link(self, step: Step, what: Address | Route | Neighbour) -> None:
         sandbox = getattr(what, "sandbox", "")
         for link in self._links.values():
-            if not sandbox and link.index == what.index:
+            if not sandbox and link.index == what.index and not isinstance(link, Child):
+                return
+            if isinstance(link, Child) and (link.sandbox, link.index) == (sandbox, what.index):
                 return
             if isinstance(link, Veth) and (link.sandbox, link.peer_index) == (sandbox, what.index):
                 return
@@ -174,16 +227,33 @@ class FakeKernel:
 
     def _delete(self, what: Desired, *, wholly: bool) -> None:
         found = self._objects.get(what.key)
-        if isinstance(found, (Bridge, Veth)) and not wholly:
-            self._objects[what.key] = self._links[what.key] = msgspec.structs.replace(found, up=False)
+        if isinstance(found, LINKS) and not wholly:
+            if not isinstance(found, Child):  # what is inside is not fenced
+                self._objects[what.key] = self._links[what.key] = msgspec.structs.replace(found, up=False)
             return
         self._objects.pop(what.key, None)
-        if isinstance(found, (Bridge, Veth)):
+        if isinstance(found, LINKS):
             del self._links[what.key]
             self._objects = {k: o for k, o in self._objects.items() if not _lies_on(o, found)}
+        if isinstance(found, Parent):
+            self.parent_gone(found.name)
+
+    def parent_gone(self, name: str) -> None:
+        """An interface of the host has gone: what stands on it goes too."""
+        for found in list(self._links.values()):
+            if isinstance(found, Child) and found.parent == name:
+                self._delete(found, wholly=True)
 
 
-def _lies_on(what: Desired, link: Bridge | Veth) -> bool:
+def _lies_on(what: Desired, link: Link) -> bool:
+    if isinstance(link, Child):
+        match what:
+            case Address() | Route():
+                return (what.sandbox, what.index) == (link.sandbox, link.index)
+            case Sysctl():
+                return what.sandbox == link.sandbox and f"/{link.name}/" in what.path
+            case _:
+                return False
     match what:
         case Address() | Route() if what.sandbox:
             return isinstance(link, Veth) and (what.sandbox, what.index) == (link.sandbox, link.peer_index)
@@ -192,12 +262,16 @@ def _lies_on(what: Desired, link: Bridge | Veth) -> bool:
         case Sysctl():
             name = link.peer_name if isinstance(link, Veth) and what.sandbox else link.name
             return f"/{name}/" in what.path and what.sandbox in ("", getattr(link, "sandbox", ""))
-        case Element() | Bridge() | Veth():
+        case _:
             return False
 
 
 def _host_half(what: Veth) -> Veth:
     return msgspec.structs.replace(what, sandbox="", peer_name="", peer_mac="", peer_ipv6=False)
+
+
+def _as_seen(what: Child) -> Child:
+    return msgspec.structs.replace(what, parent="", mode="", flag="")
 
 
 def _inner_half(what: Veth) -> Veth:

@@ -158,6 +158,12 @@ class WiredKernel(FakeKernel):
         with self._mutex:
             await super().delete(index)
 
+    async def delete_inside(self, index: int, within: Openable, sandbox: str) -> None:
+        await asyncio.sleep(0)
+        self._wire.passing("links", f"delete {index} in {sandbox[:6]}")
+        with self._mutex:
+            await super().delete_inside(index, within, sandbox)
+
     def end_sandbox(self, sandbox: str) -> None:
         with self._mutex:
             super().end_sandbox(sandbox)
