@@ -15,7 +15,7 @@ Neighbour entries are the kernel's cache: one is corrected when its endpoint com
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 
@@ -56,12 +56,11 @@ def diff(desired: Iterable[Desired], observed: Iterable[Desired]) -> list[Step]:
     lost = _places([*replaced, *(inner[old.index] for old in replaced if old.index in inner)])
     if lost:
         found = {key: old for key, old in found.items() if old in replaced or not _on(old, lost)}
-    standing = {
-        what.peer_mac
-        for key, what in wanted.items()
-        if isinstance(what, Veth) and key in found and found[key] not in replaced
-    }
-    inside = _inner_places(wanted, standing)
+    stand = [
+        what for key, what in wanted.items() if isinstance(what, LINKS) and key in found and found[key] not in replaced
+    ]
+    standing = {what.peer_mac for what in stand if isinstance(what, Veth)}
+    inside = _places(stand)
     steps = [Step("del", old) for old in replaced]
     for key, new in wanted.items():
         old = found.get(key)
@@ -112,11 +111,6 @@ def _places(links: Iterable[Desired]) -> set[_Place]:
         if isinstance(link, Veth) and link.sandbox:
             places.add((link.sandbox, link.peer_name))
     return places
-
-
-def _inner_places(wanted: Mapping[Key, Desired], standing: Collection[str]) -> set[_Place]:
-    """Inner interfaces of veths that stand."""
-    return {(v.sandbox, v.peer_name) for v in wanted.values() if isinstance(v, Veth) and v.peer_mac in standing}
 
 
 def _on(what: Desired, places: set[_Place]) -> bool:

@@ -104,3 +104,11 @@ def test_added_before_removed() -> None:
 
 def test_settings_of_a_standing_interface_are_undone() -> None:
     assert diff([BRIDGE], [BRIDGE, FORWARDING]) == [Step("del", FORWARDING)]
+
+
+@pytest.mark.parametrize("stands", [True, False])
+def test_a_setting_inside_is_made_with_its_interface_and_then_the_containers(stands: bool) -> None:
+    setting = Sysctl("net/ipv4/conf/eth0/arp_announce", "2", BOX)
+    wanted = [VETH, setting]
+    steps = diff(wanted, [VETH] if stands else [])
+    assert steps == ([] if stands else [Step("add", VETH), Step("add", setting)])
