@@ -10,6 +10,7 @@ import pytest
 from world import HOST4, HOST6, World, address
 
 from netloom.firewall.elements import port_elements
+from netloom.kernel import flows
 from netloom.kernel.host import HostKernel
 from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
@@ -58,6 +59,14 @@ def answered_by(sender: socket.socket) -> str:
         return ""
 
 
+@pytest.fixture(params=["by filter", "by hand"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few ports, for which the kernel looks, and many, for which we do."""
+    if request.param == "by hand":
+        monkeypatch.setattr(flows, "_MOST", 0)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_client_of_udp_follows_a_port_that_moves(world: World, family: int) -> None:
     first, second = leading("web", family, "udp", 5300), leading("blue", family, "udp", 5300)
@@ -70,6 +79,7 @@ def test_a_client_of_udp_follows_a_port_that_moves(world: World, family: int) ->
         assert answered_by(sender) == ""
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_client_of_udp_finds_a_port_that_comes_later(world: World, family: int) -> None:
     with client(world, family, 5301) as sender:
@@ -80,6 +90,7 @@ def test_a_client_of_udp_finds_a_port_that_comes_later(world: World, family: int
         change(world, [], port)
 
 
+@pytest.mark.usefixtures("way")
 def test_a_connection_ends_with_its_port_and_others_go_on(world: World) -> None:
     def listening() -> socket.socket:
         server = socket.create_server((address("web"), 82))

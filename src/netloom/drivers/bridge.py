@@ -29,7 +29,7 @@ from netloom.model.desired import (
     Sysctl,
     Veth,
 )
-from netloom.model.endpoint import Endpoint
+from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import Failed, Forbidden, InvalidArgument
 from netloom.model.network import DEFAULT_GATEWAY, Network, NetworkRequest
 
@@ -147,8 +147,7 @@ class BridgeDriver:
                 desired.append(Sysctl(path=f"net/ipv4/conf/{network.bridge}/route_localnet", value="1"))
             ipv4, ipv6 = (a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6))
             desired += port_elements(endpoint.ports, ipv4, ipv6)
-            trusting = _options(network).trusted
-            desired += open_elements([p for p in endpoint.ports if trusting or not p.host_port], ipv4, ipv6)
+            desired += open_elements(_untranslated(_options(network), endpoint.ports), ipv4, ipv6)
         return desired
 
 
@@ -211,6 +210,11 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
     inner += [Sysctl(path=path.translate(_DOTTED), value=value, sandbox=sandbox) for path, value in endpoint.sysctls]
     return inner
+
+
+def _untranslated(options: BridgeOptions, ports: Sequence[PortBinding]) -> list[PortBinding]:
+    """Ports that are reached at the container's own address as well, or alone."""
+    return [p for p in ports if options.trusted or (6 if ":" in p.host_ip else 4) in options.routed]
 
 
 def _link_local(mac: str) -> str:

@@ -8,19 +8,64 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import NamedTuple
 
-from netloom.netlink.message import Message, attr, nest
+from netloom.netlink.message import DUMP, Malformed, Message, attr, attributes, nest
 
-_DELETE = (1 << 8) | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
+_GET, _DELETE = (1 << 8) | 1, (1 << 8) | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_…
 _HEADER = struct.Struct("!BBH")  # struct nfgenmsg; with version 0 the family would be ignored
 _ORIGINAL, _REPLY, _STATUS, _FILTER, _STATUS_MASK = 1, 2, 3, 25, 26  # CTA_…
 _IP, _PROTO = 1, 2  # CTA_TUPLE_…
-_IPV4_SOURCE, _IPV4_DESTINATION = 1, 2  # CTA_IP_V4_…
+_IPV4_SOURCE, _IPV4_DESTINATION, _IPV6_SOURCE, _IPV6_DESTINATION = 1, 2, 3, 4  # CTA_IP_…
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3  # CTA_PROTO_…
 # CTA_FILTER_F_…
 _BY_SOURCE, _BY_DESTINATION, _BY_NUMBER, _BY_SOURCE_PORT, _BY_DESTINATION_PORT = 1 << 0, 1 << 1, 1 << 3, 1 << 4, 1 << 5
 _ORIGINAL_FLAGS, _REPLY_FLAGS = 1, 2  # CTA_FILTER_…
 _SOURCE_NAT, _DESTINATION_NAT = 1 << 4, 1 << 5  # IPS_SRC_NAT, IPS_DST_NAT
+
+
+class Connection(NamedTuple):
+    """One connection: what its client asked for, who answers, and what was translated. Addresses are packed."""
+
+    original: bytes  # its first tuple, as the kernel wrote it
+    proto: int
+    asked_address: bytes
+    asked_port: int  # 0 where the protocol has none
+    target_address: bytes
+    target_port: int
+    destination_translated: bool
+    untouched: bool  # neither source nor destination were translated
+
+
+def dump(family: int) -> Message:
+    """Ask for all connections of a family."""
+    return Message(_GET, DUMP, _HEADER.pack(family, 1, 0))
+
+
+def parse(body: bytes) -> Connection:
+    """One of such a dump. Raises Malformed."""
+    found = attributes(body, _HEADER.size)
+    if _ORIGINAL not in found or _REPLY not in found:
+        raise Malformed("netlink: connection without its tuples")
+    first, answer = attributes(found[_ORIGINAL]), attributes(found[_REPLY])
+    asked, target = attributes(first.get(_IP, b"")), attributes(answer.get(_IP, b""))
+    proto, answers = attributes(first.get(_PROTO, b"")), attributes(answer.get(_PROTO, b""))
+    status = int.from_bytes(found.get(_STATUS, b""), "big")
+    return Connection(
+        original=found[_ORIGINAL],
+        proto=int.from_bytes(proto.get(_NUMBER, b""), "big"),
+        asked_address=asked.get(_IPV4_DESTINATION, b"") or asked.get(_IPV6_DESTINATION, b""),
+        asked_port=int.from_bytes(proto.get(_DESTINATION_PORT, b""), "big"),
+        target_address=target.get(_IPV4_SOURCE, b"") or target.get(_IPV6_SOURCE, b""),
+        target_port=int.from_bytes(answers.get(_SOURCE_PORT, b""), "big"),
+        destination_translated=bool(status & _DESTINATION_NAT),
+        untouched=not status & (_SOURCE_NAT | _DESTINATION_NAT),
+    )
+
+
+def forget(family: int, connection: Connection) -> Message:
+    """Forget this one; ENOENT when it has ended meanwhile."""
+    return Message(_DELETE, 0, _HEADER.pack(family, 1, 0) + nest(_ORIGINAL, connection.original))
 
 
 def forget_translated(address: bytes, proto: int = 0, port: int = 0) -> Message:

@@ -169,10 +169,11 @@ def _elements(world: _World) -> list[str]:
         own = {s[key] for s in settings for key in ("IPAddress", "GlobalIPv6Address") if s[key]}
         for port, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
             number, _, proto = port.partition("/")
-            trusting = any(world.options(s["NetworkID"]).get(_TRUSTED) for s in settings)
+            options = [world.options(s["NetworkID"]) for s in settings]
             for binding in bindings or []:
-                if trusting or not binding["HostPort"]:
-                    six = ":" in binding["HostIp"]
+                six = ":" in binding["HostIp"]
+                mode = f"com.docker.network.bridge.gateway_mode_ipv{6 if six else 4}"
+                if any(one.get(_TRUSTED) or one.get(mode) == "routed" for one in options):
                     wanted_open |= {(a, proto, int(number)) for a in own if (":" in a) == six}
                 if binding["HostPort"]:
                     _want(wanted, proto, binding, (own, int(number)))
