@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check bench soak clean
+.PHONY: help setup demo test lab check bench soak clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ demo: setup ## networks and containers on this machine's kernel, driven by the d
 
 test: setup ## every test, and proof that the machine is left as it was
 	@scripts/test
+
+lab: setup ## what depends on the kernel, on a second one that the first run builds (5 to 8 minutes)
+	@scripts/lab
 
 check: setup ## format, lint and strict types
 	@echo "check: format"; scripts/with ruff format --check

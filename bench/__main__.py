@@ -79,17 +79,19 @@ def main() -> int:
             say(f"beside Docker {docker.client.call('GET', '/version')['Version']}")
         if not raw.measure(figures, MANY if growing else 60, (FEW, MANY) if growing else ()):
             say("no C compiler: without the kernel's own bound")
-        for name, (rounds, measure) in wanted.items():
-            for number in range(rounds):
-                for engine in contestants:
-                    say(f"{name}, round {number + 1} of {rounds}: {engine.name}")
-                    measure(engine, figures)
-        if growing:
-            say(f"growth: {MANY} containers on one network of netloom's")
-            growth(contestants[0], figures)
-    print(f"\nMedians, the 95th percentile in brackets:\n{report(figures)}", flush=True)
-    if chosen.json:
-        Path(chosen.json).write_text(json.dumps(figures.samples))
+        try:
+            for name, (rounds, measure) in wanted.items():
+                for number in range(rounds):
+                    for engine in contestants:
+                        say(f"{name}, round {number + 1} of {rounds}: {engine.name}")
+                        measure(engine, figures)
+            if growing:
+                say(f"growth: {MANY} containers on one network of netloom's")
+                growth(contestants[0], figures)
+        finally:  # what was measured until something failed is told all the same
+            print(f"\nMedians, the 95th percentile in brackets:\n{report(figures)}", flush=True)
+            if chosen.json:
+                Path(chosen.json).write_text(json.dumps(figures.samples))
     return 0
 
 

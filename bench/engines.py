@@ -40,6 +40,10 @@ class Engine:
         self.client = Client(path)
         self.restart: Callable[[], float] | None = None  # kills the daemon; ms from the next one's start to an answer
 
+    def close(self) -> None:
+        """Close the connection: whichever it is by then, a restart makes a new one."""
+        self.client.close()
+
     def docker(self, *words: str) -> list[str]:
         """The docker CLI's command line for this engine."""
         return ["docker", "-H", f"unix://{self.path}", *words]
@@ -168,9 +172,9 @@ def docker() -> Iterator[Engine | None]:
             yield None
             return
         engine = Docker(path, DOCKER_IMAGE)
-        stack.callback(engine.client.close)
+        stack.callback(engine.close)
         engine.client.call("POST", f"/images/create?fromSrc=-&repo={PREFIX}&tag=1", raw=_image("sleep", "cat"))
-        stack.callback(engine.client.call, "DELETE", f"/images/{DOCKER_IMAGE}?force=1")
+        stack.callback(lambda: engine.client.call("DELETE", f"/images/{DOCKER_IMAGE}?force=1"))
         engine.wipe()
         stack.callback(engine.wipe)
         yield engine

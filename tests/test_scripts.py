@@ -95,3 +95,17 @@ def test_the_footprint_shows_a_process_that_was_left() -> None:
     assert "link lo\n" in shown
     again = subprocess.run([SCRIPTS / "footprint", mark], capture_output=True, text=True, check=True).stdout
     assert "process" not in again
+
+
+def test_the_lab_kernels_key_follows_its_configuration(tmp_path: Path) -> None:
+    """The key names the file in the cache: another configuration is another kernel."""
+
+    def key(script: Path) -> str:
+        return subprocess.run([script, "--key"], capture_output=True, text=True, check=True).stdout.strip()
+
+    script = SCRIPTS / "kernel-lab"
+    other = tmp_path / "kernel-lab"
+    other.write_text(script.read_text().replace(" MACVLAN ", " MACVLAN=n ", 1))
+    other.chmod(0o755)
+    assert len(key(script)) == 12
+    assert key(script) == key(script) != key(other)

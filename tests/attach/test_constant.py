@@ -26,7 +26,7 @@ from netloom.engine.tables import Row, Tables
 from netloom.engine.worker import Worker
 from netloom.events.bus import Bus
 from netloom.firewall.render import load
-from netloom.firewall.rules import table
+from netloom.firewall.rules import ruleset
 from netloom.images.store import ImageStore
 from netloom.ipam.space import AddressSpace
 from netloom.kernel import namespace
@@ -134,7 +134,7 @@ def test_the_late_connect_costs_what_the_early_one_did(host: Host, tmp_path: Pat
 
 async def connects(directory: Path, kind: str) -> dict[int, Price]:
     """Prices by the number of the connect."""
-    rules = table()
+    rules = ruleset()
     kernel = CountingKernel(Ruleset(rules.version, load(rules)))
     kernel.ensure_ruleset()
     store = Counting(directory)

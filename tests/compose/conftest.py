@@ -37,6 +37,7 @@ def project(daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (plugins / "docker-compose").symlink_to(Path(found.stdout.strip(), "docker-compose"))
     for name in [name for name in os.environ if name.startswith(("COMPOSE_", "DOCKER_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "999")  # version 1 wraps its tables where a runner says how wide they may be
     monkeypatch.setenv("DOCKER_CONFIG", str(plugins.parent))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{daemon.socket}")
 

@@ -13,6 +13,8 @@ from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import OUTSIDE4, Host, Netns
 
+pytestmark = pytest.mark.kernel
+
 SLEEP = ("host", "sleep", "600")
 
 

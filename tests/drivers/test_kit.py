@@ -8,6 +8,8 @@ from kinds import need
 from netloom.testing.daemons import Daemon
 from netloom.testing.driver_checks import CHECKS, Check, Kind
 
+pytestmark = pytest.mark.kernel
+
 ON = ("-o", "parent=eth0")
 KINDS = {
     "bridge": Kind("bridge"),

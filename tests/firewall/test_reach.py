@@ -31,6 +31,7 @@ def both(name: str) -> tuple[str, str]:
 
 WEB, PEER, BLUE, VAULT, VAULT2, BARE = (both(n) for n in ("web", "peer", "blue", "vault", "vault2", "bare"))
 RED_GW, BLUE_GW, VAULT_GW, OPEN_GW = (both(f"gw:{n}") for n in ("red", "blue", "vault", "open"))
+WAY, WAY2, NAKED, TRUST, TRUST2 = (both(n) for n in ("way", "way2", "naked", "trust", "trust2"))
 PLAIN, PLAIN_GW = address("plain"), address("gw:plain")
 HOST, OUTSIDE, LAN, LAN_HOST = (HOST4, HOST6), (OUTSIDE4, OUTSIDE6), (LAN4, LAN6), (LAN_HOST4, LAN_HOST6)
 NOBODY = (None, None)
@@ -56,6 +57,31 @@ DUAL = [
     ("lan", WEB, 80, NOBODY),
     ("outside", VAULT, 80, NOBODY),
     ("outside", BARE, 80, NOBODY),
+    # a routed network: published ports by the container's own address, from everywhere
+    ("outside", WAY, 80, OUTSIDE),
+    ("lan", WAY, 80, LAN),
+    ("blue", WAY, 80, BLUE),
+    ("way2", WAY, 80, WAY2),
+    ("vault", WAY, 80, NOBODY),
+    ("outside", WAY2, 80, NOBODY),
+    ("blue", WAY2, 80, NOBODY),
+    ("way", OUTSIDE, 80, WAY),
+    ("way", BLUE, 80, NOBODY),
+    ("way", HOST, 8080, WAY),
+    # an unprotected one: all ports, but not from other networks
+    ("outside", NAKED, 80, OUTSIDE),
+    ("blue", NAKED, 80, NOBODY),
+    ("way", NAKED, 80, NOBODY),
+    ("naked", OUTSIDE, 80, HOST),
+    # one that trusts an interface: published ports by that
+    ("outside", TRUST, 80, OUTSIDE),
+    ("outside", TRUST2, 80, NOBODY),
+    ("lan", TRUST, 80, NOBODY),
+    ("blue", TRUST, 80, NOBODY),
+    ("outside", HOST, 7080, OUTSIDE),
+    ("lan", LAN_HOST, 7080, LAN),
+    # one whose containers leave with an address of the host
+    ("named", LAN, 80, HOST),
     # the host's own programs to containers
     ("host", WEB, 80, RED_GW),
     ("host", VAULT, 80, VAULT_GW),
@@ -151,6 +177,12 @@ PINGS = [
     ("outside", VAULT, False),
     ("host", WEB, True),
     ("host", VAULT, True),
+    ("outside", WAY2, True),
+    ("blue", WAY2, True),
+    ("way", BLUE, False),
+    ("outside", NAKED, True),
+    ("blue", NAKED, False),
+    ("outside", TRUST, False),
 ]
 
 FLAT = [(who, to[f], port, sees[f]) for who, to, port, sees in DUAL for f in (0, 1)] + SINGLE

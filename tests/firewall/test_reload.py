@@ -8,7 +8,7 @@ import pytest
 from world import HOST4, OUTSIDE4, World, address
 
 from netloom.firewall.render import load
-from netloom.firewall.rules import table
+from netloom.firewall.rules import ruleset
 from netloom.kernel.host import HostKernel
 from netloom.model.desired import Element
 
@@ -34,7 +34,7 @@ def test_connections_outlive_a_reload(world: World) -> None:
         client = world.host.outside.call(socket.create_connection, (HOST4, 8181), 2.0)
         with client, server.accept()[0] as connection:
             assert world.host.call(elements) > set(world.elements)
-            world.host.run("nft", "-f", "-", stdin=load(table(), world.elements))
+            world.host.run("nft", "-f", "-", stdin=load(ruleset(), world.elements))
             assert world.host.call(elements) == set(world.elements)
             client.sendall(b"still here")
             assert connection.recv(64) == b"still here"

@@ -1,4 +1,4 @@
-"""Two ordinary networks, an IPv4-only, an internal and an unmasqueraded one on a host between two others.
+"""Two ordinary networks, an IPv4-only, an internal, and one of each further kind, on a host between two others.
 
 Everything is what the bridge driver wants, put there by the kernel package. In each container and beyond the uplink
 a server on port 80 tells the client's address; `PUBLISHED` lists the ports of the host.
@@ -15,7 +15,7 @@ from netloom.drivers.registry import driver
 from netloom.firewall.elements import relay_elements
 from netloom.firewall.forwarding import forwarding
 from netloom.firewall.render import load
-from netloom.firewall.rules import table
+from netloom.firewall.rules import ruleset
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.model.desired import Desired, Element
 from netloom.model.endpoint import Endpoint, PortBinding
@@ -30,12 +30,27 @@ LAN6, LAN_HOST6 = "fd09::2", "fd09::1"
 SERVICE = 7000  # of the host itself, on each of its addresses
 PROTOCOLS: tuple[Proto, ...] = ("tcp", "udp")
 
-NETWORKS = {  # name: number, IPv6, internal, options
+BRIDGE = "com.docker.network.bridge."
+NETWORKS: dict[str, tuple[int, bool, bool, dict[str, str]]] = {  # name: number, IPv6, internal, options
     "red": (1, True, False, {}),
     "blue": (2, True, False, {}),
     "vault": (3, True, True, {}),
     "plain": (4, False, False, {}),
-    "open": (5, True, False, {"com.docker.network.bridge.enable_ip_masquerade": "false"}),
+    "open": (5, True, False, {f"{BRIDGE}enable_ip_masquerade": "false"}),
+    "routed": (6, True, False, {f"{BRIDGE}gateway_mode_ipv4": "routed", f"{BRIDGE}gateway_mode_ipv6": "routed"}),
+    "naked": (
+        7,
+        True,
+        False,
+        {f"{BRIDGE}gateway_mode_ipv4": "nat-unprotected", f"{BRIDGE}gateway_mode_ipv6": "nat-unprotected"},
+    ),
+    "trusting": (8, True, False, {f"{BRIDGE}trusted_host_interfaces": "eth0:nosuch0"}),
+    "named": (
+        9,
+        True,
+        False,
+        {"com.docker.network.host_ipv4": HOST4, "com.docker.network.host_ipv6": HOST6},
+    ),
 }
 CONTAINERS = {  # name: network, last number of its addresses
     "web": ("red", 2),
@@ -45,6 +60,12 @@ CONTAINERS = {  # name: network, last number of its addresses
     "vault2": ("vault", 3),
     "plain": ("plain", 2),
     "bare": ("open", 2),
+    "way": ("routed", 2),
+    "way2": ("routed", 3),
+    "naked": ("naked", 2),
+    "trust": ("trusting", 2),
+    "trust2": ("trusting", 3),
+    "named": ("named", 2),
 }
 PUBLISHED = {  # container: host address, host port
     "web": [
@@ -57,6 +78,8 @@ PUBLISHED = {  # container: host address, host port
     ],
     "plain": [("0.0.0.0", 9080), ("::", 9080), (HOST6, 9083)],
     "vault": [("0.0.0.0", 6080), ("::", 6080)],
+    "way": [("0.0.0.0", 0), ("::", 0)],
+    "trust": [("0.0.0.0", 7080), ("::", 7080)],
 }
 
 
@@ -88,6 +111,8 @@ class World:
             self.places[name].run("ip", "-6", "route", "add", "default", "via", address("gw:vault", 6))
         for name in CONTAINERS:  # a bridge drops until the kernel has noticed its first port
             eventually(lambda name=name: self.host.ping(address(name)), what=name)  # type: ignore[misc]
+        # As a router the host asks for neighbours from its link-local address, once it is sure of it.
+        eventually(lambda: "tentative" not in self.host.run("ip", "-6", "addr"), what="link-local addresses")
         for name in [*CONTAINERS, "outside", "lan"]:
             self._serve(stack, name, ("0.0.0.0", "::"), 80)
         every = [HOST4, HOST6, *(address(f"gw:{n}") for n in NETWORKS), address("gw:red", 6), address("gw:vault", 6)]
@@ -100,6 +125,7 @@ class World:
             (self.host, "eth1", (LAN_HOST4, LAN_HOST6)),
             (lan, "eth0", (LAN4, LAN6)),
         ):
+            place.sysctl(f"net/ipv6/conf/{link}/accept_dad", "0")
             place.run("ip", "addr", "add", f"{addresses[0]}/24", "dev", link)
             place.run("ip", "addr", "add", f"{addresses[1]}/64", "dev", link, "nodad")
             place.run("ip", "link", "set", link, "up")
@@ -109,7 +135,7 @@ class World:
         self.host.outside.run("ip", "-6", "route", "add", "fd09::/64", "via", HOST6)
 
     def _build(self) -> None:
-        rules = table()
+        rules = ruleset()
         kernel = HostKernel(Ruleset(rules.version, load(rules)))
         try:
             kernel.ensure_ruleset()
@@ -195,7 +221,7 @@ def _relayed() -> dict[tuple[str, int], tuple[str, int]]:
         for name, ports in PUBLISHED.items()
         if name != "vault"
         for ip, port in ports
-        if ":" in ip
+        if ":" in ip and port
     }
 
 

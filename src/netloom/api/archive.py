@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 
 import msgspec
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
+from netloom.api import web
 from netloom.api.call import Call
 from netloom.api.gotext import rfc3339nano
 from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
 from netloom.api.streaming import Stream
+from netloom.api.web import HttpProcessingError
 from netloom.model.archive import ArchiveReader, PathStat
 from netloom.model.errors import Failed, InvalidArgument
 

@@ -136,6 +136,10 @@ class Backend(Protocol):
         """What stands in the way of the host's networks now (netloom's own; `netloom doctor` shows it)."""
         ...
 
+    def repairs(self) -> int:
+        """How many objects in the kernel were put back since the daemon started (`netloom doctor` shows it)."""
+        ...
+
     def host_interface(self, endpoint: Endpoint) -> str:
         """The host's interface of an endpoint (netloom's own addition to network inspect)."""
         ...

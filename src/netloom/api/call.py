@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-
+from netloom.api import web
 from netloom.api.backend import Backend
 from netloom.api.decode import BODY_LIMIT, Object, check_content_type, decode
 from netloom.api.gotext import parse_int
 from netloom.api.routing import Match
 from netloom.api.status import TooLarge
+from netloom.api.web import HttpProcessingError
 from netloom.model.errors import InvalidArgument
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ import select
 from collections import deque
 from typing import Any, cast
 
-from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
-
+from netloom.api import web
 from netloom.api.respond import message_reply
+from netloom.api.web import RequestHandler
 
 _STDIN_HIGH = 1 << 18  # bytes of input that wait for the process before we stop reading from the client
 _OUTPUT_HIGH = 1 << 18  # bytes of output that wait for the client before we stop reading from the process

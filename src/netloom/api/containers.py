@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from aiohttp import web
-
+from netloom.api import web
 from netloom.api.call import Call
 from netloom.api.container_json import FindNetwork, container_json
 from netloom.api.container_list import Selection, summary_json

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from aiohttp import web
 
+from netloom.api import web
 from netloom.api.call import Call
 from netloom.api.filters import parse_filters
 from netloom.api.gotext import SECOND, parse_timestamp

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
-from aiohttp import web
 
+from netloom.api import web
 from netloom.api.call import Call
 from netloom.api.respond import JSON, Reply
 from netloom.api.routing import Route

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from aiohttp import web
-
+from netloom.api import web
 from netloom.api.call import Call
 from netloom.api.frames import content_type, frame
 from netloom.api.gotext import parse_timestamp, rfc3339nano_fixed

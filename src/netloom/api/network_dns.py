@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
+from netloom.api import web
 from netloom.api.call import Call
 from netloom.api.gotext import SECOND, rfc3339nano
 from netloom.api.respond import JSON, Reply, json_reply

@@ -10,7 +10,7 @@ from netloom.ipam.shown import shown_config
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import IpamConfig, Network
 
-Interfaces = Callable[[Endpoint], str]
+Own = Callable[[Endpoint], dict[str, str]]
 _UINT64 = 2**64 - 1
 
 
@@ -50,11 +50,11 @@ def status_json(figures: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
 
 
 def containers_json(
-    endpoints: Iterable[Endpoint], name_of: Callable[[str], str], interface_of: Interfaces | None = None
+    endpoints: Iterable[Endpoint], name_of: Callable[[str], str], own_of: Own | None = None
 ) -> dict[str, Any]:
     """The endpoints of a network by container id, sorted as Go sorts a map.
 
-    `interface_of` adds netloom's own `HostInterface`; Docker's clients do not ask for it.
+    `own_of` adds what is netloom's own, such as `HostInterface`; Docker's clients do not ask for it.
     """
     shown: dict[str, Any] = {}
     for endpoint in sorted(endpoints, key=lambda endpoint: endpoint.container):
@@ -65,8 +65,8 @@ def containers_json(
             "IPv4Address": endpoint.ipv4,
             "IPv6Address": endpoint.ipv6,
         }
-        if interface_of is not None:
-            entry["HostInterface"] = interface_of(endpoint)
+        if own_of is not None:
+            entry |= own_of(endpoint)
         shown[endpoint.container] = entry
     return shown
 

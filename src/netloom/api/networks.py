@@ -9,11 +9,13 @@ from netloom.api.call import Call
 from netloom.api.filters import parse_filters
 from netloom.api.gotext import parse_bool
 from netloom.api.network_filters import listed, prunable
-from netloom.api.network_json import Interfaces, containers_json, network_json, status_json
+from netloom.api.network_json import Own, containers_json, network_json, status_json
 from netloom.api.requests import endpoint_config, network_request
 from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
 from netloom.api.shapes import CONNECT, DISCONNECT, NETWORK_CREATE
+from netloom.drivers.bridge import guard_of
+from netloom.model.endpoint import Endpoint
 from netloom.model.errors import InvalidArgument, NetloomError, NotFound
 from netloom.model.network import Network
 
@@ -30,7 +32,7 @@ async def list_networks(call: Call) -> Reply:
 
 
 async def inspect_network(call: Call) -> Reply:
-    """GET /networks/{id}. `netloom=1`, as parameter or header, adds the host's interface of each container.
+    """GET /networks/{id}. `netloom=1`, as parameter or header, adds each container's host interface and guard.
 
     It also adds `Status`, which Docker has since 1.52: an older client must not meet keys that its version lacks.
     """
@@ -45,7 +47,7 @@ async def inspect_network(call: Call) -> Reply:
     if scope and network.scope != scope:
         raise NotFound(f"network {call.ref} not found")
     own = call.flag("netloom") or call.request.headers.get("Netloom", "") == "1"
-    containers = _containers(call, network.id, call.backend.host_interface if own else None)
+    containers = _containers(call, network.id, _own_of(call, network) if own else None)
     shown = network_json(network, containers)
     if own or call.version >= (1, 52):
         shown["Status"] = status_json(call.backend.subnet_figures(network.id))
@@ -98,9 +100,19 @@ def _warning(network: Network) -> str:
     return f"the default IPAM driver has no options, ignored: {', '.join(sorted(network.ipam_options))}"
 
 
-def _containers(call: Call, network: str, interface_of: Interfaces | None = None) -> dict[str, Any]:
+def _containers(call: Call, network: str, own_of: Own | None = None) -> dict[str, Any]:
     backend = call.backend
-    return containers_json(backend.endpoints(network), lambda key: backend.container(key).name, interface_of)
+    return containers_json(backend.endpoints(network), lambda key: backend.container(key).name, own_of)
+
+
+def _own_of(call: Call, network: Network) -> Own:
+    """Docker's clients do not ask for it."""
+
+    def own(endpoint: Endpoint) -> dict[str, str]:
+        shown = {"HostInterface": call.backend.host_interface(endpoint)}
+        return shown | ({"Guard": guard_of(network, endpoint)} if network.driver == "bridge" else {})
+
+    return own
 
 
 ROUTES = (

@@ -100,7 +100,7 @@ async def test_inspect_by_name_id_and_prefix(api: Client) -> None:
     assert (await api("GET", "/networks/bridge?verbose=true")).status == 200
 
 
-async def test_the_hosts_interface_only_when_asked_for(api: Client, backend: FakeBackend) -> None:
+async def test_what_docker_does_not_tell_only_when_asked_for(api: Client, backend: FakeBackend) -> None:
     key = await running(api, "c", "bridge")
     plain = (await api("GET", "/networks/bridge")).json["Containers"][key]
     assert list(plain) == ["Name", "EndpointID", "MacAddress", "IPv4Address", "IPv6Address"]
@@ -109,7 +109,7 @@ async def test_the_hosts_interface_only_when_asked_for(api: Client, backend: Fak
         await api("GET", "/networks/bridge?netloom=1"),
         await api("GET", "/networks/bridge", headers={"Netloom": "1"}),
     ):
-        assert answer.json["Containers"][key] == {**plain, "HostInterface": endpoint.host_name}
+        assert answer.json["Containers"][key] == {**plain, "HostInterface": endpoint.host_name, "Guard": "own"}
 
 
 async def test_the_figures_only_when_asked_for_or_for_a_client_that_knows_them(

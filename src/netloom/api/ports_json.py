@@ -21,7 +21,7 @@ def ports_json(container: Container, endpoints: Iterable[Endpoint]) -> dict[str,
         number, _, proto = port.partition("/")
         ports[f"{number}/{proto or 'tcp'}"] = None
     for binding in _bindings(endpoints):
-        shown = {"HostIp": binding.host_ip, "HostPort": str(binding.host_port)}
+        shown = {"HostIp": binding.host_ip, "HostPort": str(binding.host_port or "")}
         port = f"{binding.container_port}/{binding.proto}"
         ports[port] = [*(ports.get(port) or ()), shown]
     return dict(sorted(ports.items()))
@@ -34,8 +34,10 @@ def ports_list(container: Container, endpoints: Iterable[Endpoint]) -> list[dict
         number, _, proto = port.partition("/")
         private = int(number) if number.isdecimal() else 0
         for binding in bindings or ():
-            public = int(binding["HostPort"])
-            shown.append({"IP": binding["HostIp"], "PrivatePort": private, "PublicPort": public, "Type": proto})
+            entry = {"IP": binding["HostIp"], "PrivatePort": private}
+            if binding["HostPort"]:  # a routed network's ports are none of the host
+                entry["PublicPort"] = int(binding["HostPort"])
+            shown.append({**entry, "Type": proto})
         if not bindings:
             shown.append({"PrivatePort": private, "Type": proto})
     return sorted(shown, key=lambda entry: (entry["PrivatePort"], entry["Type"], entry.get("PublicPort", 0)))

@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
 from netloom import __version__
+from netloom.api import web
 from netloom.api.status import sentence_of, status_of
 
 API_VERSION = "1.51"

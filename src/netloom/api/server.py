@@ -15,8 +15,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from aiohttp import web
-
 from netloom.api import (
     archive,
     changing,
@@ -34,6 +32,7 @@ from netloom.api import (
     system,
     unserved,
     volumes,
+    web,
 )
 from netloom.api.backend import Backend
 from netloom.api.call import Call

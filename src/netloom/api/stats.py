@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from aiohttp import web
 from msgspec import to_builtins
 
+from netloom.api import web
 from netloom.api.call import Call
 from netloom.api.gotext import rfc3339nano
 from netloom.api.respond import JSON, Reply, json_reply

@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TypeVar
 
-from aiohttp import web
-
+from netloom.api import web
 from netloom.api.call import Call
 from netloom.api.respond import HEADERS
 

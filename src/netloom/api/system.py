@@ -142,7 +142,7 @@ async def info(call: Call) -> Reply:
 
 async def doctor(call: Call) -> Reply:
     """GET /netloom/doctor, of netloom's own: what stands in the way of the host's networks."""
-    return json_reply({"Findings": to_builtins(await call.backend.findings())})
+    return json_reply({"Findings": to_builtins(await call.backend.findings()), "Repairs": call.backend.repairs()})
 
 
 @cache

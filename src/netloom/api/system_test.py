@@ -24,10 +24,11 @@ async def test_info_has_dockers_keys_and_the_engines_values(api: Client, backend
 
 
 async def test_the_doctors_findings(api: Client, backend: FakeBackend) -> None:
-    assert (await api("GET", "/netloom/doctor")).json == {"Findings": []}
+    assert (await api("GET", "/netloom/doctor")).json == {"Findings": [], "Repairs": 0}
     backend.found.append(Finding(kind="k", between=("a", "b"), effect="e", remedy="r"))
     assert (await api("GET", "/netloom/doctor")).json == {
-        "Findings": [{"Kind": "k", "Between": ["a", "b"], "Effect": "e", "Remedy": "r"}]
+        "Findings": [{"Kind": "k", "Between": ["a", "b"], "Effect": "e", "Remedy": "r"}],
+        "Repairs": 0,
     }
 
 

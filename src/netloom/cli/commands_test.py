@@ -48,6 +48,7 @@ def test_network_ls_is_dockers(daemon: Daemon, netloom: Run, web: str) -> None:
 def test_network_inspect_tells_the_hosts_interface(daemon: Daemon, netloom: Run, web: str) -> None:
     entry = json.loads(out(netloom("network", "inspect", "red")))[0]["Containers"][web]
     assert entry.pop("HostInterface") in daemon.host.run("ip", "-o", "link")
+    assert entry.pop("Guard") == "own"
     assert entry == daemon.network("red")["Containers"][web]
     assert out(netloom("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "red")) == "10.91.0.0/24"
 

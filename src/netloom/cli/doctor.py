@@ -24,7 +24,8 @@ USAGE = Usage(
 
 def main(client: Client, arguments: Arguments) -> int:
     """List the findings; 1 when there are any."""
-    findings: list[dict[str, Any]] = client.get("/netloom/doctor")["Findings"]
+    answer = client.get("/netloom/doctor")
+    findings: list[dict[str, Any]] = answer["Findings"]
     template = template_of(arguments.format)
     if arguments.format == "json":
         print(to_json(findings))
@@ -36,6 +37,8 @@ def main(client: Client, arguments: Arguments) -> int:
             raise CliError(f"failed to execute template: {error}") from None
     else:
         print("\n".join(map(_text, findings)) if findings else "nothing found")
+        if answer["Repairs"]:
+            print(f"put back since the daemon started: {answer['Repairs']} objects (event repair)")
     return 1 if findings else 0
 
 

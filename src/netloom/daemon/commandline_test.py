@@ -14,7 +14,7 @@ EVERYTHING = [
     *("--socket", "/s", "--state-dir", "/st", "--run-dir", "/r", "--group", "adm", "--tcp", "[::1]:2376"),
     *("--tlscacert", "/ca", "--tlscert", "/cert", "--tlskey", "/key", "--bip", "172.30.0.1/16", "--bip6", "fd00::1/64"),
     *("--fixed-cidr", "172.30.1.0/24", "--fixed-cidr-v6", "fd00::/80", "--default-gateway", "172.30.0.9"),
-    *("--mtu", "1400", "--ip", "192.0.2.1", "--icc=true", "--ipv6", "--ip-masq=false", "--ip-forward=false"),
+    *("--mtu", "1400", "--ip", "192.0.2.1", "--icc=false", "--ipv6", "--ip-masq=false", "--ip-forward=false"),
     *("--default-address-pool", "base=10.0.0.0/8,size=24", "--default-address-pool", "base=fd01::/48,size=64"),
     *("--default-network-opt", "bridge=com.docker.network.driver.mtu=1300", "--default-network-opt", "bridge=a=b=c"),
     *("--dns", "192.0.2.53", "--dns", "2001:db8::53", "--dns-opt", "ndots:2", "--dns-search", "corp.test"),
@@ -42,7 +42,7 @@ def test_every_flag_is_read() -> None:
     assert config.dns == ("192.0.2.53", "2001:db8::53")
     defaults = Config()
     same = [name for name in Config.__struct_fields__ if getattr(config, name) == getattr(defaults, name)]
-    assert same == ["icc", "passed_over"]  # --icc=false comes later
+    assert same == ["passed_over"]
 
 
 def test_the_engine_gets_what_was_asked() -> None:
@@ -95,7 +95,6 @@ def test_a_flag_that_quarrels_with_daemon_json_is_refused(tmp_path: Path, capsys
         ("--fixed-cidr-v6=10.0.0.0/8", "is not an IPv6 subnet"),
         ("--ip=host", '--ip: "host" is not an IP address'),
         ("--icc=maybe", "is neither true nor false"),
-        ("--icc=false", "--icc=false is not supported yet"),
         ("--dns=1.1.1", "--dns:"),
         ("--dns-search=-x-", "is not a valid domain"),
         ("--default-address-pool=base=10.0.0.0/8", "base=10.10.0.0/16,size=24"),

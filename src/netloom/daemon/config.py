@@ -159,12 +159,6 @@ def _one_host_gateway_a_family(config: Config) -> Fault | None:
     return None
 
 
-def _icc_stays_on(config: Config) -> Fault | None:
-    if config.icc:
-        return None
-    return "--icc=false is not supported yet", "keep containers apart by giving them networks of their own"
-
-
 CHECKS: tuple[Callable[[Config], Fault | None], ...] = (
     _tcp_is_mutual_tls,
     _socket_fits,
@@ -172,5 +166,4 @@ CHECKS: tuple[Callable[[Config], Fault | None], ...] = (
     _bridge_parts_fit,
     _pools_are_apart,
     _one_host_gateway_a_family,
-    _icc_stays_on,
 )

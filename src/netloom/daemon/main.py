@@ -37,7 +37,7 @@ from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
 from netloom.events.bus import Bus
 from netloom.firewall.render import load
-from netloom.firewall.rules import table
+from netloom.firewall.rules import ruleset
 from netloom.images.store import ImageStore
 from netloom.ipam.pools import DEFAULT_POOLS, Pool, ula_pool
 from netloom.ipam.space import AddressSpace
@@ -159,10 +159,16 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
         def changed(changes: Changes) -> None:
             engine.watching.changed(changes.links, facts=changes.facts, ruleset=changes.ruleset, lost=changes.lost)
 
+        unsure = True  # of what came between the engine's look and the monitor's first word
+
+        def stale() -> bool:
+            nonlocal unsure
+            first, unsure = unsure, False
+            return first or engine.watching.behind or monitor.behind()
+
         monitor = Monitor(changed, kernel.port_ids)
         stack.callback(monitor.close)
-        engine.core.stale = lambda: engine.watching.behind or monitor.behind()
-        changed(Changes(facts=True))  # what came between the engine's look and the monitor's first word
+        engine.core.stale = stale
         watch = FileWatch((RESOLV_CONF, RESOLVED), engine.host_servers.changed)
         stack.callback(watch.close)
         yield engine
@@ -206,7 +212,7 @@ def _instance(store: SqliteStore) -> str:
 
 
 def _ruleset() -> Ruleset:
-    rules = table()
+    rules = ruleset()
     return Ruleset(rules.version, load(rules))
 
 

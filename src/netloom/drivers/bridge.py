@@ -6,15 +6,31 @@ import ipaddress
 from collections.abc import Collection, Sequence
 
 from netloom.drivers.bridge_options import BridgeOptions
-from netloom.drivers.endpoint_options import endpoint_options
-from netloom.firewall.elements import needs_loopback_route, network_elements, port_elements
+from netloom.firewall.elements import (
+    apart_elements,
+    guard_elements,
+    needs_loopback_route,
+    network_elements,
+    open_elements,
+    port_elements,
+    trust_elements,
+)
 from netloom.firewall.forwarding import bridge_sysctls
-from netloom.model.desired import Address, Bridge, Desired, HostFacts, LinkKind, Neighbour, Route, Sysctl, Veth
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Desired,
+    Element,
+    HostFacts,
+    LinkKind,
+    Neighbour,
+    Route,
+    Sysctl,
+    Veth,
+)
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Failed, Forbidden, InvalidArgument
 from netloom.model.network import DEFAULT_GATEWAY, Network, NetworkRequest
-
-__all__ = ["INDEX_BASE", "BridgeDriver", "endpoint_options"]
 
 _DOTTED = str.maketrans("./", "/.")
 
@@ -83,11 +99,13 @@ class BridgeDriver:
             )
         ]
         # Elements before addresses: from its first packet on the bridge is judged.
-        desired += network_elements(link, internal=network.internal, masquerade=options.masquerade)
+        desired += network_elements(link, internal=network.internal, apart=not options.icc, ways=options.ways)
+        desired += trust_elements(link, options.trusted)
         desired += bridge_sysctls(network)
         for pool in network.pools:
             family = _family(pool.subnet)
-            wanted = network.ipv6 if family == 6 else network.ipv4 and not options.inhibit_ipv4
+            isolated = (options.mode6 if family == 6 else options.mode4) == "isolated"
+            wanted = not isolated and (network.ipv6 if family == 6 else network.ipv4 and not options.inhibit_ipv4)
             if pool.gateway and wanted:
                 prefix = pool.subnet.rpartition("/")[2]
                 desired.append(Address(link=link, index=index, address=f"{pool.gateway}/{prefix}"))
@@ -117,6 +135,7 @@ class BridgeDriver:
                 peer_ipv6=network.ipv6,
             )
         ]
+        desired += _judged(network, endpoint, addresses)
         desired += _inner(network, endpoint, addresses)
         desired += [
             Neighbour(link=network.bridge, index=bridge_index, address=a.partition("/")[0], mac=endpoint.mac)
@@ -127,7 +146,36 @@ class BridgeDriver:
                 desired.append(Sysctl(path=f"net/ipv4/conf/{network.bridge}/route_localnet", value="1"))
             ipv4, ipv6 = (a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6))
             desired += port_elements(endpoint.ports, ipv4, ipv6)
+            trusting = BridgeOptions.parse(network.options).trusted
+            desired += open_elements([p for p in endpoint.ports if trusting or not p.host_port], ipv4, ipv6)
         return desired
+
+
+def guard_of(network: Network, endpoint: Endpoint) -> str:
+    """Which sources the guard lets an endpoint use: its `own`, `any` as a router, all without a guard (`off`)."""
+    if not BridgeOptions.parse(network.options, internal=network.internal).guard:
+        return "off"
+    return "any" if endpoint.routing else "own"
+
+
+def _judged(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> list[Element]:
+    """What keeps the endpoint to its own addresses, and from its neighbours where the network says so."""
+    options = BridgeOptions.parse(network.options, internal=network.internal)
+    judged: list[Element] = []
+    if not options.icc:
+        judged += apart_elements(endpoint.host_name)
+    if options.guard:
+        own = [a.partition("/")[0] for a in (*addresses, *endpoint.link_local)]
+        if network.ipv6:
+            own.append(_link_local(endpoint.mac))
+        judged += guard_elements(
+            endpoint.host_name,
+            endpoint.mac,
+            [*own, *endpoint.further],
+            routing=endpoint.routing,
+            ethertypes=options.ethertypes,
+        )
+    return judged
 
 
 def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> list[Desired]:
@@ -144,9 +192,21 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     ):
         if wanted and gateway and not network.internal:
             inner.append(Route(destination=destination, via=gateway, link=link, index=index, sandbox=sandbox))
+    if endpoint.routing:
+        # Where it speaks from an address of another interface, it asks for its neighbours as itself: the guard
+        # lets no other sender of ARP pass.
+        path = f"net/ipv4/conf/{endpoint.inner_name}/arp_announce"
+        inner.append(Sysctl(path=path, value="2", sandbox=sandbox))
     # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
     inner += [Sysctl(path=path.translate(_DOTTED), value=value, sandbox=sandbox) for path, value in endpoint.sysctls]
     return inner
+
+
+def _link_local(mac: str) -> str:
+    """What the kernel gives an interface by itself (RFC 4291, appendix A)."""
+    octets = bytearray.fromhex(mac.replace(":", ""))
+    octets[0] ^= 2
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + octets[:3] + b"\xff\xfe" + octets[3:]))
 
 
 def _with_prefix(link_local: str) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
 from netloom.drivers.options import PREFIX, parse_bool, parse_in_range, parse_int, parse_ip, refuse_unknown
-from netloom.model.errors import Failed, InvalidArgument, Unsupported
+from netloom.firewall.elements import Way
+from netloom.model.errors import Failed, InvalidArgument
 
 MTU = f"{PREFIX}driver.mtu"
 IFACE_PREFIX = f"{PREFIX}container_iface_prefix"
@@ -27,15 +29,21 @@ GATEWAY_MODE4 = f"{_BRIDGE}gateway_mode_ipv4"
 GATEWAY_MODE6 = f"{_BRIDGE}gateway_mode_ipv6"
 TRUSTED = f"{_BRIDGE}trusted_host_interfaces"
 
+GUARD = "netloom.guard"
+ETHERTYPES = f"{GUARD}.ethertypes"
+
 KNOWN = (
+    *(GUARD, ETHERTYPES),
     *(MTU, IFACE_PREFIX, ADVERTISE_COUNT, ADVERTISE_INTERVAL, HOST_IPV4, HOST_IPV6),
     *(NAME, MASQUERADE, ICC, HOST_BINDING, DEFAULT_BRIDGE, INHIBIT_IPV4, GATEWAY_MODE4, GATEWAY_MODE6, TRUSTED),
 )
 
 IFNAMSIZ = 16
-_MODES = ("nat", "nat-unprotected", "routed", "isolated")
+GatewayMode = Literal["nat", "nat-unprotected", "routed", "isolated"]
 _LEAST_MTU, _MOST_MTU = 68, 65535  # include/uapi/linux/if_ether.h: ETH_MIN_MTU, ETH_MAX_MTU
 _LEAST_MTU6 = 1280  # RFC 8200, section 5
+_LEAST_ETHERTYPE = 0x600  # below it stands a length (IEEE 802.3)
+_JUDGED = (0x0800, 0x0806, 0x86DD, 0x8100, 0x88A8, 0x9100)  # IPv4, ARP, IPv6; tags
 
 
 class BridgeOptions(Struct, frozen=True):
@@ -50,12 +58,36 @@ class BridgeOptions(Struct, frozen=True):
     inhibit_ipv4: bool = False
     advertise_count: int = 3
     advertise_interval: int = 1000  # ms
+    icc: bool = True
+    guard: bool = True
+    ethertypes: tuple[int, ...] = ()  # that the guard lets through beside ARP and IP
+    mode4: GatewayMode = "nat"
+    mode6: GatewayMode = "nat"
+    source4: str = ""  # of what is masqueraded; empty: the address of the interface
+    source6: str = ""
+    trusted: tuple[str, ...] = ()  # interfaces by which published ports are reached without translation
+
+    @property
+    def routed(self) -> frozenset[int]:
+        """Families whose published ports are no ports of the host."""
+        return frozenset(f for f, mode in ((4, self.mode4), (6, self.mode6)) if mode == "routed")
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """How each family reaches the world, and is reached."""
+        return (self._way(4, self.mode4, self.source4), self._way(6, self.mode6, self.source6))
+
+    def _way(self, family: Literal[4, 6], mode: GatewayMode, source: str) -> Way:
+        translated = mode in ("nat", "nat-unprotected")
+        reached: Literal["nat", "routed", "unprotected"] = "nat"
+        if mode in ("routed", "nat-unprotected"):
+            reached = "routed" if mode == "routed" else "unprotected"
+        return Way(family, masquerade=self.masquerade and translated, source=source, reached=reached)
 
     @staticmethod
     def parse(options: Mapping[str, str], *, internal: bool = False, ipv6: bool = False) -> BridgeOptions:
         """Check every option. Raises InvalidArgument or Failed with Docker's sentence, then Unsupported."""
         values = {key: value for key, value in options.items() if key in KNOWN}
-        modes = [_gateway_mode(key, values[key]) for key in (GATEWAY_MODE4, GATEWAY_MODE6) if key in values]
         parsed = BridgeOptions(
             mtu=_mtu(values[MTU], ipv6) if MTU in values else 0,
             name=_interface(values[NAME]) if values.get(NAME) else "",
@@ -68,28 +100,19 @@ class BridgeOptions(Struct, frozen=True):
             advertise_interval=parse_in_range(
                 ADVERTISE_INTERVAL, values.get(ADVERTISE_INTERVAL, "1000"), 100, 2000, "integer milliseconds"
             ),
+            icc=parse_bool(ICC, values.get(ICC, "true")),
+            guard=parse_bool(GUARD, values.get(GUARD, "true")),
+            ethertypes=_ethertypes(values.get(ETHERTYPES, "")),
+            mode4=_gateway_mode(GATEWAY_MODE4, values.get(GATEWAY_MODE4, "nat")),
+            mode6=_gateway_mode(GATEWAY_MODE6, values.get(GATEWAY_MODE6, "nat")),
+            source4=_source(HOST_IPV4, values[HOST_IPV4], 4) if HOST_IPV4 in values else "",
+            source6=_source(HOST_IPV6, values[HOST_IPV6], 6) if HOST_IPV6 in values else "",
+            trusted=tuple(dict.fromkeys(_interface(n) for n in values.get(TRUSTED, "").split(":") if n)),
         )
-        icc = parse_bool(ICC, values.get(ICC, "true"))
-        for key in (HOST_IPV4, HOST_IPV6):
-            if key in values:
-                parse_ip(key, values[key])
-        if "isolated" in modes and not internal:
+        if "isolated" in (parsed.mode4, parsed.mode6) and not internal:
             raise Failed("gateway mode 'isolated' can only be used for an internal network")
         refuse_unknown(options, KNOWN, "bridge")
-        _refuse_later(values, icc, modes)
         return parsed
-
-
-def _refuse_later(values: Mapping[str, str], icc: bool, modes: list[str]) -> None:
-    """Options that are understood and not carried out yet."""
-    if not icc:
-        raise Unsupported(f"{ICC}=false is not supported yet")
-    for mode in modes:
-        if mode != "nat":
-            raise Unsupported(f"gateway mode {mode} is not supported yet", remedy="leave it out, or say nat")
-    for key in (TRUSTED, HOST_IPV4, HOST_IPV6):
-        if values.get(key):
-            raise Unsupported(f"option {key} is not supported yet")
 
 
 def _mtu(text: str, ipv6: bool) -> int:
@@ -101,6 +124,23 @@ def _mtu(text: str, ipv6: bool) -> int:
     if mtu and ipv6 and mtu < _LEAST_MTU6:
         raise Failed("invalid argument", remedy=f"{MTU}={mtu}: IPv6 needs {_LEAST_MTU6} at least")
     return mtu
+
+
+def _ethertypes(text: str) -> tuple[int, ...]:
+    """`0x88cc 0x8863`; not those that are judged, nor tags, behind which they could hide."""
+    found = []
+    for word in text.replace(",", " ").split():
+        try:
+            number = int(word, 16)
+        except ValueError:
+            number = 0
+        if not _LEAST_ETHERTYPE <= number <= 0xFFFF or number in _JUDGED:
+            raise InvalidArgument(
+                f"failed to parse {ETHERTYPES} value: {text}",
+                remedy=f"{word}: write hexadecimal numbers from 0600 to ffff, without IP, ARP and VLAN tags",
+            )
+        found.append(number)
+    return tuple(dict.fromkeys(found))
 
 
 def _interface(name: str) -> str:
@@ -121,7 +161,16 @@ def _iface_prefix(prefix: str) -> str:
         ) from error
 
 
-def _gateway_mode(key: str, mode: str) -> str:
-    if mode not in _MODES:
-        raise InvalidArgument(f"failed to parse {key} value: {mode} (unknown gateway mode {mode})")
-    return mode
+def _gateway_mode(key: str, mode: str) -> GatewayMode:
+    match mode:
+        case "nat" | "nat-unprotected" | "routed" | "isolated":
+            return mode
+        case _:
+            raise InvalidArgument(f"failed to parse {key} value: {mode} (unknown gateway mode {mode})")
+
+
+def _source(key: str, text: str, family: int) -> str:
+    address = parse_ip(key, text)
+    if (":" in address) != (family == 6):
+        raise InvalidArgument(f"failed to parse {key} value: {text}", remedy=f"it is no IPv{family} address")
+    return address

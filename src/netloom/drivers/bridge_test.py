@@ -75,6 +75,8 @@ def table(objects: list[Desired]) -> str:
 
 DUAL = network(ipv6=True, pools=(POOL4, POOL6))
 INTERNAL = network(internal=True)
+ROUTED = network(ipv6=True, pools=(POOL4, POOL6), options={"com.docker.network.bridge.gateway_mode_ipv4": "routed"})
+TRUSTING = network(options={"com.docker.network.bridge.trusted_host_interfaces": "eth0:eth1"})
 
 NETWORKS = {
     "plain": network(mtu=1400),
@@ -82,6 +84,11 @@ NETWORKS = {
     "internal": INTERNAL,
     "unmasqueraded": network(options={"com.docker.network.bridge.enable_ip_masquerade": "0"}),
     "inhibited": network(options={"com.docker.network.bridge.inhibit_ipv4": "true"}),
+    "apart": network(options={"com.docker.network.bridge.enable_icc": "false"}),
+    "routed": ROUTED,
+    "trusting": TRUSTING,
+    "named": network(options={"com.docker.network.host_ipv4": "192.0.2.1"}),
+    "isolated": network(internal=True, options={"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}),
     "ipv6-only": network(ipv4=False, ipv6=True, pools=(POOL6,)),
 }
 ENDPOINTS = {
@@ -92,6 +99,12 @@ ENDPOINTS = {
         endpoint(ipv6="fd00:18::2/64", ports=(port("0.0.0.0"), port("::"), port("127.0.0.1", 53, "udp"))),
     ),
     "published-ipv4-only": (network(), endpoint(ports=(port("10.0.0.1"), port("::")))),
+    "routed": (ROUTED, endpoint(ipv6="fd00:18::2/64", ports=(port("0.0.0.0", 0), port("::")))),
+    "trusting": (TRUSTING, endpoint(ports=(port("0.0.0.0"), port("::")))),
+    "unguarded": (network(options={"netloom.guard": "false"}), endpoint()),
+    "lenient": (network(options={"netloom.guard.ethertypes": "88cc"}), endpoint(further=("10.0.0.9",))),
+    "routing": (DUAL, endpoint(ipv6="fd00:18::2/64", routing=True)),
+    "apart": (network(options={"com.docker.network.bridge.enable_icc": "false"}), endpoint()),
     "second-of-its-container": (network(), endpoint(inner_name="eth1", inner_index=3, default4=False)),
     "internal": (INTERNAL, endpoint(ports=(port("0.0.0.0"),))),
     "sysctls": (

@@ -1,7 +1,8 @@
-"""The driver options of an endpoint: the name of its interface, and sysctls of that interface."""
+"""The driver options of an endpoint: its interface's name and sysctls, and further addresses that it may send from."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 
@@ -10,7 +11,8 @@ from netloom.model.errors import InvalidArgument
 PREFIX = "com.docker.network.endpoint."
 IFNAME = f"{PREFIX}ifname"
 SYSCTLS = f"{PREFIX}sysctls"
-KNOWN = (IFNAME, SYSCTLS)
+ADDRESSES = "netloom.endpoint.addresses"
+KNOWN = (IFNAME, SYSCTLS, ADDRESSES)
 
 _SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.[^.\s/=]+\.IFNAME\.[^.\s/=]+=[^\s]*", re.ASCII | re.IGNORECASE)
 
@@ -34,6 +36,11 @@ def endpoint_options(driver_opts: Mapping[str, str], name: str) -> tuple[str, tu
     return name, tuple(sysctls)
 
 
+def further_addresses(driver_opts: Mapping[str, str]) -> tuple[str, ...]:
+    """Addresses beside those that were allotted from which the endpoint may send (of options without faults)."""
+    return tuple(str(ipaddress.ip_address(a)) for a in _listed(driver_opts, ADDRESSES))
+
+
 def endpoint_faults(driver_opts: Mapping[str, str]) -> list[str]:
     """Everything that is wrong with them, each a sentence; for the list that Docker's answer joins."""
     faults = []
@@ -43,6 +50,9 @@ def endpoint_faults(driver_opts: Mapping[str, str]) -> list[str]:
     name = driver_opts.get(IFNAME, "")
     if len(name.encode()) > 15 or name in (".", "..", "lo", "all", "default") or re.search(r"[\s/:%]", name):
         faults.append(f"invalid {IFNAME} value: {name}: it cannot be the name of an interface in a container")
+    for address in _listed(driver_opts, ADDRESSES):
+        if not _is_host(address):
+            faults.append(f"invalid {ADDRESSES} value: {address}: it is a list of addresses without prefix lengths")
     for setting in driver_opts[SYSCTLS].split(",") if SYSCTLS in driver_opts else ():
         if not _SYSCTL.fullmatch(setting):
             faults.append(
@@ -50,3 +60,16 @@ def endpoint_faults(driver_opts: Mapping[str, str]) -> list[str]:
                 " 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'"
             )
     return faults
+
+
+def _listed(driver_opts: Mapping[str, str], key: str) -> list[str]:
+    """The docker CLI splits its own options at commas, so blanks do as well."""
+    return driver_opts.get(key, "").replace(",", " ").split()
+
+
+def _is_host(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text and not (address.is_multicast or address.is_unspecified or address.is_loopback)

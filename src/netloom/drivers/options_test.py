@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from netloom.drivers.bridge_options import KNOWN, BridgeOptions
-from netloom.drivers.endpoint_options import endpoint_faults, endpoint_options
+from netloom.drivers.endpoint_options import endpoint_faults, endpoint_options, further_addresses
 from netloom.drivers.options import enabled
-from netloom.model.errors import Failed, InvalidArgument, NetloomError, Unsupported
+from netloom.firewall.elements import Way
+from netloom.model.errors import Failed, InvalidArgument, NetloomError
 from netloom.model.network import NetworkRequest
 
 P = "com.docker.network."
@@ -62,12 +63,9 @@ def bool_fault(key: str, value: str) -> str:
         ("bridge.nosuch", "1", InvalidArgument, f"unknown option {P}bridge.nosuch for network driver bridge"),
         ("container_iface_prefix", "waytoolongprefix1", InvalidArgument, f"invalid {P}container_iface_prefix value"),
         ("container_iface_prefix", "a/b", InvalidArgument, f"invalid {P}container_iface_prefix value"),
-        # with a later issue
-        ("bridge.enable_icc", "false", Unsupported, "enable_icc=false"),
-        ("bridge.gateway_mode_ipv6", "routed", Unsupported, "gateway mode routed"),
-        ("bridge.trusted_host_interfaces", "up0", Unsupported, "trusted_host_interfaces"),
-        ("host_ipv4", "1.2.3.4", Unsupported, "host_ipv4"),
-        ("host_ipv6", "fd00::1", Unsupported, "host_ipv6"),
+        ("host_ipv4", "fd00::1", InvalidArgument, f"failed to parse {P}host_ipv4 value: fd00::1"),
+        ("host_ipv6", "192.0.2.1", InvalidArgument, f"failed to parse {P}host_ipv6 value: 192.0.2.1"),
+        ("bridge.trusted_host_interfaces", "eth0:a/b", InvalidArgument, "invalid argument"),
     ],
 )
 def test_refused(key: str, value: str, kind: type[NetloomError], sentence: str) -> None:
@@ -77,11 +75,49 @@ def test_refused(key: str, value: str, kind: type[NetloomError], sentence: str) 
     assert sentence in error.value.sentence
 
 
-def test_what_makes_no_sense_is_told_before_what_comes_later() -> None:
-    with pytest.raises(InvalidArgument):
-        BridgeOptions.parse({f"{P}bridge.enable_icc": "false", f"{P}driver.mtu": "big"})
-    with pytest.raises(InvalidArgument, match="unknown option mtu"):
-        BridgeOptions.parse({f"{P}bridge.enable_icc": "false", "mtu": "1400"})
+def test_gateway_modes() -> None:
+    parsed = BridgeOptions.parse(
+        {
+            f"{P}bridge.gateway_mode_ipv4": "routed",
+            f"{P}bridge.gateway_mode_ipv6": "nat-unprotected",
+            f"{P}host_ipv6": "::A",
+        }
+    )
+    assert parsed.routed == {4}
+    assert parsed.ways == (Way(4, masquerade=False, reached="routed"), Way(6, source="::a", reached="unprotected"))
+    isolated = BridgeOptions.parse({f"{P}bridge.gateway_mode_ipv4": "isolated"}, internal=True)
+    assert isolated.ways == (Way(4, masquerade=False), Way(6))
+    unmasked = BridgeOptions.parse({f"{P}bridge.enable_ip_masquerade": "false"})
+    assert unmasked.ways == (Way(4, masquerade=False), Way(6, masquerade=False))
+    trusting = BridgeOptions.parse({f"{P}bridge.trusted_host_interfaces": "eth0:eth1::eth0"})
+    assert trusting.trusted == ("eth0", "eth1")
+
+
+@pytest.mark.parametrize("value", ["x", "0800", "0x0806", "86dd", "0x8100", "88a8", "05ff", "10000", "88cc x"])
+def test_what_the_guard_cannot_let_through(value: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"^failed to parse netloom\.guard\.ethertypes value"):
+        BridgeOptions.parse({"netloom.guard.ethertypes": value})
+
+
+def test_the_guard_is_on_unless_switched_off() -> None:
+    assert BridgeOptions.parse({}).guard
+    assert not BridgeOptions.parse({"netloom.guard": "0"}).guard
+    assert BridgeOptions.parse({"netloom.guard.ethertypes": "0x88cc, 8863,88cc"}).ethertypes == (0x88CC, 0x8863)
+    with pytest.raises(InvalidArgument, match=r"netloom\.guard value: maybe"):
+        BridgeOptions.parse({"netloom.guard": "maybe"})
+
+
+def test_further_addresses() -> None:
+    given = {"netloom.endpoint.addresses": "10.0.0.9,fd00::0:9 192.0.2.1"}
+    assert not endpoint_faults(given)
+    assert further_addresses(given) == ("10.0.0.9", "fd00::9", "192.0.2.1")
+    assert further_addresses({}) == ()
+
+
+@pytest.mark.parametrize("address", ["10.0.0.0/24", "x", "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0"])
+def test_what_cannot_be_a_further_address(address: str) -> None:
+    (fault,) = endpoint_faults({"netloom.endpoint.addresses": address})
+    assert fault.startswith(f"invalid netloom.endpoint.addresses value: {address}")
 
 
 def test_an_unknown_option_is_told_the_known_ones() -> None:

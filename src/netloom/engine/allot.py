@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from ipaddress import ip_address, ip_interface, ip_network
 
-from netloom.drivers.bridge import INDEX_BASE, endpoint_options
+from netloom.containers.capabilities import effective
+from netloom.drivers.bridge import INDEX_BASE
+from netloom.drivers.endpoint_options import endpoint_options, further_addresses
 from netloom.drivers.ipvlan import routes_by_device
 from netloom.drivers.parents import on_parent
 from netloom.engine.core import Core
@@ -81,6 +83,8 @@ class Allotments:
             link_local=asked.link_local if asked else (),
             dns_names=dns_names(container, config) if has_names(network) else (),
             sysctls=sysctls,
+            further=further_addresses(config.driver_opts or {}),
+            routing="CAP_NET_ADMIN" in effective(container.host_config),
         )
         core.moving[key] = endpoint
         return endpoint

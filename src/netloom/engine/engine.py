@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Sequence
 
 from netloom.containers.logging import NONE
@@ -27,6 +26,7 @@ from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.recovery import Recovery
 from netloom.engine.removal import Removal
+from netloom.engine.repairs import Repairs
 from netloom.engine.restarting import Restarting
 from netloom.engine.samples import Samples
 from netloom.engine.sandbox_files import SandboxFiles
@@ -41,7 +41,6 @@ from netloom.engine.watching import Watching
 from netloom.engine.work import Work
 from netloom.model.archive import ArchiveReader, ArchiveWriter, Change, PathStat
 from netloom.model.container import Container, ContainerRequest, Exec, ExecConfig
-from netloom.model.desired import Step
 from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Conflict, Unsupported
 from netloom.model.event import Event
@@ -50,9 +49,6 @@ from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
-from netloom.plan.steps import line
-
-log = logging.getLogger("netloom.engine")
 
 
 class Engine:
@@ -100,8 +96,9 @@ class Engine:
         )
         self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
+        self._repairs = Repairs(core, self.reconciler)
         self.watching = Watching(
-            core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repaired
+            core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repairs.tell
         )
         self.host_servers = HostServers(core, self.reconciler)
         core.doubted = self.watching.doubt
@@ -136,9 +133,6 @@ class Engine:
         await self._removal.sweep()
         await self._networks.sweep()
 
-    def _repaired(self, steps: list[Step]) -> None:
-        log.warning("put back what somebody had changed", extra={"steps": "; ".join(map(line, steps))})
-
     def networks(self) -> list[Network]:
         """See Backend."""
         return list(self.core.tables.networks.values())
@@ -157,7 +151,11 @@ class Engine:
 
     async def findings(self) -> list[Finding]:
         """See Backend."""
-        return await self._clashes.look()
+        return [*await self._clashes.look(), *await self._others.look()]
+
+    def repairs(self) -> int:
+        """See Backend."""
+        return self._repairs.count
 
     async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
         """See Backend."""

@@ -11,6 +11,7 @@ import logging
 from netloom.engine.core import Core
 from netloom.model.desired import PassedDrop
 from netloom.model.errors import NetloomError
+from netloom.model.finding import Finding
 
 log = logging.getLogger("netloom.engine")
 
@@ -33,6 +34,14 @@ class OtherFirewalls:
             self._tell(one)
         self._told &= {one.chain for one in found}
 
+    async def look(self) -> list[Finding]:
+        """Those that cannot be passed, on the host as it is now. One that cannot be read is a finding too."""
+        try:
+            found = await self._core.worker.call(lambda kernel, _: kernel.pass_others(wanted=True))
+        except NetloomError as error:
+            return [_unread(error)]
+        return [_finding(one) for one in found if one.remedy]
+
     async def withdraw(self) -> None:
         """Take our rules away, where no container runs."""
         if not any(c.state.running for c in self._core.tables.containers.values()):
@@ -49,3 +58,21 @@ class OtherFirewalls:
                 extra={"chain": one.chain, "owner": owner, "remedy": one.remedy},
             )
             self._core.publish("daemon", "firewall", "", chain=one.chain, owner=owner, remedy=one.remedy)
+
+
+def _finding(one: PassedDrop) -> Finding:
+    return Finding(
+        kind="another firewall",
+        between=("netloom's networks", f"the chain {one.chain} of {one.owner or 'an unknown owner'}"),
+        effect="what this chain drops reaches no container and leaves none, published ports included",
+        remedy=one.remedy,
+    )
+
+
+def _unread(error: NetloomError) -> Finding:
+    return Finding(
+        kind="other firewalls",
+        between=("netloom's networks", "the host's nftables"),
+        effect="nobody knows whether another firewall drops what netloom lets through",
+        remedy=str(error),
+    )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from netloom.drivers.bridge_options import BridgeOptions
 from netloom.engine.core import Core
-from netloom.firewall.ports import PortRequest, check_local, choose, requested
+from netloom.firewall.ports import PortRequest, check_local, choose, requested, untranslated
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import Conflict, Failed
@@ -37,20 +38,22 @@ class Publishing:
         core = self._core
         default_ip = options.get("com.docker.network.bridge.host_binding_ipv4", "") or core.settings.host_ip
         requests = requested(container.config, container.host_config, default_ip)
+        opened, requests = untranslated(requests, BridgeOptions.parse(options).routed)
         if not requests:
-            return ()
+            self._take(container.id, tuple(opened))
+            return tuple(opened)
         refused: set[tuple[str, int]] = set()
         for attempt in range(_TRIES):
             bindings = await self._chosen(requests, refused, target)
             try:
-                await self._held_by(container, bindings, target)
+                await self._held_by(container, (*opened, *bindings), target)
             except (Conflict, Failed) as error:
                 again = {(b.proto, b.host_port) for b in bindings if not _fixed(b, requests)} - refused
                 if not again or attempt == _TRIES - 1:
                     raise Failed(error.sentence, remedy=error.remedy) from error
                 refused |= again
                 continue
-            return bindings
+            return (*opened, *bindings)
         return ()
 
     async def _chosen(
@@ -102,7 +105,7 @@ class Publishing:
                 sandbox=container.sandbox,
             )
             for b in bindings
-            if ":" in b.host_ip and b.proto != "sctp" and address
+            if ":" in b.host_ip and b.host_port and b.proto != "sctp" and address
         ]
         if relays:
             await self._core.dataplane.relay(relays)
@@ -120,7 +123,7 @@ class Publishing:
                 sandbox=container.sandbox,
             )
             for b in bindings
-            if b.proto != "sctp"
+            if b.host_port and b.proto != "sctp"
         ]
 
     def restore(self, container: str, bindings: tuple[PortBinding, ...]) -> None:
@@ -154,6 +157,8 @@ class Publishing:
             return
         self._bound[container] = bindings
         for binding in bindings:
+            if not binding.host_port:
+                continue  # no port of the host
             self._used.setdefault((binding.proto, binding.host_port), {})[binding.host_ip] = container
 
 

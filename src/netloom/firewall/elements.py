@@ -8,44 +8,100 @@ interface names fill 16 bytes. Everything is O(1): a network's elements and an e
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
-from netloom.firewall.rules import SETS
+from msgspec import Struct
+
+from netloom.firewall import guard, rules
 from netloom.firewall.ruleset import Field
 from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
 
-_SETS = {s.name: s for s in SETS}
+_SETS = {s.name: s for s in (*rules.SETS, *guard.SETS)}
+_BRIDGE = {s.name for s in guard.SETS}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _PROTOCOL_NAMES = {number: name for name, number in _PROTOCOLS.items()}
-_FAMILIES = {"ipv4": 2, "ipv6": 10}
+_FAMILIES = {"ipv4": 2, "ipv6": 10}  # NFPROTO_…, as are the two below
+_INET, _OF_BRIDGES = 1, 7
 _FAMILY_NAMES = {number: name for name, number in _FAMILIES.items()}
 _SIZES: dict[Field, int] = {
+    "ether_addr": 6,
+    "ether_type": 2,
     "ifname": 16,
     "inet_proto": 1,
     "inet_service": 2,
     "ipv4_addr": 4,
     "ipv6_addr": 16,
+    "nd_target": 16,
     "nf_proto": 1,
 }
 _ANY = ("0.0.0.0", "::")
 _RELAYED = ("tcp", "udp")
 
 
+class Way(Struct, frozen=True):
+    """How containers of a network reach the world in one family, and are reached."""
+
+    family: Literal[4, 6]
+    masquerade: bool = True
+    source: str = ""  # the host's address that they leave with; empty: that of the interface
+    reached: Literal["nat", "routed", "unprotected"] = "nat"
+
+
 def element(name: str, key: Sequence[str | int], data: Sequence[str | int] | None = None) -> Element:
     """An element of the set or map `name`: addresses, protocols and interfaces as text, ports as numbers."""
     s = _SETS[name]
-    return Element(set=name, key_data=_pack(s.fields, key), value=_pack(s.data, data) if data is not None else None)
+    return Element(
+        set=name,
+        key_data=_pack(s.fields, key),
+        value=_pack(s.data, data) if data is not None else None,
+        family=_OF_BRIDGES if name in _BRIDGE else _INET,
+    )
 
 
-def network_elements(bridge: str, *, internal: bool, masquerade: bool) -> list[Element]:
-    """What a network puts into the sets."""
+def network_elements(bridge: str, *, internal: bool, apart: bool = False, ways: Iterable[Way] = ()) -> list[Element]:
+    """What a network puts into the sets; `ways` tell how its families reach the world and are reached."""
     elements = [element("bridges", (bridge,)), element("same", (bridge, bridge))]
+    if apart:
+        elements.append(element("apart", (bridge,)))
     if internal:
-        elements.append(element("internal", (bridge,)))
-    elif masquerade:
-        elements.append(element("masqueraded", (bridge,)))
+        return [*elements, element("internal", (bridge,))]
+    for way in ways:
+        family = f"ipv{way.family}"
+        if way.masquerade:
+            elements.append(element("masqueraded", (bridge, family)))
+            if way.source:
+                elements.append(element(f"source{way.family}", (bridge,), (way.source,)))
+        if way.reached != "nat":
+            elements.append(element(way.reached, (bridge, family)))
     return elements
+
+
+def trust_elements(bridge: str, links: Iterable[str]) -> list[Element]:
+    """Interfaces by which a network's published ports are reached without translation."""
+    return [element("trusted", (link, bridge)) for link in links]
+
+
+def guard_elements(
+    port: str, mac: str, addresses: Iterable[str], *, routing: bool = False, ethertypes: Iterable[int] = ()
+) -> list[Element]:
+    """What keeps the container behind a port of a bridge to its own addresses (without prefix lengths)."""
+    elements = [element("guarded_mac", (port, mac))]
+    for address in dict.fromkeys(addresses):
+        if ":" in address:
+            elements += [element(name, (port, address)) for name in ("guarded6", "guarded_targets")]
+        else:
+            elements.append(element("guarded4", (port, address)))
+    if routing:
+        elements.append(element("routing", (port,)))
+    elements += [element("ethertypes", (port, ethertype)) for ethertype in ethertypes]
+    return [*elements, element("guarded", (port,))]
+
+
+def apart_elements(port: str) -> list[Element]:
+    """What keeps the container behind a port from its neighbours."""
+    return [element("apart_ports", (port,))]
 
 
 def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[Element]:
@@ -56,6 +112,8 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
     """
     elements: list[Element] = []
     for port in ports:
+        if not port.host_port:
+            continue
         where = (port.proto, port.host_port)
         any_address = port.host_ip in _ANY
         at = where if any_address else (port.host_ip, *where)
@@ -70,6 +128,16 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
     return elements
 
 
+def open_elements(ports: Iterable[PortBinding], ipv4: str, ipv6: str) -> list[Element]:
+    """The ports of a container that are reached by its own addresses, whatever port of the host leads there."""
+    opened = dict.fromkeys((":" in p.host_ip, p.proto, p.container_port) for p in ports)
+    return [
+        element("open6" if six else "open4", (address, proto, port))
+        for six, proto, port in opened
+        if (address := ipv6 if six else ipv4)
+    ]
+
+
 def relay_elements(port: int) -> list[Element]:
     """Where the relay listens: given once, whatever is published. 0, for no relay, makes none."""
     if not port:
@@ -77,9 +145,33 @@ def relay_elements(port: int) -> list[Element]:
     return [element("relay_port", ("ipv6",), (port,)), element("relay_ports", (port,))]
 
 
+class Lead(NamedTuple):
+    """Where a published port leads; numbers as in the IP header, the address packed."""
+
+    proto: int
+    host_address: bytes  # empty: all
+    host_port: int
+    address: bytes
+    port: int
+
+
+def lead(e: Element) -> Lead | None:
+    """What an element of the maps of published ports says; None for all others."""
+    if e.value is None or not e.set.startswith("published"):
+        return None
+    where = e.key_data[-8:]  # protocol and port, each padded to four bytes
+    target, port = e.value[:-4], e.value[-4:-2]
+    return Lead(where[0], e.key_data[:-8], int.from_bytes(where[4:6], "big"), target, int.from_bytes(port, "big"))
+
+
 def needs_loopback_route(ports: Sequence[PortBinding]) -> bool:
     """Is a port reachable through 127.0.0.0/8, so that the bridge needs route_localnet?"""
-    return any(p.host_ip == "0.0.0.0" or p.host_ip.startswith("127.") for p in ports)
+    return any(p.host_port and (p.host_ip == "0.0.0.0" or p.host_ip.startswith("127.")) for p in ports)
+
+
+def family_name(e: Element) -> str:
+    """The family of the table that holds it, as nft writes it."""
+    return "bridge" if e.family == _OF_BRIDGES else "inet"
 
 
 def text(e: Element) -> str:
@@ -105,6 +197,10 @@ def _bytes(field: Field, value: str | int) -> bytes:
             if len(name) >= _SIZES["ifname"]:
                 raise ValueError(f"{value}: an interface name has at most 15 bytes")
             return name.ljust(_SIZES["ifname"], b"\0")
+        case "ether_addr":
+            return bytes.fromhex(str(value).replace(":", ""))
+        case "ether_type":
+            return int(value).to_bytes(2, "big")
         case "inet_proto":
             return bytes([_PROTOCOLS[str(value)]])
         case "nf_proto":
@@ -113,7 +209,7 @@ def _bytes(field: Field, value: str | int) -> bytes:
             return int(value).to_bytes(2, "big")
         case "ipv4_addr":
             return ipaddress.IPv4Address(value).packed
-        case "ipv6_addr":
+        case "ipv6_addr" | "nd_target":
             return ipaddress.IPv6Address(value).packed
 
 
@@ -134,7 +230,13 @@ def _word(field: Field, data: bytes) -> str:
             return _PROTOCOL_NAMES.get(data[0], str(data[0]))
         case "nf_proto":
             return _FAMILY_NAMES.get(data[0], str(data[0]))
+        case "ether_addr":
+            return data.hex(":")
+        case "ether_type":
+            return f"{int.from_bytes(data, 'big'):#06x}"
         case "inet_service":
             return str(int.from_bytes(data, "big"))
+        case "nd_target":
+            return f"0x{data.hex()}"
         case _:
             return str(ipaddress.ip_address(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -10,26 +11,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.firewall.elements import (
+    Lead,
+    Way,
+    apart_elements,
     element,
+    guard_elements,
+    lead,
     needs_loopback_route,
     network_elements,
+    open_elements,
     port_elements,
     relay_elements,
     text,
+    trust_elements,
 )
 from netloom.firewall.render import load
-from netloom.firewall.rules import SETS, table
+from netloom.firewall.rules import ruleset
 from netloom.kernel.host import HostKernel
 from netloom.model.desired import Element, Step
 from netloom.model.endpoint import PortBinding
 from netloom.testing.hosts import Netns
 
+SETS = [s for t in ruleset().tables for s in t.sets]
+FAMILY = {s.name: t.family for t in ruleset().tables for s in t.sets}
 EXAMPLES = {
+    "ether_addr": ("02:42:0a:00:00:02", "02:42:0a:00:00:02"),
+    "ether_type": (0x88CC, 0x88CC),
     "ifname": ("br-0123456789ab", "br-0123456789ab"),
     "inet_proto": ("udp", "udp"),
     "inet_service": (8080, 8080),
     "ipv4_addr": ("172.18.0.2", "172.18.0.2"),
     "ipv6_addr": ("fd00::2", "fd00::2"),
+    "nd_target": ("fd00::2", "0xfd000000000000000000000000000002"),
     "nf_proto": ("ipv6", "ipv6"),
 }
 
@@ -47,7 +60,7 @@ def shown(fields: tuple[str, ...]) -> Any:
 def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
     everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in SETS]
     with Netns() as host:
-        host.run("nft", "-f", "-", stdin=load(table()))
+        host.run("nft", "-f", "-", stdin=load(ruleset()))
 
         def apply(verb: Any) -> None:
             kernel = HostKernel()
@@ -59,7 +72,8 @@ def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
         host.call(apply, "add")
         for s in SETS:
             kind = "map" if s.data else "set"
-            listed = json.loads(host.run("nft", "-j", "list", kind, "inet", "netloom", s.name))["nftables"][1][kind]
+            shown_by_nft = host.run("nft", "-j", "list", kind, FAMILY[s.name], "netloom", s.name)
+            listed = json.loads(shown_by_nft)["nftables"][1][kind]
             wanted = [[shown(s.fields), shown(s.data)]] if s.data else [shown(s.fields)]
             assert listed["elem"] == wanted, s.name
         host.call(apply, "del")
@@ -70,7 +84,7 @@ def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
 def test_text_loads_the_same_elements_as_netlink() -> None:
     everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in SETS]
     with Netns() as host:
-        host.run("nft", "-f", "-", stdin=load(table(), everything))
+        host.run("nft", "-f", "-", stdin=load(ruleset(), everything))
 
         def observe() -> list[Element]:
             kernel = HostKernel()
@@ -86,17 +100,86 @@ def words(elements: list[Element]) -> list[str]:
     return [f"{e.set} {text(e)}" for e in elements]
 
 
+WAYS = (Way(4), Way(6))
+
+
 def test_a_network_puts_its_bridge_into_the_sets() -> None:
-    assert words(network_elements("br-a", internal=False, masquerade=True)) == [
+    assert words(network_elements("br-a", internal=False, ways=WAYS)) == [
         'bridges "br-a"',
         'same "br-a" . "br-a"',
-        'masqueraded "br-a"',
+        'masqueraded "br-a" . ipv4',
+        'masqueraded "br-a" . ipv6',
     ]
-    assert words(network_elements("br-a", internal=False, masquerade=False)) == [
-        'bridges "br-a"',
-        'same "br-a" . "br-a"',
+    assert words(network_elements("br-a", internal=True, ways=WAYS))[2:] == ['internal "br-a"']
+
+
+@pytest.mark.parametrize(
+    ("way", "wanted"),
+    [
+        (Way(4, masquerade=False), []),
+        (Way(4, source="10.0.0.1"), ['masqueraded "br-a" . ipv4', 'source4 "br-a" : 10.0.0.1']),
+        (Way(6, source="fd00::1"), ['masqueraded "br-a" . ipv6', 'source6 "br-a" : fd00::1']),
+        (Way(4, masquerade=False, source="10.0.0.1", reached="routed"), ['routed "br-a" . ipv4']),
+        (Way(6, reached="unprotected"), ['masqueraded "br-a" . ipv6', 'unprotected "br-a" . ipv6']),
+    ],
+)
+def test_each_family_has_its_way(way: Way, wanted: list[str]) -> None:
+    assert words(network_elements("br-a", internal=False, ways=[way]))[2:] == wanted
+
+
+def test_where_a_port_leads() -> None:
+    ports = [binding("0.0.0.0", "udp"), binding("10.0.0.1"), binding("::", "sctp")]
+    leads = [lead(e) for e in port_elements(ports, "172.18.0.2", "fd00::2")]
+    four, six = ip_address("172.18.0.2").packed, ip_address("fd00::2").packed
+    assert leads == [
+        Lead(17, b"", 8080, four, 80),
+        Lead(6, ip_address("10.0.0.1").packed, 8080, four, 80),
+        Lead(132, b"", 8080, six, 80),
     ]
-    assert words(network_elements("br-a", internal=True, masquerade=True))[2:] == ['internal "br-a"']
+    assert [lead(e) for e in network_elements("br-a", internal=False)] == [None, None]
+
+
+def test_trusted_interfaces() -> None:
+    assert words(trust_elements("br-a", ["eth0", "eth1"])) == ['trusted "eth0" . "br-a"', 'trusted "eth1" . "br-a"']
+
+
+def test_open_ports_are_the_containers() -> None:
+    ports = [binding("0.0.0.0"), binding("10.0.0.1"), binding("::", "udp")]
+    assert words(open_elements(ports, "172.18.0.2", "fd00::2")) == [
+        "open4 172.18.0.2 . tcp . 80",
+        "open6 fd00::2 . udp . 80",
+    ]
+    assert words(open_elements(ports, "", "")) == []
+
+
+def test_ports_that_are_none_of_the_host() -> None:
+    routed = PortBinding(proto="tcp", container_port=80, host_ip="0.0.0.0", host_port=0)
+    assert port_elements([routed], "172.18.0.2", "") == []
+    assert not needs_loopback_route([routed])
+
+
+def test_neighbours_may_be_kept_apart() -> None:
+    elements = network_elements("br-a", internal=False, apart=True)
+    assert 'apart "br-a"' in words(elements)
+    assert words(apart_elements("nl1")) == ['apart_ports "nl1"']
+
+
+def test_the_guard_knows_a_port_by_all_its_addresses_before_it_judges() -> None:
+    guard = guard_elements("nl1", "02:42:00:00:00:01", ["10.0.0.2", "fe80::1", "10.0.0.2"], routing=True)
+    assert words(guard) == [
+        'guarded_mac "nl1" . 02:42:00:00:00:01',
+        'guarded4 "nl1" . 10.0.0.2',
+        'guarded6 "nl1" . fe80::1',
+        'guarded_targets "nl1" . 0xfe800000000000000000000000000001',
+        'routing "nl1"',
+        'guarded "nl1"',
+    ]
+    assert {e.family for e in guard} == {7}
+    assert words(guard_elements("nl1", "02:42:00:00:00:01", [], ethertypes=[0x88CC]))[1] == 'ethertypes "nl1" . 0x88cc'
+
+
+def test_no_two_sets_have_one_name() -> None:
+    assert len(FAMILY) == len(SETS)
 
 
 def binding(ip: str, proto: str = "tcp") -> PortBinding:

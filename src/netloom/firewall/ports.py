@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from netloom.model.container import ContainerConfig
@@ -75,6 +76,23 @@ def requested(
                     PortRequest(proto=proto, container_port=port, host_ips=host_ips, first=first, last=last)
                 )
     return requests
+
+
+def untranslated(
+    requests: Iterable[PortRequest], families: Collection[int]
+) -> tuple[list[PortBinding], list[PortRequest]]:
+    """The bindings of `families`, which need no port of the host (0), and what remains to be chosen."""
+    opened: list[PortBinding] = []
+    remaining: list[PortRequest] = []
+    for request in requests:
+        own = [ip for ip in request.host_ips if (6 if ":" in ip else 4) in families]
+        others = tuple(ip for ip in request.host_ips if ip not in own)
+        opened += [
+            PortBinding(request.proto, request.container_port, ANY6 if ":" in ip else ANY4, host_port=0) for ip in own
+        ]
+        if others:
+            remaining.append(msgspec.structs.replace(request, host_ips=others))
+    return list(dict.fromkeys(opened)), remaining
 
 
 def choose(

@@ -17,6 +17,7 @@ from netloom.firewall.ports import (
     conflict,
     not_bound,
     requested,
+    untranslated,
 )
 from netloom.model.container import ContainerConfig
 from netloom.model.endpoint import PortBinding
@@ -247,3 +248,22 @@ def test_whatever_is_asked_only_our_own_errors(bindings: Specs, exposed: list[st
     ports = [(b.proto, b.host_ip, b.host_port) for b in chosen]
     assert len(set(ports)) == len(ports)
     assert all(0 < port < 65536 for _, _, port in ports)
+
+
+def test_a_routed_family_needs_no_port_of_the_host() -> None:
+    asked = [
+        PortRequest("tcp", 80, ("0.0.0.0", "::"), 8080, 8080),
+        PortRequest("tcp", 80, ("127.0.0.1",), 8081, 8081),
+        PortRequest("udp", 53, ("::1",), 0, 0),
+    ]
+    opened, remaining = untranslated(asked, {4})
+    assert opened == [PortBinding("tcp", 80, "0.0.0.0", 0)]
+    assert remaining == [PortRequest("tcp", 80, ("::",), 8080, 8080), asked[2]]
+    opened, remaining = untranslated(asked, {4, 6})
+    assert opened == [
+        PortBinding("tcp", 80, "0.0.0.0", 0),
+        PortBinding("tcp", 80, "::", 0),
+        PortBinding("udp", 53, "::", 0),
+    ]
+    assert remaining == []
+    assert untranslated(asked, ()) == ([], asked)

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netloom.firewall.elements import text
-from netloom.firewall.ruleset import Chain, Set, Table
+from netloom.firewall.elements import family_name, text
+from netloom.firewall.ruleset import TARGET, Chain, Ruleset, Set, Table
 from netloom.model.desired import Element
 
 
-def load(table: Table, elements: Iterable[Element] = ()) -> str:
-    """One transaction that puts the table and its elements in place of whatever stands under its name."""
-    name = f"inet {table.name}"
-    lines = [f"add table {name}", f"delete table {name}", listing(table)]
-    lines += [f"add element {name} {e.set} {{ {text(e)} }}" for e in elements]
+def load(ruleset: Ruleset, elements: Iterable[Element] = ()) -> str:
+    """One transaction that puts the tables and their elements in place of whatever stands under their names."""
+    lines = []
+    for table in ruleset.tables:
+        name = f"{table.family} {table.name}"
+        lines += [f"add table {name}", f"delete table {name}"]
+    lines.append(listing(ruleset))
+    lines += [f"add element {family_name(e)} {e.table} {e.set} {{ {text(e)} }}" for e in elements]
     return "\n".join(lines) + "\n"
 
 
-def listing(table: Table) -> str:
-    """The table as nft reads and lists it, with the reason beside each rule that has one."""
+def listing(ruleset: Ruleset) -> str:
+    """The tables as nft reads and lists them, with the reason beside each rule that has one."""
+    return "\n".join(_table(table, ruleset.version) for table in ruleset.tables)
+
+
+def _table(table: Table, version: str) -> str:
     parts = [_set(s) for s in table.sets]
-    parts.append(f"\tset {table.version} {{\n\t\ttype ifname\n\t}}\n")
+    parts.append(f"\tset {version} {{\n\t\ttype ifname\n\t}}\n")
     parts += [_chain(c) for c in table.chains]
-    return f"table inet {table.name} {{\n" + "\n".join(parts) + "}\n"
+    return f"table {table.family} {table.name} {{\n" + "\n".join(parts) + "}\n"
 
 
 def _set(s: Set) -> str:
     kind, data = ("map", f" : {' . '.join(s.data)}") if s.data else ("set", "")
-    return f"\t# {s.about}\n\t{kind} {s.name} {{\n\t\ttype {' . '.join(s.fields)}{data}\n\t}}\n"
+    key = " . ".join(s.fields)
+    if "nd_target" in s.fields:
+        words, key = "typeof", " . ".join(TARGET if field == "nd_target" else "iifname" for field in s.fields)
+    else:
+        words = "type"
+    return f"\t# {s.about}\n\t{kind} {s.name} {{\n\t\t{words} {key}{data}\n\t}}\n"
 
 
 def _chain(c: Chain) -> str:

@@ -1,4 +1,4 @@
-"""The rules, a function for each feature, and the table that they make up.
+"""The rules of the IP layer, a function for each feature, and the ruleset that they and the guard make up.
 
 Verdicts are the same whether bridged packets pass these hooks (bridge-nf-call-iptables) or not. Only traffic of
 our own bridges is judged, and packets that cross the host merely because netloom switched forwarding on.
@@ -6,7 +6,8 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
-from netloom.firewall.ruleset import Hook, Rule, Set, Table, chain
+from netloom.firewall.guard import guard_table
+from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
 
 TABLE = "netloom"
 
@@ -18,7 +19,15 @@ SETS = (
     Set("bridges", ("ifname",), "bridges of networks"),
     Set("same", ("ifname", "ifname"), "each bridge with itself: traffic within one network"),
     Set("internal", ("ifname",), "bridges of internal networks"),
-    Set("masqueraded", ("ifname",), "bridges whose traffic leaves with the host's address"),
+    Set("apart", ("ifname",), "bridges whose containers do not reach each other"),
+    Set("masqueraded", ("ifname", "nf_proto"), "bridges whose traffic leaves with the host's address"),
+    Set("source4", ("ifname",), "the address that the host then uses, where a network names one", ("ipv4_addr",)),
+    Set("source6", ("ifname",), "the same for IPv6", ("ipv6_addr",)),
+    Set("routed", ("ifname", "nf_proto"), "bridges whose published ports are reached by the container's own address"),
+    Set("unprotected", ("ifname", "nf_proto"), "bridges whose every port is reached by the container's own address"),
+    Set("trusted", ("ifname", "ifname"), "interfaces by which published ports of a bridge are reached likewise"),
+    Set("open4", ("ipv4_addr", "inet_proto", "inet_service"), "those ports"),
+    Set("open6", ("ipv6_addr", "inet_proto", "inet_service"), "the same for IPv6"),
     Set("published4", ("inet_proto", "inet_service"), "ports on every IPv4 address", ("ipv4_addr", "inet_service")),
     Set(
         "published4_at",
@@ -117,7 +126,16 @@ def source_addresses() -> tuple[Rule, ...]:
     """Who the other side sees."""
     return (
         Rule("oifname @bridges goto towards_container"),
-        Rule("iifname @masqueraded masquerade", "out of the host"),
+        Rule("iifname . meta nfproto @masqueraded goto out_of_the_host"),
+    )
+
+
+def out_of_the_host() -> tuple[Rule, ...]:
+    """With the address that the network names, or that of the interface."""
+    return (
+        Rule("snat ip to iifname map @source4"),
+        Rule("snat ip6 to iifname map @source6"),
+        Rule("masquerade"),
     )
 
 
@@ -162,9 +180,13 @@ def foreign() -> tuple[Rule, ...]:
 
 
 def within() -> tuple[Rule, ...]:
-    """Within one network all may talk, whatever conntrack thinks of packets that a bridge merely carries."""
+    """Within one network all may talk, whatever conntrack thinks of packets that a bridge merely carries.
+
+    But where neighbours are kept apart: then only through published ports.
+    """
     return (
         Rule(f"ct status dnat meta mark set meta mark | {HAIRPIN:#x}", "through a published port"),
+        Rule("iifname @apart ct status & dnat == 0 drop"),
         Rule("accept"),
     )
 
@@ -195,8 +217,35 @@ def published() -> tuple[Rule, ...]:
 
 
 def isolation() -> tuple[Rule, ...]:
-    """Nothing else between networks."""
-    return (Rule("oifname @bridges drop"),)
+    """Nothing else between networks, but what routed ones open to everybody."""
+    return (
+        Rule("oifname . meta nfproto @routed goto routed_ports"),
+        Rule("iifname . meta nfproto @routed ct state established,related accept", "the answers"),
+        Rule("oifname @bridges drop"),
+    )
+
+
+def without_translation() -> tuple[Rule, ...]:
+    """Containers that are reached by their own addresses: gateway modes routed and nat-unprotected, trusted links."""
+    return (
+        Rule("oifname . meta nfproto @routed goto routed_ports"),
+        Rule("oifname . meta nfproto @unprotected accept"),
+        Rule("iifname . oifname @trusted goto open_ports"),
+    )
+
+
+def routed_ports() -> tuple[Rule, ...]:
+    """A routed container answers to pings too."""
+    return (Rule("meta l4proto { icmp, ipv6-icmp } accept"), Rule("goto open_ports"))
+
+
+def open_ports() -> tuple[Rule, ...]:
+    """Published ports, by the address and the port of the container."""
+    return (
+        Rule("ip daddr . meta l4proto . th dport @open4 accept"),
+        Rule("ip6 daddr . meta l4proto . th dport @open6 accept"),
+        Rule("drop"),
+    )
 
 
 def unpublished() -> tuple[Rule, ...]:
@@ -204,8 +253,12 @@ def unpublished() -> tuple[Rule, ...]:
     return (Rule("drop"),)
 
 
-def table() -> Table:
+def ruleset() -> Ruleset:
     """The ruleset of this version of netloom."""
+    return Ruleset((_table(), guard_table(TABLE, HAIRPIN)))
+
+
+def _table() -> Table:
     return Table(
         name=TABLE,
         sets=SETS,
@@ -214,9 +267,12 @@ def table() -> Table:
             chain("publish4", published4()),
             chain("publish6", published6()),
             chain("towards_container", towards_container()),
+            chain("out_of_the_host", out_of_the_host()),
             chain("within", within()),
+            chain("open_ports", open_ports()),
+            chain("routed_ports", routed_ports()),
             chain("from_container", internal(), untracked(), published(), isolation()),
-            chain("to_container", into_internal(), answers(), published(), unpublished()),
+            chain("to_container", into_internal(), answers(), published(), without_translation(), unpublished()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
             chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),

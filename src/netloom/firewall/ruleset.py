@@ -1,7 +1,7 @@
-"""The ruleset as data: one table with static chains, and the sets and maps whose elements come and go.
+"""The ruleset as data: tables with static chains, and the sets and maps whose elements come and go.
 
-Rules never change while the daemon runs; networks, endpoints and ports are elements. The table's `version` is the
-digest of its text and stands in the kernel as the name of an empty set, so that one look-up tells whether the
+Rules never change while the daemon runs; networks, endpoints and ports are elements. The ruleset's `version` is the
+digest of its text and stands in each table as the name of an empty set, so that one look-up tells whether the
 table that stands is this one.
 """
 
@@ -13,8 +13,20 @@ from typing import Literal
 
 from msgspec import Struct
 
-# Types of key and data fields, by nft's own names.
-Field = Literal["ifname", "inet_proto", "inet_service", "ipv4_addr", "ipv6_addr", "nf_proto"]
+# Types of key and data fields, by nft's own names but for one.
+Field = Literal[
+    "ether_addr",
+    "ether_type",
+    "ifname",
+    "inet_proto",
+    "inet_service",
+    "ipv4_addr",
+    "ipv6_addr",
+    "nd_target",
+    "nf_proto",
+]
+TARGET = "@th,64,128"  # of neighbour discovery (RFC 4861, sections 4.3 and 4.4): nft 1.0.6 has no name for it
+Family = Literal["inet", "bridge"]
 
 
 class Set(Struct, frozen=True):
@@ -50,24 +62,27 @@ class Chain(Struct, frozen=True):
 
 
 class Table(Struct, frozen=True):
-    """One table of family inet. Chains stand before those that jump to them."""
+    """One table. Chains stand before those that jump to them."""
 
     name: str
     sets: tuple[Set, ...]
     chains: tuple[Chain, ...]
+    family: Family = "inet"
+
+
+class Ruleset(Struct, frozen=True):
+    """All tables of ours, loaded in one transaction. No two sets have one name."""
+
+    tables: tuple[Table, ...]
 
     @property
     def version(self) -> str:
         """Name of the empty set by which this very ruleset is known in the kernel."""
-        parts = [repr(self.sets), repr([(c.name, c.hook, [r.text for r in c.rules]) for c in self.chains])]
+        parts = [
+            repr((t.family, t.sets, [(c.name, c.hook, [r.text for r in c.rules]) for c in t.chains]))
+            for t in self.tables
+        ]
         return f"version_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
-
-    def set(self, name: str) -> Set:
-        """A set or map by name. Raises KeyError."""
-        for candidate in self.sets:
-            if candidate.name == name:
-                return candidate
-        raise KeyError(name)
 
 
 def chain(name: str, *features: Iterable[Rule], hook: Hook | None = None) -> Chain:

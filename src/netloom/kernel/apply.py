@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import Protocol
 
-from netloom.kernel import elements, sysctl, translate
+from netloom.kernel import elements, flows, sysctl, translate
 from netloom.kernel.namespace import entered
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
 from netloom.kernel.switches import Ipv6Switches
@@ -119,6 +119,7 @@ class _Run:
         governed = [s for s in steps if isinstance(s.what, Element)]
         if governed:
             elements.apply(self._nft, governed)
+            flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
         self._links([s for s in steps if isinstance(s.what, (Bridge, Parent))])
         self._links([s for s in steps if isinstance(s.what, (Veth, Child))])
@@ -134,6 +135,7 @@ class _Run:
         governing = [s for s in steps if isinstance(s.what, Element)]
         if governing:
             elements.apply(self._nft, governing)
+            flows.follow(self._nft, governing)
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
                 _restore(step, step.what)

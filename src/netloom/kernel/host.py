@@ -29,6 +29,7 @@ class HostKernel:
     def __init__(self, rules: Ruleset | None = None) -> None:
         """Without `rules` no ruleset is ever loaded."""
         self._rules = rules
+        self._meant = b""  # what the ruleset says when nobody has touched it, once it had to be known
         self._home = namespace.open_own()
         self._applier = Applier(self._home)
         self._announcer = Announcer()
@@ -65,11 +66,21 @@ class HostKernel:
             self._applier.apply(steps, sandboxes)
 
     def ensure_ruleset(self) -> bool:
-        """Load the static ruleset where it is absent or of another version (then without elements). True: loaded."""
-        if self._rules is None or ruleset.stands(self._applier.nft, self._rules.version):
+        """Load the static ruleset where it is absent, of another version, or changed by somebody. True: loaded.
+
+        Then it is without elements.
+        """
+        if self._rules is None or self._ruleset_is_whole(self._rules):
             return False
         ruleset.load(self._rules.text)
         return True
+
+    def _ruleset_is_whole(self, rules: Ruleset) -> bool:
+        if not ruleset.stands(self._applier.nft, rules.version):
+            return False
+        if not self._meant:
+            self._meant = ruleset.meant(rules.text)
+        return ruleset.said(self._applier.nft) == self._meant
 
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark. The ruleset is loaded first where it is missing:

@@ -108,8 +108,9 @@ def test_the_ruleset_is_loaded_when_absent_or_of_another_version_only(world: Rea
     assert {s.verb for s in steps} == {"add"}
     world.apply(steps)
     assert diff(NETWORK, world.observe()) == []
-    world.host.run("nft", "delete", "set", "inet", "netloom", RULES.version)
-    assert world.on(world.kernel.ensure_ruleset)
+    for family in ("inet", "bridge"):
+        world.host.run("nft", "delete", "set", family, "netloom", RULES.version)
+        assert world.on(world.kernel.ensure_ruleset)
 
 
 def test_a_flushed_ruleset_does_not_stop_the_next_attach(world: RealWorld) -> None:

@@ -42,6 +42,9 @@ RULES = Ruleset(
         set bridges { type ifname; }
         map published4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
         map pair { type ifname : verdict; }
+    }
+    table bridge netloom {
+        set version_1 { type ifname; }
     }""",
 )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import os
 import subprocess
 
+from netloom.kernel import namespace
 from netloom.kernel.observe import TABLE
-from netloom.kernel.socket import NetlinkSocket
+from netloom.kernel.socket import NETFILTER, NetlinkSocket
 from netloom.model.errors import KernelError, Unavailable
 from netloom.netlink import nft
 
@@ -14,8 +17,33 @@ _TIMEOUT = 30  # seconds; a load takes some ten milliseconds
 
 
 def stands(socket: NetlinkSocket, version: str) -> bool:
-    """Is our table there, in this version? The version is the name of an empty set in it."""
-    return any(nft.parse_set(body).name == version for body in socket.dump(nft.dump_sets(nft.INET, TABLE)))
+    """Are our tables there, in this version? The version is the name of an empty set in each."""
+    return all(
+        any(nft.parse_set(body).name == version for body in socket.dump(nft.dump_sets(family, TABLE)))
+        for family in (nft.INET, nft.BRIDGE)
+    )
+
+
+def said(socket: NetlinkSocket) -> bytes:
+    """A digest of what all chains and rules of ours do: another one when somebody has changed any of them."""
+    digest = hashlib.sha256()
+    for family in (nft.INET, nft.BRIDGE):
+        chains = [b for b in socket.dump(nft.dump_chains(family, TABLE)) if nft.table_of(b) == TABLE]
+        rules = socket.dump(nft.dump_rules(family, TABLE))
+        digest.update(repr((sorted(map(nft.chain_says, chains)), list(map(nft.rule_says, rules)))).encode())
+    return digest.digest()
+
+
+def meant(text: str) -> bytes:
+    """What `said` tells of this text, loaded where nobody else is."""
+
+    def inside() -> bytes:
+        os.close(namespace.unshared())
+        load(text)
+        with NetlinkSocket(NETFILTER) as socket:
+            return said(socket)
+
+    return namespace.in_thread(inside)
 
 
 def load(text: str) -> None:

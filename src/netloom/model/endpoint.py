@@ -61,4 +61,6 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     ports: tuple[PortBinding, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()  # (path below /proc/sys with dots, value), in the sandbox
     sandbox: str = ""  # sandbox id: where its inner objects stand
+    further: tuple[str, ...] = ()  # addresses from which it may send as well, as its user says
+    routing: bool = False  # its user gave it NET_ADMIN: it may send from any address, being a router
     status: Status = Status.PENDING

@@ -29,11 +29,14 @@ INET, BRIDGE = 1, 7  # NFPROTO_…
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _GETTABLE, _GETSET = _SUBSYSTEM | 1, _SUBSYSTEM | 10
+_GETCHAIN, _GETRULE = _SUBSYSTEM | 4, _SUBSYSTEM | 7
 _NEWELEM, _GETELEM, _DELELEM = _SUBSYSTEM | 12, _SUBSYSTEM | 13, _SUBSYSTEM | 14
 _BEGIN, _END = 16, 17  # NFNL_MSG_BATCH_…
 
 _INFO = struct.Struct("!BBH")  # struct nfgenmsg: family, version, resource id
 _TABLE_NAME, _TABLE_USERDATA = 1, 6  # NFTA_TABLE_…
+_CHAIN_TABLE, _CHAIN_SAYS = 1, (3, 4, 5, 7)  # NFTA_CHAIN_… name, hook, policy, type
+_RULE_TABLE, _RULE_SAYS = 1, (2, 4)  # NFTA_RULE_… chain, expressions
 _SET_TABLE, _SET_NAME, _SET_FLAGS = 1, 2, 3  # NFTA_SET_…
 _NOT_PLAIN = 0x01 | 0x02 | 0x04 | 0x10 | 0x20  # NFT_SET_… anonymous, constant, interval, timeout, eval
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_…
@@ -131,6 +134,28 @@ def parse_set(body: bytes) -> SetInfo:
     found = _attributes(body)
     flags = int.from_bytes(found.get(_SET_FLAGS, b""), "big")
     return SetInfo(decode(found.get(_SET_NAME, b"")), plain=not flags & _NOT_PLAIN)
+
+
+def dump_chains(family: int, table: str) -> Message:
+    """Ask for the chains of a table; those of other tables may come along."""
+    return Message(_GETCHAIN, DUMP, _INFO.pack(family, 0, 0) + attr(_CHAIN_TABLE, text(table)))
+
+
+def dump_rules(family: int, table: str) -> Message:
+    """Ask for the rules of a table, in the order of each chain."""
+    return Message(_GETRULE, DUMP, _INFO.pack(family, 0, 0) + attr(_RULE_TABLE, text(table)))
+
+
+def chain_says(body: bytes) -> tuple[bytes, ...]:
+    """What a chain does, without what the kernel numbers and counts: equal for equal chains. Raises Malformed."""
+    found = _attributes(body)
+    return tuple(found.get(kind, b"") for kind in _CHAIN_SAYS)
+
+
+def rule_says(body: bytes) -> tuple[bytes, ...]:
+    """The same for a rule. Raises Malformed."""
+    found = _attributes(body)
+    return tuple(found.get(kind, b"") for kind in _RULE_SAYS)
 
 
 def get_table(family: int, table: str) -> Message:

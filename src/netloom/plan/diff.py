@@ -8,12 +8,14 @@ What goes with its link is not deleted by itself: addresses, routes, neighbours 
 deleted. And inside a sandbox nothing is taken from an interface that stands: what is there beyond our own (a
 container that runs keepalived or a VPN) is the container's.
 
+Settings of an interface inside a sandbox are made with it; later they are the container's to change.
+
 Neighbour entries are the kernel's cache: one is corrected when its endpoint comes, and its absence later is no fault.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -59,10 +61,13 @@ def diff(desired: Iterable[Desired], observed: Iterable[Desired]) -> list[Step]:
         for key, what in wanted.items()
         if isinstance(what, Veth) and key in found and found[key] not in replaced
     }
+    inside = _inner_places(wanted, standing)
     steps = [Step("del", old) for old in replaced]
     for key, new in wanted.items():
         old = found.get(key)
         if old is None and isinstance(new, Neighbour) and new.mac in standing:
+            continue
+        if old is None and isinstance(new, Sysctl) and new.sandbox and _on(new, inside):
             continue
         if old is None or old in replaced:
             steps.append(Step("add", new))
@@ -107,6 +112,11 @@ def _places(links: Iterable[Desired]) -> set[_Place]:
         if isinstance(link, Veth) and link.sandbox:
             places.add((link.sandbox, link.peer_name))
     return places
+
+
+def _inner_places(wanted: Mapping[Key, Desired], standing: Collection[str]) -> set[_Place]:
+    """Inner interfaces of veths that stand."""
+    return {(v.sandbox, v.peer_name) for v in wanted.values() if isinstance(v, Veth) and v.peer_mac in standing}
 
 
 def _on(what: Desired, places: set[_Place]) -> bool:

@@ -142,11 +142,11 @@ class Archives:
         control, theirs = os.pipe2(os.O_CLOEXEC)
         if mode == "put":
             other, stream = os.pipe2(os.O_CLOEXEC)
-            _widen(stream)
             fds = {CONTROL: theirs, 0: other}
         else:
             stream, other = os.pipe2(os.O_CLOEXEC)
             fds = {CONTROL: theirs, 1: other}
+        _widen(stream)
         try:
             pid = await self._wrapper.run(self._roots.run, root, init, argv, fds)
         except BaseException:

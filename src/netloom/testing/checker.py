@@ -28,6 +28,7 @@ def check(daemon: Daemon) -> list[str]:
         _addresses,
         _routes,
         _elements,
+        _guards,
         _inside,
         _processes,
         _cgroups,
@@ -57,6 +58,10 @@ class _World:
         for bridge, network in self.bridges.items():
             for entry in network["Containers"].values():
                 yield bridge, entry
+
+    def options(self, network: str) -> dict[str, str]:
+        """Of a network, by id."""
+        return next((n["Options"] for n in self.networks if n["Id"] == network), {})
 
     def json(self, *argv: str) -> Any:
         text = self.host.run(*argv)
@@ -141,19 +146,37 @@ def _elements(world: _World) -> list[str]:
             sets[body["name"]] = [e if isinstance(e, list) else [e, None] for e in body.get("elem", [])]
     bridges, internal = set(world.bridges), {b for b, n in world.bridges.items() if n["Internal"]}
     option = "com.docker.network.bridge.enable_ip_masquerade"
-    masked = {b for b, n in world.bridges.items() if n["Options"].get(option) != "false"}
+    apart = {b for b, n in world.bridges.items() if n["Options"].get("com.docker.network.bridge.enable_icc") == "false"}
+    modes = {
+        (b, family): n["Options"].get(f"com.docker.network.bridge.gateway_mode_{family}", "nat")
+        for b, n in world.bridges.items()
+        for family in ("ipv4", "ipv6")
+        if not n["Internal"]
+    }
+    unmasked = {b for b, n in world.bridges.items() if n["Options"].get(option) == "false"}
+    masked = {key for key, mode in modes.items() if mode.startswith("nat") and key[0] not in unmasked}
     findings = _compare("set bridges", bridges, _keys(sets["bridges"]))
     findings += _compare("set same", {(b, b) for b in bridges}, _keys(sets["same"]))
+    findings += _compare("set apart", apart, _keys(sets["apart"]))
     findings += _compare("set internal", internal, _keys(sets["internal"]))
-    findings += _compare("set masqueraded", masked - internal, set(_keys(sets["masqueraded"])) - internal)
+    findings += _compare("set masqueraded", masked, _keys(sets["masqueraded"]))
+    for name, mode in (("routed", "routed"), ("unprotected", "nat-unprotected")):
+        findings += _compare(f"set {name}", (key for key, one in modes.items() if one == mode), _keys(sets[name]))
     wanted: dict[str, dict[Any, tuple[set[str], int] | None]] = {name: {} for name in _PORT_SETS}
+    wanted_open: set[Any] = set()
     for container in world.running:
         settings = container["NetworkSettings"]["Networks"].values()
         own = {s[key] for s in settings for key in ("IPAddress", "GlobalIPv6Address") if s[key]}
         for port, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
             number, _, proto = port.partition("/")
+            trusting = any(world.options(s["NetworkID"]).get(_TRUSTED) for s in settings)
             for binding in bindings or []:
-                _want(wanted, proto, binding, (own, int(number)))
+                if trusting or not binding["HostPort"]:
+                    six = ":" in binding["HostIp"]
+                    wanted_open |= {(a, proto, int(number)) for a in own if (":" in a) == six}
+                if binding["HostPort"]:
+                    _want(wanted, proto, binding, (own, int(number)))
+    findings += _compare("sets open4 and open6", wanted_open, [*_keys(sets["open4"]), *_keys(sets["open6"])])
     for name, elements in wanted.items():
         findings += _compare(f"{'map' if 'published' in name else 'set'} {name}", elements, _keys(sets[name]))
         for key, value in sets[name]:
@@ -163,7 +186,42 @@ def _elements(world: _World) -> list[str]:
     return findings
 
 
+def _guards(world: _World) -> list[str]:
+    """Sets of the bridge family: what the ports of all endpoints may send."""
+    listing = json.loads(world.host.run("nft", "-j", "list", "table", "bridge", "netloom"))["nftables"]
+    found = {
+        item["set"]["name"]: _keys([[e, None] for e in item["set"].get("elem", [])])
+        for item in listing
+        if "set" in item
+    }
+    option = "com.docker.network.bridge.enable_icc"
+    wanted: dict[str, set[Any]] = {name: set() for name in found if not name.startswith("version_")}
+    for bridge, entry in world.endpoints():
+        port = entry["HostInterface"]
+        if world.bridges[bridge]["Options"].get(option) == "false":
+            wanted["apart_ports"].add(port)
+        if entry["Guard"] == "off":
+            continue
+        wanted["guarded"].add(port)
+        wanted["guarded_mac"].add((port, entry["MacAddress"]))
+        if entry["Guard"] == "any":
+            wanted["routing"].add(port)
+        wanted["guarded4"] |= {(port, a.partition("/")[0]) for a in (entry["IPv4Address"],) if a}
+        wanted["guarded6"] |= {(port, a.partition("/")[0]) for a in (entry["IPv6Address"],) if a}
+    findings = []
+    for name in ("guarded", "guarded_mac", "routing", "apart_ports"):
+        findings += _compare(f"set {name}", wanted[name], found[name])
+    # Link-local and further addresses are not told by the API: their ports are.
+    for name in ("guarded4", "guarded6"):
+        findings += [f"set {name}: {one} is missing" for one in sorted(wanted[name] - set(found[name]))]
+        findings += [
+            f"set {name}: {one} has no owner" for one in sorted(found[name]) if one[0] not in wanted["guarded"]
+        ]
+    return findings
+
+
 _PORT_SETS = ("published4", "published4_at", "published6", "published6_at", "relayed", "relayed_at")
+_TRUSTED = "com.docker.network.bridge.trusted_host_interfaces"
 
 
 def _want(

@@ -155,6 +155,10 @@ class FakeBackend:
         """See Backend; tests put them there."""
         return list(self.found)
 
+    def repairs(self) -> int:
+        """See Backend; nobody changes anything behind this one's back."""
+        return 0
+
     async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
         if after is None or self.sight.recorded < after:
             return DnsSight(self.sight.counts)

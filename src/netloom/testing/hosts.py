@@ -205,12 +205,14 @@ class Host(Netns):
 
     def _attach(self, outside: Netns, number: int) -> None:
         port = f"host{number}"
+        self.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", port, "netns", outside.netns_path)
+        # A router asks for its neighbours from its link-local address: without the second that DAD takes.
+        self.sysctl("net/ipv6/conf/eth0/accept_dad", "0")
         self.run(
             "ip",
             "-batch",
             "-",
-            stdin=f"""link add eth0 type veth peer name {port} netns {outside.netns_path}
-                addr add {self.address4}/24 dev eth0
+            stdin=f"""addr add {self.address4}/24 dev eth0
                 addr add {self.address6}/64 dev eth0 nodad
                 link set eth0 up
                 route add default via {OUTSIDE4}
@@ -222,6 +224,7 @@ class Host(Netns):
 
 
 def _make_outside(outside: Netns) -> None:
+    outside.sysctl("net/ipv6/conf/default/accept_dad", "0")
     outside.run(
         "ip",
         "-batch",
