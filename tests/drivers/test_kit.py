@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-from functools import cache
-
 import pytest
+from kinds import need
 
 from netloom.testing.daemons import Daemon
 from netloom.testing.driver_checks import CHECKS, Check, Kind
-from netloom.testing.hosts import Netns
+
+pytestmark = pytest.mark.kernel
 
 ON = ("-o", "parent=eth0")
 KINDS = {
@@ -23,24 +22,13 @@ KINDS = {
     "ipvlan-vlan": Kind("ipvlan", ("-o", "parent=eth0.7"), own_mac=False),
     "ipvlan-dummy": Kind("ipvlan", own_mac=False, internal=True),
 }
-NEEDED = {"vlan": "vlan", "dummy": "dummy", "ipvlan": "ipvlan", "macvlan": "macvlan"}
-
-
-@cache
-def lacks(kind: str) -> bool:
-    with Netns() as box:
-        box.run("ip", "link", "add", "below", "type", "veth", "peer", "name", "other")
-        extra = ("id", "7") if kind == "vlan" else ()
-        below = () if kind == "dummy" else ("link", "below")
-        command = box.command("ip", "link", "add", *below, "probe", "type", kind, *extra)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return "Unknown device type" in done.stderr
+NEEDED = ("macvlan", "ipvlan", "vlan", "dummy")
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("kind", KINDS)
 def test_kit(daemon: Daemon, kind: str, check: Check) -> None:
-    for word, needed in NEEDED.items():
-        if word in kind.split("-") and lacks(needed):
-            pytest.skip(f"this kernel has no {needed}; run it by `make lab`")
+    for word in NEEDED:
+        if word in kind.split("-"):
+            need(word)
     check(daemon, KINDS[kind])

@@ -6,9 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import OUTSIDE4, OUTSIDE6, Host, Netns, eventually
+
+pytestmark = pytest.mark.kernel
 
 LAN = ("--subnet", "198.51.100.0/24", "--gateway", OUTSIDE4)
 LAN6 = ("--ipv6", "--subnet", "2001:db8:ff::/64", "--gateway", OUTSIDE6)

@@ -6,8 +6,10 @@ from collections.abc import Collection
 from ipaddress import ip_address, ip_interface, ip_network
 
 from netloom.containers.capabilities import effective
+from netloom.drivers.bridge import INDEX_BASE
 from netloom.drivers.endpoint_options import endpoint_options, further_addresses
 from netloom.drivers.ipvlan import routes_by_device
+from netloom.drivers.parents import on_parent
 from netloom.engine.core import Core
 from netloom.engine.names import dns_names, has_names
 from netloom.ipam.addresses import Reservation
@@ -52,7 +54,8 @@ class Allotments:
                 if on and not bare:
                     taken[family] = core.space.reserve(network.id, family, wanted or None, container.id)
             key = core.new_id()
-            index = max((e.inner_index for e in others), default=FIRST_INNER - 1) + 1
+            number = 0 if bare else core.next_number()
+            index = self._index(network, number, others)
             name = self._name(network, others)
             ifname, sysctls = endpoint_options(config.driver_opts or {}, name)
             mac = "" if bare or network.driver == "ipvlan" else self._mac(config)
@@ -67,7 +70,7 @@ class Allotments:
             network=network.id,
             container=container.id,
             sandbox=container.sandbox,
-            number=0 if bare else core.next_number(),
+            number=number,
             host_name=f"nl{key[:12]}" if network.bridge else "",
             inner_name="" if bare else ifname,
             inner_index=0 if bare else index,
@@ -120,6 +123,12 @@ class Allotments:
 
     def _mac(self, config: EndpointConfig) -> str:
         return parse_mac(config.mac) if config.mac else random_mac(self._core.random(6))
+
+    def _index(self, network: Network, number: int, others: Collection[Endpoint]) -> int:
+        """Of the inner interface. One that stands on a parent needs an index that is free on the host as well."""
+        if on_parent(network):
+            return INDEX_BASE + number
+        return max((e.inner_index for e in others if e.inner_index < INDEX_BASE), default=FIRST_INNER - 1) + 1
 
     def _name(self, network: Network, others: Collection[Endpoint]) -> str:
         prefix = network.options.get(PREFIX_OPTION, "eth")

@@ -264,6 +264,8 @@ class Containers:
     def _networks(self, mode: str, request: ContainerRequest) -> dict[str, EndpointConfig]:
         """The networks to attach at start; what cannot work there is refused now."""
         if mode.startswith("container:"):
+            for name, config in request.networks.items():
+                self._check_wish(name, config)
             return {}
         asked = {("bridge" if name == "default" else name): c for name, c in request.networks.items()}
         networks = {mode: asked.pop(mode, EndpointConfig())}
@@ -272,22 +274,25 @@ class Containers:
             names = ", ".join(sorted(networks))
             raise InvalidArgument(f"Container cannot be created with multiple network endpoints: {names}")
         for name, config in networks.items():
-            try:
-                network: Network | None = self._core.tables.network(name)
-            except NotFound:
-                network = None  # told at start, as Docker does
-            try:
-                check_endpoint(
-                    config,
-                    network.name if network else name,
-                    network.requested if network else None,
-                    endpoint_faults(config.driver_opts or {}),
-                )
-            except InvalidArgument as error:
-                raise InvalidArgument(
-                    f"invalid config for network {name}: {error.sentence}", remedy=error.remedy
-                ) from error
+            self._check_wish(name, config)
         return networks
+
+    def _check_wish(self, name: str, config: EndpointConfig) -> None:
+        try:
+            network: Network | None = self._core.tables.network(name)
+        except NotFound:
+            network = None  # told at start, as Docker does
+        try:
+            check_endpoint(
+                config,
+                network.name if network else name,
+                network.requested if network else None,
+                endpoint_faults(config.driver_opts or {}),
+            )
+        except InvalidArgument as error:
+            raise InvalidArgument(
+                f"invalid config for network {name}: {error.sentence}", remedy=error.remedy
+            ) from error
 
     def _discarded(self, host_config: HostConfig, networks: Iterable[str]) -> list[str]:
         """Where all networks stand on parents nothing is published: a warning, or InvalidArgument for ipvlan."""

@@ -25,7 +25,7 @@ def check_endpoint(
         interface_mac(config.mac)
     ipam = config.ipam or EndpointIpam()
     faults: list[str] = []
-    if network in (*PREDEFINED, "default"):
+    if network in (*PREDEFINED, "default") or network.startswith("container:"):
         if ipam.ipv4 or ipam.ipv6:
             faults.append("user specified IP address is supported on user defined networks only")
         if config.aliases:

@@ -266,6 +266,7 @@ class _Run:
         try:
             with entered(fd, self._home):
                 socket = NetlinkSocket(ROUTE, large=False)
+                self._rename(socket, steps)
                 for step in settings:
                     self._set_inside(socket, step)
             self._send_all(socket, work)
@@ -273,6 +274,18 @@ class _Run:
             if socket is not None:
                 self._applier.count_inside(socket.sent)
                 socket.close()  # left open it would keep the namespace and its links alive
+
+    def _rename(self, socket: NetlinkSocket, steps: list[Step]) -> None:
+        """From their first names. EBUSY: it is up, so it has its own name, or the container's choice."""
+        new = [(s, s.what) for s in steps if isinstance(s.what, Child) and s.verb == "add"]
+        if not new:
+            return
+        for place, failure in sorted(socket.request([link.rename(w.index, w.name) for _, w in new]).items()):
+            step, what = new[place]
+            if failure.errno == errno.EEXIST:
+                raise KernelError(errno.EEXIST, subject(step), detail=f"{what.name} is there inside")
+            if failure.errno != errno.EBUSY:
+                raise _refusal(step, failure)
 
     def _set_inside(self, socket: NetlinkSocket, step: Step) -> None:
         match step.what:

@@ -87,7 +87,9 @@ def endpoint(number: int = 2) -> list[Desired]:
 
 
 def child(number: int = 2, **fields: Any) -> list[Desired]:
-    one = Child("macvlan", BOX, f"eth{number - 2}", number, "up0", "bridge", mac=f"02:42:0a:00:00:{number:02x}")
+    one = Child(
+        "macvlan", BOX, f"eth{number - 2}", 1000000 + number, "up0", "bridge", mac=f"02:42:0a:00:00:{number:02x}"
+    )
     one = msgspec.structs.replace(one, **fields)
     return [
         one,
@@ -352,8 +354,8 @@ def test_what_stands_on_a_parent(world: World) -> None:
     assert diff(child(), world.observe_sandbox()) == []
     assert world.observe() == []
     world.apply(absent(child()))
-    world.delete_inside(2)
-    world.delete_inside(2)
+    world.delete_inside(1000002)
+    world.delete_inside(1000002)
     assert [o for o in world.observe_sandbox() if not isinstance(o, Sysctl)] == []
 
 
@@ -373,6 +375,7 @@ def test_in_the_way_of_what_stands_on_a_parent(world: World) -> None:
     with pytest.raises(KernelError, match="eth0") as caught:
         world.apply(adds(child()))
     assert caught.value.errno == errno.EEXIST
+    world.delete_inside(1000002)  # whoever asked takes back what stands of it
     assert diff([*NETWORK, *endpoint()], [*world.observe(), *world.observe_sandbox()]) == []
 
 
@@ -382,7 +385,7 @@ def test_one_mac_on_a_parent(world: World) -> None:
     with pytest.raises(KernelError) as caught:
         world.apply([Step("add", child(3, mac="02:42:0a:00:00:02")[0])])
     assert caught.value.errno == errno.EADDRINUSE
-    world.delete_inside(3)
+    world.delete_inside(1000003)
     assert diff(child(), world.observe_sandbox()) == []
 
 
@@ -398,4 +401,12 @@ def test_deleting_inside_a_namespace_that_has_gone_is_success(world: World) -> N
     world.get_up0()
     world.apply(adds(child()))
     world.end_sandbox()
-    world.delete_inside(2)
+    world.delete_inside(1000002)
+
+
+def test_names_and_indices_of_the_host_are_not_in_its_way(world: World) -> None:
+    """Older kernels look for both in the sender's namespace too."""
+    world.get_up0()
+    world.apply(adds(child(2, name="lo0")))
+    world.apply(adds(child(3, name="up0")))
+    assert {o.name for o in world.observe_sandbox() if isinstance(o, Child)} == {"lo0", "up0"}

@@ -39,11 +39,16 @@ def create(what: Link, netns: int, below: int) -> Message:
         case Parent():
             return link.vlan(what.name, what.index, what.vlan, base=below)
         case Child(kind="macvlan"):
-            return link.macvlan(what.name, what.index, what.mac, what.mtu, what.mode, parent=below, netns=netns)
+            return link.macvlan(first_name(what), what.index, what.mac, what.mtu, what.mode, parent=below, netns=netns)
         case Child():
-            return link.ipvlan(what.name, what.index, what.mtu, what.mode, what.flag, parent=below, netns=netns)
+            return link.ipvlan(first_name(what), what.index, what.mtu, what.mode, what.flag, parent=below, netns=netns)
         case Veth():
             return _veth(what, netns)
+
+
+def first_name(what: Child) -> str:
+    """What it is called until it is inside: kernels before 6.13 look for name and index on the host as well."""
+    return f"nl{what.index:x}"
 
 
 def _veth(what: Veth, netns: int) -> Message:

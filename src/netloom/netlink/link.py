@@ -130,7 +130,10 @@ def veth(
 
 
 def macvlan(name: str, index: int, mac: str, mtu: int, mode: str, *, parent: int, netns: int) -> Message:
-    """A macvlan on the link `parent` of this namespace, in that of the fd, down."""
+    """A macvlan on the link `parent` of this namespace, in that of the fd, down.
+
+    Before Linux 6.13 EEXIST where this namespace has a link of that name or index.
+    """
     data = nest(_INFO_DATA, attr(_MACVLAN_MODE, u32(MACVLAN_MODES[mode])))
     return _on_parent("macvlan", data, name, index, mac, mtu, parent=parent, netns=netns)
 
@@ -195,6 +198,11 @@ def probe(kind: str) -> Message:
 def up(index: int) -> Message:
     """Set it up."""
     return Message(NEWLINK, 0, _INFO.pack(0, 0, index, UP, UP))
+
+
+def rename(index: int, name: str) -> Message:
+    """Call it otherwise. Before Linux 6.3 EBUSY when it is up, even by that name."""
+    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, 0) + attr(_NAME, text(name)))
 
 
 def down(index: int) -> Message:
