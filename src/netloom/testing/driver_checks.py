@@ -49,7 +49,7 @@ def creates_and_deletes(daemon: Daemon, kind: Kind) -> None:
         assert (told["Driver"], told["Scope"], told["Containers"]) == (kind.driver, "local", {})
         assert told["Internal"] == kind.internal
         assert told["IPAM"]["Config"] == [{"Subnet": "10.96.1.0/24"}]
-    assert _standing(daemon) == before
+    eventually(lambda: _standing(daemon) == before, what="what stood before")
 
 
 def attaches_as_told(daemon: Daemon, kind: Kind) -> None:
@@ -154,7 +154,7 @@ def refuses_unknown_options(daemon: Daemon, kind: Kind) -> None:
         odd = f"name={name},driver-opt=com.example.odd=1"
         said = daemon.docker("run", "--rm", "--network", odd, *SLEEP, check=False)
         assert "unknown endpoint option com.example.odd" in said
-    assert _standing(daemon) == before
+    eventually(lambda: _standing(daemon) == before, what="what stood before")
 
 
 def survives_the_daemons_death_at_each_step(daemon: Daemon, kind: Kind) -> None:
