@@ -12,22 +12,9 @@ import docker
 import pytest
 
 from netloom.testing.daemons import Daemon
-from netloom.testing.hosts import Host
 
 BUSYBOX = Path("/bin/busybox")  # Debian's busybox-static
 APPLETS = "sh cat echo id sleep httpd wget hostname ip true false env pwd stty sed ls dd nc test touch rm".split()
-
-
-@pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with Host(uplink=True) as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
-def daemon(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(host, tmp_path_factory.mktemp("d")) as daemon:
-        yield daemon
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,6 @@ def host() -> Iterator[Host]:
 
 
 @pytest.fixture(scope="module")
-def daemon(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(host, tmp_path_factory.mktemp("d")) as daemon:
-        yield daemon
-
-
-@pytest.fixture(scope="module")
 def registry(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     with Registry(host, tmp_path_factory.mktemp("r") / "registry") as registry:
         yield registry

@@ -12,12 +12,6 @@ from netloom.testing.name_servers import NameServer
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with Host(uplink=True) as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
 def upstream(host: Host) -> Iterator[NameServer]:
     with NameServer(host.outside, OUTSIDE4) as server:
         yield server

@@ -13,12 +13,6 @@ RESOLV_CONF = f"nameserver {OUTSIDE4}\nsearch corp.test\n"
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[Host]:
-    with Host(uplink=True) as host:
-        yield host
-
-
-@pytest.fixture(scope="module")
 def daemon(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with Daemon(host, tmp_path_factory.mktemp("d"), resolv_conf=RESOLV_CONF) as daemon:
         yield daemon

@@ -1,4 +1,7 @@
-"""One daemon for each test module, in a host of its own with an uplink; tests use names of their own."""
+"""A daemon for each test module, in a host of its own with an uplink; tests use names of their own.
+
+A folder that needs another host or daemon has fixtures of the same names.
+"""
 
 from __future__ import annotations
 
