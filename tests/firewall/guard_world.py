@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from frames import IP, TOKEN, UDP, ethernet, ipv4, udp
+from putting_up import put_up
 
 from netloom.drivers.registry import driver
 from netloom.firewall.forwarding import forwarding
-from netloom.firewall.render import load
-from netloom.firewall.rules import ruleset
-from netloom.kernel.host import HostKernel, Ruleset
-from netloom.model.desired import Desired
+from netloom.model.desired import Desired, HostFacts
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.network import IpamConfig, Network
-from netloom.plan.diff import diff
 from netloom.testing.hosts import Host, Netns, eventually
 
 NETWORKS = {  # name: number, options
@@ -63,7 +59,8 @@ class GuardWorld:
         self.places = {(n, p): stack.enter_context(Netns()) for n in NETWORKS for p in PLACES}
         self._sockets: dict[tuple[str, str], socket.socket] = {}
         self._asked = 0
-        self.host.call(self._build)
+        sandboxes = {f"{network} {place}": netns for (network, place), netns in self.places.items()}
+        self.host.call(put_up, self._wanted, sandboxes)
         for key, place in self.places.items():
             self._sockets[key] = stack.enter_context(place.call(_packet_socket))
             eventually(lambda key=key: self.host.ping(ip4(*key)), what=str(key))  # type: ignore[misc]
@@ -108,32 +105,15 @@ class GuardWorld:
         packet = ipv4(ip4(network, place), ip4(network, to), UDP, udp(7, 7, name))
         return ethernet(mac_of(network, to), mac_of(network, place), IP, packet)
 
-    def _build(self) -> None:
-        rules = ruleset()
-        kernel = HostKernel(Ruleset(rules.version, load(rules)))
-        try:
-            kernel.ensure_ruleset()
-            networks = {name: _network(name) for name in NETWORKS}
-            facts = kernel.facts()
-            bridge = driver("bridge")
-            wanted: list[Desired] = list(forwarding(networks.values(), facts).sysctls)
-            for network in networks.values():
-                wanted += bridge.network(network, facts)
-                for place in PLACES:
-                    wanted += bridge.endpoint(network, _endpoint(network, place), facts)
-            kernel.apply(diff(wanted, []), {f"{n} {p}": _Sandbox(netns) for (n, p), netns in self.places.items()})
-        finally:
-            kernel.close()
-
-
-class _Sandbox:
-    """A namespace that the kernel package may enter."""
-
-    def __init__(self, netns: Netns) -> None:
-        self._netns = netns
-
-    def open(self) -> int:
-        return os.dup(self._netns.fd)
+    def _wanted(self, facts: HostFacts) -> list[Desired]:
+        networks = {name: _network(name) for name in NETWORKS}
+        bridge = driver("bridge")
+        wanted: list[Desired] = list(forwarding(networks.values(), facts).sysctls)
+        for network in networks.values():
+            wanted += bridge.network(network, facts)
+            for place in PLACES:
+                wanted += bridge.endpoint(network, _endpoint(network, place), facts)
+        return wanted
 
 
 def _network(name: str) -> Network:

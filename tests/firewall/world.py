@@ -6,21 +6,17 @@ a server on port 80 tells the client's address; `PUBLISHED` lists the ports of t
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 
+from putting_up import put_up
 from relay import TestRelay
 
 from netloom.drivers.registry import driver
 from netloom.firewall.elements import relay_elements
 from netloom.firewall.forwarding import forwarding
-from netloom.firewall.render import load
-from netloom.firewall.rules import ruleset
-from netloom.kernel.host import HostKernel, Ruleset
-from netloom.model.desired import Desired, Element
+from netloom.model.desired import Desired, Element, HostFacts
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.network import IpamConfig, Network
-from netloom.plan.diff import diff
 from netloom.testing.hosts import Host, Netns, Proto, eventually
 
 OUTSIDE4, OUTSIDE6 = "198.51.100.1", "2001:db8:ff::1"
@@ -105,7 +101,7 @@ class World:
             self.places[place].run("ip", "-6", "route", "add", "fd00:30::/32", "via", gateway6)
         self.relay = TestRelay(self.host, _relayed())
         stack.callback(self.relay.close)
-        self.host.call(self._build)
+        self.facts = self.host.call(put_up, self._wanted, {name: self.places[name] for name in CONTAINERS})
         for name in ("vault", "vault2"):  # with NET_ADMIN a container may make itself a way out
             self.places[name].run("ip", "route", "add", "default", "via", address("gw:vault"))
             self.places[name].run("ip", "-6", "route", "add", "default", "via", address("gw:vault", 6))
@@ -134,44 +130,27 @@ class World:
         self.host.outside.run("ip", "route", "add", "10.9.0.0/24", "via", HOST4)
         self.host.outside.run("ip", "-6", "route", "add", "fd09::/64", "via", HOST6)
 
-    def _build(self) -> None:
-        rules = ruleset()
-        kernel = HostKernel(Ruleset(rules.version, load(rules)))
-        try:
-            kernel.ensure_ruleset()
-            networks = {name: _network(name) for name in NETWORKS}
-            self.facts = kernel.facts()
-            self.switches = forwarding(networks.values(), self.facts)
-            bridge = driver("bridge")
-            wanted: list[Desired] = [
-                *self.switches.sysctls,
-                *self.switches.elements,
-                *relay_elements(self.relay.port),
-            ]
-            for network in networks.values():
-                wanted += bridge.network(network, self.facts)
-            for number, name in enumerate(CONTAINERS):
-                network = networks[CONTAINERS[name][0]]
-                wanted += bridge.endpoint(network, _endpoint(name, number, network), self.facts)
-            self.elements = [o for o in wanted if isinstance(o, Element)]
-            kernel.apply(diff(wanted, []), {name: _Sandbox(self.places[name]) for name in CONTAINERS})
-        finally:
-            kernel.close()
+    def _wanted(self, facts: HostFacts) -> list[Desired]:
+        networks = {name: _network(name) for name in NETWORKS}
+        self.switches = forwarding(networks.values(), facts)
+        bridge = driver("bridge")
+        wanted: list[Desired] = [
+            *self.switches.sysctls,
+            *self.switches.elements,
+            *relay_elements(self.relay.port),
+        ]
+        for network in networks.values():
+            wanted += bridge.network(network, facts)
+        for number, name in enumerate(CONTAINERS):
+            network = networks[CONTAINERS[name][0]]
+            wanted += bridge.endpoint(network, _endpoint(name, number, network), facts)
+        self.elements = [o for o in wanted if isinstance(o, Element)]
+        return wanted
 
     def _serve(self, stack: ExitStack, name: str, addresses: tuple[str, ...] | list[str], port: int) -> None:
         for where in addresses:
             for proto in PROTOCOLS:
                 stack.enter_context(self.places[name].serve(where, port, proto, tag=name))
-
-
-class _Sandbox:
-    """A namespace that the kernel package may enter."""
-
-    def __init__(self, netns: Netns) -> None:
-        self._netns = netns
-
-    def open(self) -> int:
-        return os.dup(self._netns.fd)
 
 
 def _network(name: str) -> Network:
