@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from netloom.api.call import Call
@@ -39,14 +39,41 @@ class Wiring(NamedTuple):
     detach_keys: bytes  # empty: none
 
 
+class Asked(NamedTuple):
+    """What a request to attach asks for."""
+
+    wanted: list[str]  # of stdout, stderr
+    attachment: Attachment | None  # None: the log alone
+    records: AsyncIterator[LogRecord] | None  # None: without the log
+    wiring: Wiring
+    tty: bool  # the container has a terminal
+
+
 async def attach(call: Call) -> Taken:
     """POST /containers/{id}/attach. Errors are told as HTTP; once taken over, the connection is the process's."""
+    asked = await _asked(call)
+    client = await take_over(call, asked.attachment, tty=asked.tty)
+    return await _attached(client, client, asked)
+
+
+async def attach_websocket(call: Call) -> Taken:
+    """GET /containers/{id}/attach/ws: the same, in messages. Stdout and stderr are not told apart, as with Docker."""
+    call.backend.container(call.ref)  # one that is not there is told before a wrong header
+    head = accept(call.request.headers)
+    asked = await _asked(call)
+    connection = await take_over(call, asked.attachment, tty=True, head=head)
+    client = WebSocketEnd(connection)
+    records = None if asked.records is None else _chosen(asked.records, asked.wanted, tty=asked.tty)
+    asked = asked._replace(records=records, wiring=asked.wiring._replace(tty=True))
+    return await _attached(connection, client, asked, farewell=client.close)
+
+
+async def _asked(call: Call) -> Asked:
     container = call.backend.container(call.ref)
     config = container.config
     keys = parse_keys(call.query("detachKeys"))
     wanted = [name for name in ("stdout", "stderr") if call.flag(name)]
-    streaming = call.flag("stream")
-    attachment = await call.backend.attach(container.id) if streaming else None
+    attachment = await call.backend.attach(container.id) if call.flag("stream") else None
     records = None
     if call.flag("logs"):
         records = call.backend.logs(container.id, follow=False, tail=None, since=0, until=0)
@@ -57,53 +84,26 @@ async def attach(call: Call) -> Taken:
         close_stdin=config.stdin_once and not config.tty,
         detach_keys=keys if config.tty else b"",
     )
-    client = await take_over(call, attachment, tty=config.tty)
-    try:
-        if records is not None:
-            await _send_logs(client, records, wanted, tty=config.tty)
-        if attachment is not None:
-            await carry(client, attachment, wiring)
-    except ConnectionError:
-        pass  # the client has gone; its process lives on
-    finally:
-        client.close()
-        if attachment is not None:
-            await attachment.close()
-    return Taken()
+    return Asked(wanted, attachment, records, wiring, config.tty)
 
 
-async def attach_websocket(call: Call) -> Taken:
-    """GET /containers/{id}/attach/ws: the same, in messages. Stdout and stderr are not told apart, as with Docker."""
-    container = call.backend.container(call.ref)
-    config = container.config
-    keys = parse_keys(call.query("detachKeys"))
-    head = accept(call.request.headers)
-    wanted = [name for name in ("stdout", "stderr") if call.flag(name)]
-    attachment = await call.backend.attach(container.id) if call.flag("stream") else None
-    records = None
-    if call.flag("logs"):
-        records = call.backend.logs(container.id, follow=False, tail=None, since=0, until=0)
-    wiring = Wiring(
-        stdin=call.flag("stdin") and config.open_stdin,
-        streams=_BOTH if config.tty else tuple({"stdout": STDOUT, "stderr": STDERR}[name] for name in wanted),
-        tty=True,
-        close_stdin=config.stdin_once and not config.tty,
-        detach_keys=keys if config.tty else b"",
-    )
-    connection = await take_over(call, attachment, tty=True, head=head)
-    client = WebSocketEnd(connection)
+async def _attached(
+    connection: Hijack, client: Client, asked: Asked, *, farewell: Callable[[], Awaitable[None]] | None = None
+) -> Taken:
+    """First the log, then what the process does, until one of both ends; then everything is let go."""
     try:
-        if records is not None:
-            await _send_logs(client, _chosen(records, wanted, tty=config.tty), wanted, tty=True)
-        if attachment is not None:
-            await carry(client, attachment, wiring)
-        await client.close()
+        if asked.records is not None:
+            await _send_logs(client, asked.records, asked.wanted, tty=asked.wiring.tty)
+        if asked.attachment is not None:
+            await carry(client, asked.attachment, asked.wiring)
+        if farewell is not None:
+            await farewell()
     except ConnectionError:
         pass  # the client has gone; its process lives on
     finally:
         connection.close()
-        if attachment is not None:
-            await attachment.close()
+        if asked.attachment is not None:
+            await asked.attachment.close()
     return Taken()
 
 
