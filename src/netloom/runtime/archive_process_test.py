@@ -8,14 +8,13 @@ import json
 import os
 import stat
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netloom.runtime import archive_process
+from netloom.runtime.archive_process import COMMAND
 
 
 def run(root: Path, mode: str, data: bytes = b"", **wanted: Any) -> tuple[list[dict[str, Any]], bytes]:
@@ -23,7 +22,7 @@ def run(root: Path, mode: str, data: bytes = b"", **wanted: Any) -> tuple[list[d
     reader, writer = os.pipe()
     folder = os.open(root, os.O_PATH | os.O_DIRECTORY)
     script = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
-    program = [sys.executable, "-I", "-S", archive_process.__file__, mode, json.dumps(wanted)]
+    program = [*COMMAND, mode, json.dumps(wanted)]
     done = subprocess.run(
         ["bash", "-c", script, "bash", str(folder), str(writer), *program],
         input=data,

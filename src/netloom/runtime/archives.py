@@ -8,20 +8,18 @@ import errno
 import fcntl
 import os
 import signal
-import sys
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from netloom.model.archive import ArchiveRoot, PathStat
 from netloom.model.errors import Exhausted, Failed, InvalidArgument, NetloomError, NotFound
+from netloom.runtime.archive_process import COMMAND
 from netloom.runtime.archive_roots import CONTROL, ArchiveRoots
 from netloom.runtime.processes import Process
 from netloom.runtime.wrapper import Wrapper, reap
 
-_PROGRAM = str(Path(__file__).with_name("archive_process.py"))
 _PIECE = 1 << 18  # bytes that the event loop handles at once
 _LINE = 1 << 16
 _PIPE = 1 << 20  # bytes that may be under way to the program
@@ -138,7 +136,7 @@ class Archives:
         if user:
             identity = await self._wrapper.run(self._roots.identity, root, init, user)
             wanted = {**wanted, "owner": (identity.uid, identity.gid)}
-        argv = [sys.executable, "-I", "-S", _PROGRAM, mode, msgspec.json.encode(wanted).decode()]
+        argv = [*COMMAND, mode, msgspec.json.encode(wanted).decode()]
         control, theirs = os.pipe2(os.O_CLOEXEC)
         if mode == "put":
             other, stream = os.pipe2(os.O_CLOEXEC)
