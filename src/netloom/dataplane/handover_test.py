@@ -13,16 +13,14 @@ import pytest
 
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import HEADER
-from netloom.dataplane.dataplane_test import (
-    _REDIRECT,
+from netloom.dataplane.conftest import (
     RED,
-    _gone,
+    REDIRECT,
     asking,
     attached,
-    box,
     check_all_answered,
     entry,
-    host,
+    gone,
     plane,
     short,
     sleeper,
@@ -30,7 +28,6 @@ from netloom.dataplane.dataplane_test import (
 from netloom.model.names import HeldPort, Relay
 from netloom.testing.hosts import Host, Netns, eventually
 
-__all__ = ["box", "host"]  # fixtures
 pytestmark = pytest.mark.root
 
 
@@ -52,7 +49,7 @@ async def test_nothing_is_lost(host: Host, box: Netns, tmp_path: Path) -> None:
             assert await client.state() == before
             assert client.pid != old
             pids.add(client.pid)
-            await asyncio.to_thread(eventually, lambda old=old: _gone(old))  # type: ignore[misc]
+            await asyncio.to_thread(eventually, lambda old=old: gone(old))  # type: ignore[misc]
         check_all_answered(load)
         assert len(pids) > 2
         with pytest.raises(OSError, match="in use"), host.serve("0.0.0.0", 8080):
@@ -80,14 +77,14 @@ async def test_a_daemon_that_leaves_ends_only_what_holds_nothing(host: Host, box
     async with plane(host, tmp_path) as client:
         await client.open_sandbox("s1", box.fd, 0, RED)
         await client.leave()
-        assert not _gone(client.pid)
+        assert not gone(client.pid)
     async with plane(host, tmp_path) as client:
         await client.hold([HeldPort("e1", "tcp", "0.0.0.0", 8080)])
         await client.leave()
-        assert not _gone(client.pid)
+        assert not gone(client.pid)
     async with plane(host, tmp_path) as client:
         await client.leave()
-        assert _gone(client.pid)
+        assert gone(client.pid)
         async with plane(host, tmp_path) as following:
             assert following.fresh
 
@@ -95,7 +92,7 @@ async def test_a_daemon_that_leaves_ends_only_what_holds_nothing(host: Host, box
 async def test_relayed_connections_go_on_and_new_ones_are_served(host: Host, box: Netns, tmp_path: Path) -> None:
     attached(host, box)
     async with plane(host, tmp_path) as client:
-        host.run("nft", "-f", "-", stdin=_REDIRECT.replace("PORT", str((await client.state()).relay_port)))
+        host.run("nft", "-f", "-", stdin=REDIRECT.replace("PORT", str((await client.state()).relay_port)))
         await client.hold([HeldPort("e1", "udp", "::1", 8080)])
         await client.relay([Relay("e1", proto, "::1", 8080, "10.1.0.2", 80) for proto in ("tcp", "udp")])
         with box.call(socket.create_server, ("10.1.0.2", 80)) as server:
@@ -177,7 +174,7 @@ async def test_end_by_signal_leaves_nothing(host: Host, box: Netns, tmp_path: Pa
         pid = client.pid
         await client.close()
         os.kill(pid, signal.SIGTERM)
-        await asyncio.to_thread(eventually, lambda: _gone(pid))
+        await asyncio.to_thread(eventually, lambda: gone(pid))
         assert not (tmp_path / p.SOCKET).exists()
         assert "Traceback" not in (tmp_path / "dataplane.log").read_text()
 
@@ -188,5 +185,5 @@ async def test_a_process_that_nobody_can_find_ends(host: Host, tmp_path: Path) -
         await client.close()
         (tmp_path / "run").rename(tmp_path / "moved")
         async with plane(host, tmp_path / "run") as other:
-            await asyncio.to_thread(eventually, lambda: _gone(pid))
+            await asyncio.to_thread(eventually, lambda: gone(pid))
             await other.state()
