@@ -49,7 +49,7 @@ class Client(DataPlaneClient):
 async def plane(host: Netns, run_dir: Path, **options: object) -> AsyncIterator[DataPlaneClient]:
     """A client of a data plane that lives in `host`; both are ended afterwards."""
     command = ("nsenter", f"--net={host.netns_path}", "--", sys.executable, "-m", "netloom.dataplane")
-    client = Client(run_dir, command=command, **options)  # type: ignore[arg-type]
+    client = Client(run_dir, command=command, **options)
     await client.start()
     try:
         yield client
@@ -58,7 +58,7 @@ async def plane(host: Netns, run_dir: Path, **options: object) -> AsyncIterator[
         for pid in client.seen:
             if not gone(pid):
                 os.kill(pid, signal.SIGTERM)
-                await asyncio.to_thread(eventually, lambda pid=pid: gone(pid))  # type: ignore[misc]
+                await asyncio.to_thread(eventually, lambda pid=pid: gone(pid))
 
 
 def gone(pid: int) -> bool:
