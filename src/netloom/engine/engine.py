@@ -65,7 +65,7 @@ class Engine:
         self._forwarding = Forwarding(core)
         self._others = OtherFirewalls(core)
         self._clashes = Clashes(core)
-        self._networks = Networks(core, self._forwarding)
+        self._networks = Networks(core, self._forwarding, self._others)
         self._attaching = Attaching(core, self._files)
         self.volumes = Volumes(core)
         mounting = Mounting(core, self.volumes)

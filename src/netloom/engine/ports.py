@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
@@ -59,10 +59,11 @@ class Kernel(Protocol):
         """
         ...
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
-        """Chains of other firewalls that drop what is forwarded; our marked rule stands in them or not, as wanted.
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
+        """Chains of other firewalls that drop what is forwarded; ours passes them or not, as wanted.
 
-        Raises Failed or Unavailable in the words of the tool that refused.
+        By a marked rule, or, where the owner knows interfaces alone, by the place of each of the `bridges`,
+        which those that are `gone` lose. Raises Failed or Unavailable in the words of the tool that refused.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from netloom.kernel import foreign, namespace, observe, ruleset, sysctl, translate
@@ -113,11 +113,10 @@ class HostKernel:
         if mac:
             self._announcer.announce(link, mac, addresses)
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
-        """Our marked rule in the dropping chains of other firewalls, as wanted; those that we may not touch too."""
-        return [
-            PassedDrop(d.owner, d.chain, d.remedy, changed=foreign.let_pass(d, wanted=wanted)) for d in foreign.look()
-        ]
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
+        """Our rule or our bridges in the dropping chains of other firewalls, as wanted; those beyond our reach too."""
+        stay, leave = (bridges, gone) if wanted else ((), [*bridges, *gone])
+        return [foreign.settle(one, stay, leave, wanted=wanted) for one in foreign.look()]
 
     def supports(self, kind: LinkKind) -> bool:
         """Has this kernel links of that kind, as a module or built in? Nothing is made; a module may be loaded."""

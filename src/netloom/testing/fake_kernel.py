@@ -109,7 +109,7 @@ class FakeKernel:
         """Kept in `announced`."""
         self.announced.append((link, mac, tuple(addresses)))
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
         """Nobody else filters here."""
         return []
 
