@@ -84,6 +84,13 @@ class Programs:
         return ("nsenter", f"--target={self._holder.pid}", "--mount", "--root", "--wd=/", "--", *argv)
 
 
+def ufw(programs: Programs) -> None:
+    """Switch ufw on, as its package leaves it: what comes in is denied, and what is routed."""
+    shared = "/usr/share/ufw"
+    programs.run("sh", "-c", f"cp {shared}/ufw.conf {shared}/iptables/*.rules /etc/ufw/")
+    programs.run("ufw", "--force", "enable")
+
+
 BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>system</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth>

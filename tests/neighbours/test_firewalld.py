@@ -17,13 +17,6 @@ pytestmark = pytest.mark.root
 SERVICE = 7000  # of the host
 
 
-@pytest.fixture(params=[False, True], ids=["brnf0", "brnf1"])
-def host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with Host(uplink=True) as made:
-        made.bridge_netfilter(request.param)
-        yield made
-
-
 @pytest.fixture
 def firewalld(host: Host, tmp_path: Path) -> Iterator[Firewalld]:
     with Programs(host, tmp_path) as programs:
@@ -107,7 +100,8 @@ def test_the_firewalld_of_another_host_is_not_asked(
 ) -> None:
     """One bus may be seen by several: who answers there must be the one whose rules stand here."""
     with Host(uplink=True) as second:
-        chain = "chain filter_FORWARD { type filter hook forward priority 10; policy accept;\n reject with icmpx admin-prohibited\n }"
+        hook = "type filter hook forward priority 10; policy accept;"
+        chain = f"chain filter_FORWARD {{ {hook}\n reject with icmpx admin-prohibited\n }}"
         second.run("nft", "-f", "-", stdin=f"table inet firewalld {{ {chain}\n }}\n")
         one = Daemon(second, tmp_path / "second", "--bip", "10.99.0.1/24")
         one.environment["DBUS_SYSTEM_BUS_ADDRESS"] = firewalld.address

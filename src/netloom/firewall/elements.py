@@ -14,12 +14,12 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from netloom.firewall import guard, rules
+from netloom.firewall import cooperation, guard, rules
 from netloom.firewall.ruleset import Field
 from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
 
-_SETS = {s.name: s for s in (*rules.SETS, *guard.SETS)}
+_SETS = {s.name: s for s in (*rules.SETS, *cooperation.SETS, *guard.SETS)}
 _BRIDGE = {s.name for s in guard.SETS}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _PROTOCOL_NAMES = {number: name for name, number in _PROTOCOLS.items()}

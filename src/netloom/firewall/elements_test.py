@@ -32,8 +32,9 @@ from netloom.model.desired import Element, Step
 from netloom.model.endpoint import PortBinding
 from netloom.testing.hosts import Netns
 
-SETS = [s for t in ruleset().tables for s in t.sets]
-FAMILY = {s.name: t.family for t in ruleset().tables for s in t.sets}
+RULES = ruleset(cooperate=True)
+SETS = [s for t in RULES.tables for s in t.sets]
+FAMILY = {s.name: t.family for t in RULES.tables for s in t.sets}
 EXAMPLES = {
     "ether_addr": ("02:42:0a:00:00:02", "02:42:0a:00:00:02"),
     "ether_type": (0x88CC, 0x88CC),
@@ -60,7 +61,7 @@ def shown(fields: tuple[str, ...]) -> Any:
 def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
     everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in SETS]
     with Netns() as host:
-        host.run("nft", "-f", "-", stdin=load(ruleset()))
+        host.run("nft", "-f", "-", stdin=load(RULES))
 
         def apply(verb: Any) -> None:
             kernel = HostKernel()
@@ -84,7 +85,7 @@ def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
 def test_text_loads_the_same_elements_as_netlink() -> None:
     everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in SETS]
     with Netns() as host:
-        host.run("nft", "-f", "-", stdin=load(ruleset(), everything))
+        host.run("nft", "-f", "-", stdin=load(RULES, everything))
 
         def observe() -> list[Element]:
             kernel = HostKernel()

@@ -6,6 +6,7 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
+from netloom.firewall import cooperation
 from netloom.firewall.guard import guard_table
 from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
 
@@ -63,13 +64,14 @@ def loopback_guard() -> tuple[Rule, ...]:
     )
 
 
-def publish_from_outside() -> tuple[Rule, ...]:
+def publish_from_outside(*, cooperate: bool) -> tuple[Rule, ...]:
     """Packets that come in for one of the host's own addresses."""
     return (
         Rule("iifname @internal accept", "an internal network has no published ports to use"),
         Rule(
             'iifname != "lo" ip daddr 127.0.0.0/8 accept', "whoever routes loopback addresses in gets no published port"
         ),
+        *(cooperation.untranslated() if cooperate else ()),
         *publish_from_host(),
     )
 
@@ -159,6 +161,19 @@ def our_mark() -> tuple[Rule, ...]:
         Rule(f"iifname @uplinks oifname @bridges {mark}"),
         Rule(f'iifname @bridges meta oifkind != "bridge" {mark}'),
         Rule(f'meta iifkind != "bridge" oifname @bridges {mark}'),
+    )
+
+
+def path_mtu() -> tuple[Rule, ...]:
+    """No segment larger than the way that its packet takes, nor than the way back.
+
+    Where the path's MTU is smaller than the containers', nobody may depend on ICMP coming through.
+    """
+    clamp = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
+    return (
+        Rule("iifname . oifname @same accept", "bridged"),
+        Rule(f"iifname @bridges {clamp}"),
+        Rule(f"oifname @bridges {clamp}"),
     )
 
 
@@ -253,15 +268,17 @@ def unpublished() -> tuple[Rule, ...]:
     return (Rule("drop"),)
 
 
-def ruleset() -> Ruleset:
-    """The ruleset of this version of netloom."""
-    return Ruleset((_table(), guard_table(TABLE, HAIRPIN)))
+def ruleset(*, cooperate: bool = False) -> Ruleset:
+    """The ruleset of this version of netloom; `cooperate` where the host's INPUT decides about published ports."""
+    tables = (_table(cooperate=cooperate), guard_table(TABLE, HAIRPIN))
+    return Ruleset((*tables, *cooperation.tables(TABLE)) if cooperate else tables)
 
 
-def _table() -> Table:
+def _table(*, cooperate: bool) -> Table:
+    last = (chain("admitted", cooperation.admitted(), hook=cooperation.hook()),) if cooperate else ()
     return Table(
         name=TABLE,
-        sets=SETS,
+        sets=(*SETS, *cooperation.SETS) if cooperate else SETS,
         chains=(
             chain("relay", relay()),
             chain("publish4", published4()),
@@ -274,11 +291,13 @@ def _table() -> Table:
             chain("from_container", internal(), untracked(), published(), isolation()),
             chain("to_container", into_internal(), answers(), published(), without_translation(), unpublished()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
-            chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
+            chain("from_outside", publish_from_outside(cooperate=cooperate), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),
             chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
+            chain("path_mtu", path_mtu(), hook=Hook("filter", "forward", -150)),
             chain("our_mark", our_mark(), hook=Hook("filter", "forward", -10)),
             chain("forward", directions(), foreign(), hook=Hook("filter", "forward", 0)),
             chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),
+            *last,
         ),
     )

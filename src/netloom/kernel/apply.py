@@ -22,6 +22,7 @@ from netloom.model.desired import (
     Element,
     Key,
     Link,
+    Loop,
     Neighbour,
     Parent,
     Route,
@@ -121,7 +122,7 @@ class _Run:
             elements.apply(self._nft, governed)
             flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
-        self._links([s for s in steps if isinstance(s.what, (Bridge, Parent))])
+        self._links([s for s in steps if isinstance(s.what, (Bridge, Parent, Loop))])
         self._links([s for s in steps if isinstance(s.what, (Veth, Child))])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         for step in steps:
@@ -205,7 +206,7 @@ class _Run:
 
     def _host_deletions(self, step: Step) -> list[Message]:
         match step.what:
-            case Bridge() | Veth() | Parent():
+            case Bridge() | Veth() | Parent() | Loop():
                 return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
                 return [translate.delete(step.what)]
@@ -223,7 +224,7 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
-            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent)):
+            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent, Loop)):
                 continue  # no IPv6 to silence
             if failure.errno == errno.ENOENT and isinstance(step.what, Neighbour):
                 continue  # nobody remembers another MAC for the address
@@ -298,6 +299,8 @@ class _Run:
                     self._applier.switches.turn(socket.socket, name, on=on)
 
     def _netns(self, step: Step, what: Link) -> int:
+        if isinstance(what, Loop):
+            return self._home
         return self._fd(what.sandbox, step) if isinstance(what, (Veth, Child)) else -1
 
     def _inner_messages(self, step: Step) -> Iterable[Message]:
@@ -336,7 +339,7 @@ def _kind(what: Link) -> str:
     match what:
         case Bridge():
             return "bridge"
-        case Veth():
+        case Veth() | Loop():
             return "veth"
         case Parent():
             return "vlan" if what.base else "dummy"

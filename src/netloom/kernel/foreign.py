@@ -19,7 +19,10 @@ def look() -> list[Drop]:
 
 
 def settle(drop: Drop, stay: Collection[str], leave: Collection[str], *, wanted: bool) -> PassedDrop:
-    """Pass this chain, or no more; bridges stay in a zone that accepts, or leave it. Raises Failed with the tool's words."""
+    """Pass this chain, or no more; bridges stay in a zone that accepts, or leave it.
+
+    Raises Failed with the tool's words.
+    """
     if not drop.zoned:
         return PassedDrop(drop.owner, drop.chain, drop.remedy, changed=let_pass(drop, wanted=wanted))
     try:

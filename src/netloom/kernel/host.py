@@ -14,6 +14,7 @@ from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
 from netloom.netlink import link as rtnl
+from netloom.netlink import nft
 
 
 class Ruleset(NamedTuple):
@@ -21,6 +22,7 @@ class Ruleset(NamedTuple):
 
     version: str
     text: str
+    families: tuple[int, ...] = (nft.INET, nft.BRIDGE)
 
 
 class HostKernel:
@@ -76,11 +78,11 @@ class HostKernel:
         return True
 
     def _ruleset_is_whole(self, rules: Ruleset) -> bool:
-        if not ruleset.stands(self._applier.nft, rules.version):
+        if not ruleset.stands(self._applier.nft, rules.version, rules.families):
             return False
         if not self._meant:
-            self._meant = ruleset.meant(rules.text)
-        return ruleset.said(self._applier.nft) == self._meant
+            self._meant = ruleset.meant(rules.text, rules.families)
+        return ruleset.said(self._applier.nft, rules.families) == self._meant
 
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark. The ruleset is loaded first where it is missing:

@@ -75,6 +75,25 @@ class Parent(Struct, frozen=True):
         return ("link", self.name)
 
 
+class Loop(Struct, frozen=True):
+    """A veth pair with both ends on the host, up, without ARP, of one MAC: what `name` sends comes in by its peer.
+
+    The peer gives itself no IPv6 address.
+    """
+
+    name: str
+    index: int
+    peer_name: str
+    peer_index: int
+    mac: str
+    mtu: int
+    up: bool = True  # both ends; False is only ever observed
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.name)
+
+
 class Child(Struct, frozen=True):
     """A macvlan or ipvlan interface inside `sandbox`, up, made on `parent`, an interface of the host.
 
@@ -144,6 +163,7 @@ class Sysctl(Struct, frozen=True):
     path: str
     value: str
     sandbox: str = ""
+    untouched: bool = False  # as a new interface has it: only ever observed
 
     @property
     def key(self) -> Key:
@@ -168,11 +188,11 @@ class Element(Struct, frozen=True):
         return ("element", self.table, self.set, self.key_data.hex())
 
 
-Desired: TypeAlias = Bridge | Veth | Parent | Child | Address | Route | Neighbour | Sysctl | Element
+Desired: TypeAlias = Bridge | Veth | Parent | Loop | Child | Address | Route | Neighbour | Sysctl | Element
 
 
-Link: TypeAlias = Bridge | Veth | Parent | Child
-LINKS = (Bridge, Veth, Parent, Child)
+Link: TypeAlias = Bridge | Veth | Parent | Loop | Child
+LINKS = (Bridge, Veth, Parent, Loop, Child)
 
 
 class Step(Struct, frozen=True):

@@ -25,7 +25,7 @@ from netloom.netlink.message import (
     text,
 )
 
-INET, BRIDGE = 1, 7  # NFPROTO_…
+INET, IP, BRIDGE, IP6 = 1, 2, 7, 10  # NFPROTO_…
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _GETTABLE, _GETSET = _SUBSYSTEM | 1, _SUBSYSTEM | 10

@@ -10,6 +10,7 @@ from netloom.model.desired import (
     Child,
     Desired,
     Element,
+    Loop,
     Neighbour,
     Parent,
     Route,
@@ -51,6 +52,11 @@ def columns(what: Desired) -> tuple[str, str, str, str]:
         case Parent():
             kind = f"vlan {what.vlan} on {what.base}" if what.base else "dummy"
             rest = f"{kind} index {what.index} alias {what.alias!r}"
+            return "link", what.name, "", rest + _flag(" down", not what.up)
+        case Loop():
+            rest = (
+                f"veth index {what.index} mac {what.mac} mtu {what.mtu} peer {what.peer_name} index {what.peer_index}"
+            )
             return "link", what.name, "", rest + _flag(" down", not what.up)
         case Child():
             return "link", what.name, _at(what.parent, what.sandbox), _child(what)
