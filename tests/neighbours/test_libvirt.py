@@ -47,7 +47,7 @@ def guest(host: Host, libvirt: Programs) -> Iterator[Netns]:
         one.run("ip", "addr", "add", f"{GUEST}/24", "dev", "eth0")
         one.run("ip", "link", "set", "eth0", "up")
         one.run("ip", "route", "add", "default", "via", GATEWAY)
-        eventually(lambda: one.ping(GATEWAY, timeout=0.3), what="the guest's gateway")
+        eventually(lambda: one.ping(GATEWAY, timeout=0.3), what="the guest's gateway", timeout=30)
         yield one
         host.run("ip", "link", "del", "vnet0")
 
@@ -55,7 +55,8 @@ def guest(host: Host, libvirt: Programs) -> Iterator[Netns]:
 def rules(host: Host) -> str:
     """Everybody's but ours, without what is counted."""
     listed = host.run("nft", "-s", "list", "ruleset")
-    return "\n".join(part for part in listed.split("\ntable ") if " netloom {" not in part.partition("\n")[0])
+    parts = listed.strip().split("\ntable ")
+    return "\n".join(part for part in parts if " netloom {" not in part.partition("\n")[0])
 
 
 def test_both_pass_and_neither_reaches_the_other(host: Host, libvirt: Programs, guest: Netns, tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_both_pass_and_neither_reaches_the_other(host: Host, libvirt: Programs, 
         libvirt.run(*VIRSH, "net-destroy", "default")
         libvirt.run(*VIRSH, "net-create", "/usr/share/libvirt/networks/default.xml")
         host.run("ip", "link", "set", "vnet0", "master", "virbr0")
-        eventually(lambda: guest.reaches(OUTSIDE4, 80), what="the guest's way out")
+        eventually(lambda: guest.reaches(OUTSIDE4, 80), what="the guest's way out", timeout=30)  # its bridge learns
         assert web.passes()
         daemon.docker("rm", "-f", "web")
         daemon.docker("network", "rm", "red")

@@ -21,7 +21,11 @@ Command = tuple[str, ...]
 LOOK: Command = ("nft", "-j", "list", "chains")  # its output is what `drops` reads; chains only, rules may be many
 COMMENT = "netloom"
 
-_PLACES = {"DOCKER-USER": "Docker", "ufw-user-forward": "ufw"}  # chain kept for others: its owner
+_PLACES = {  # chain kept for others: its owner
+    "DOCKER-USER": "Docker",
+    "ufw-user-forward": "ufw",
+    "ufw6-user-forward": "ufw",  # of ip6tables
+}
 _IPTABLES = {"ip": "iptables", "ip6": "ip6tables"}
 _MARKED = ("-m", "mark", "--mark", f"{OURS:#x}/{OURS:#x}", "-m", "comment", "--comment", COMMENT, "-j", "ACCEPT")
 
