@@ -71,6 +71,10 @@ class Kernel(Protocol):
         """Has this kernel links of that kind? Nothing is made; a module may be loaded."""
         ...
 
+    def forgets_connections(self) -> bool:
+        """Can this kernel be told to forget connections? A module may be loaded."""
+        ...
+
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""
         ...

@@ -13,8 +13,8 @@ from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
+from netloom.netlink import conntrack, nft
 from netloom.netlink import link as rtnl
-from netloom.netlink import nft
 
 
 class Ruleset(NamedTuple):
@@ -124,6 +124,10 @@ class HostKernel:
         """Has this kernel links of that kind, as a module or built in? Nothing is made; a module may be loaded."""
         failure = self._applier.route.request([rtnl.probe(kind)]).get(0)
         return failure is None or failure.errno != errno.EOPNOTSUPP
+
+    def forgets_connections(self) -> bool:
+        """Has this kernel ctnetlink? Without it connections outlive the ports that let them in."""
+        return not self._applier.nft.request([conntrack.statistics()])
 
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""
