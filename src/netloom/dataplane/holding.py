@@ -12,7 +12,7 @@ import logging
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
@@ -77,10 +77,11 @@ class Holding:
         for port, held in fresh:
             self._put(port, held)
 
-    def release(self, *, owner: str = "", sandbox: str = "") -> None:
-        """Let go of every port of an owner, or of a sandbox; none is success."""
+    def release(self, *, owner: str = "", sandbox: str = "", only: Collection[Key] = ()) -> None:
+        """Let go of every port of an owner, or of a sandbox, or `only` of some of them; none is success."""
         for where in self._held.of(owner=owner, sandbox=sandbox):
-            self._drop(where)
+            if not only or where in only:
+                self._drop(where)
 
     def adopt(self, port: HeldPort, sock: socket.socket | None, *, pending: bool) -> None:
         """Take over a port that a predecessor held, as it stood there."""

@@ -6,14 +6,14 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
 from netloom.dataplane.channel import MAX_FDS, Channel
 from netloom.dataplane.holding import Holding
 from netloom.dataplane.loop import EventLoop
-from netloom.dataplane.register import Register, key
+from netloom.dataplane.register import Key, Register, key
 from netloom.dataplane.relay_protocol import Update, Updated
 from netloom.model.errors import Failed, NetloomError, Unsupported
 from netloom.model.names import Relay
@@ -73,14 +73,14 @@ class Relays:
         except NetloomError as error:
             done(error)
 
-    def release(self, done: Done, *, owner: str = "", sandbox: str = "") -> None:
-        """Relay no more for an owner, or for a sandbox; connections that run go on.
+    def release(self, done: Done, *, owner: str = "", sandbox: str = "", only: Collection[Key] = ()) -> None:
+        """Relay no more for an owner, or for a sandbox, or `only` some of its ports; connections that run go on.
 
         Calls `done` once, when the relay has closed its UDP sockets: until then nobody else can have their ports.
         """
         gone: list[Relay] = []
         for where in self._rows.of(owner=owner, sandbox=sandbox):
-            if (found := self._rows.pop(where)) is not None:
+            if (not only or where in only) and (found := self._rows.pop(where)) is not None:
                 gone.append(found[0])
         for row in gone:
             if row.proto == "udp":

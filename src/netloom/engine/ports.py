@@ -142,8 +142,8 @@ class DataPlane(Protocol):
         """Add relayed ports."""
         ...
 
-    async def release(self, owner: str) -> None:
-        """Release held and relayed ports of an endpoint."""
+    async def release(self, owner: str, only: Collection[tuple[str, str, int]] = ()) -> None:
+        """Release held and relayed ports of a container: all, or `only` some (protocol, address, number)."""
         ...
 
     async def state(self) -> DataPlaneState:
