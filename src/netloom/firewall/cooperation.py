@@ -32,6 +32,10 @@ SETS = (
     Set("offered4_at", ("ipv4_addr", "inet_proto", "inet_service"), "the same on one IPv4 address"),
     Set("offered6", ("inet_proto", "inet_service"), "the same on every IPv6 address"),
     Set("offered6_at", ("ipv6_addr", "inet_proto", "inet_service"), "the same on one IPv6 address"),
+    Set("offered_ranges4", ("inet_proto", "inet_service"), "ranges of such ports", interval=True),
+    Set("offered_ranges4_at", ("ipv4_addr", "inet_proto", "inet_service"), "on one IPv4 address", interval=True),
+    Set("offered_ranges6", ("inet_proto", "inet_service"), "on every IPv6 address", interval=True),
+    Set("offered_ranges6_at", ("ipv6_addr", "inet_proto", "inet_service"), "on one IPv6 address", interval=True),
 )
 
 
@@ -67,10 +71,16 @@ def admitted() -> tuple[Rule, ...]:
         Rule(f'iifname {{ "lo", "{BACK}" }} accept'),
         Rule("ct state != new accept"),
         Rule("ip6 saddr fe80::/10 accept", "a link-local client has no route beyond its link"),
-        Rule(f"ip daddr . meta l4proto . th dport @offered4_at {mark}"),
-        Rule(f"meta nfproto ipv4 meta l4proto . th dport @offered4 {mark}"),
-        Rule(f"ip6 daddr . meta l4proto . th dport @offered6_at {mark}"),
-        Rule(f"meta nfproto ipv6 meta l4proto . th dport @offered6 {mark}"),
+        *(
+            rule
+            for kind in ("offered", "offered_ranges")
+            for rule in (
+                Rule(f"ip daddr . meta l4proto . th dport @{kind}4_at {mark}"),
+                Rule(f"meta nfproto ipv4 meta l4proto . th dport @{kind}4 {mark}"),
+                Rule(f"ip6 daddr . meta l4proto . th dport @{kind}6_at {mark}"),
+                Rule(f"meta nfproto ipv6 meta l4proto . th dport @{kind}6 {mark}"),
+            )
+        ),
     )
 
 

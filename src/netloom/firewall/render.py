@@ -41,7 +41,8 @@ def _set(s: Set) -> str:
         words, key = "typeof", " . ".join(TARGET if field == "nd_target" else "iifname" for field in s.fields)
     else:
         words = "type"
-    return f"\t# {s.about}\n\t{kind} {s.name} {{\n\t\t{words} {key}{data}\n\t}}\n"
+    flags = "\t\tflags interval\n" if s.interval else ""
+    return f"\t# {s.about}\n\t{kind} {s.name} {{\n\t\t{words} {key}{data}\n{flags}\t}}\n"
 
 
 def _chain(c: Chain) -> str:

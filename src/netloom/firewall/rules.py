@@ -43,8 +43,43 @@ SETS = (
         "ports on one IPv6 address",
         ("ipv6_addr", "inet_service"),
     ),
+    Set(
+        "published_ranges4",
+        ("inet_proto", "inet_service"),
+        "ranges of ports on every IPv4 address that lead to the same ports",
+        ("ipv4_addr",),
+        interval=True,
+    ),
+    Set(
+        "published_ranges4_at",
+        ("ipv4_addr", "inet_proto", "inet_service"),
+        "the same on one IPv4 address",
+        ("ipv4_addr",),
+        interval=True,
+    ),
+    Set(
+        "published_ranges6",
+        ("inet_proto", "inet_service"),
+        "the same on every IPv6 address",
+        ("ipv6_addr",),
+        interval=True,
+    ),
+    Set(
+        "published_ranges6_at",
+        ("ipv6_addr", "inet_proto", "inet_service"),
+        "the same on one IPv6 address",
+        ("ipv6_addr",),
+        interval=True,
+    ),
     Set("relayed", ("inet_proto", "inet_service"), "ports on every IPv6 address that the relay may serve"),
     Set("relayed_at", ("ipv6_addr", "inet_proto", "inet_service"), "the same on one IPv6 address"),
+    Set("relayed_ranges", ("inet_proto", "inet_service"), "ranges of such ports on every IPv6 address", interval=True),
+    Set(
+        "relayed_ranges_at",
+        ("ipv6_addr", "inet_proto", "inet_service"),
+        "the same on one IPv6 address",
+        interval=True,
+    ),
     Set("relay_port", ("nf_proto",), "where the relay listens", ("inet_service",)),
     Set("relay_ports", ("inet_service",), "the same, closed to all that is not redirected"),
     Set("uplinks", ("ifname",), "interfaces by which networks reach other hosts"),
@@ -88,7 +123,9 @@ def published4() -> tuple[Rule, ...]:
     """One address first, then any."""
     return (
         Rule("dnat ip to ip daddr . meta l4proto . th dport map @published4_at"),
+        Rule("dnat ip to ip daddr . meta l4proto . th dport map @published_ranges4_at"),
         Rule("dnat ip to meta l4proto . th dport map @published4"),
+        Rule("dnat ip to meta l4proto . th dport map @published_ranges4", "without a port: it stays"),
     )
 
 
@@ -98,7 +135,9 @@ def published6() -> tuple[Rule, ...]:
         Rule("ip6 daddr ::1 goto relay", "::1 never leaves the loopback interface: nothing like route_localnet exists"),
         Rule("ip6 saddr fe80::/10 goto relay", "a link-local client has no route beyond its link"),
         Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6_at"),
+        Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_ranges6_at"),
         Rule("dnat ip6 to meta l4proto . th dport map @published6"),
+        Rule("dnat ip6 to meta l4proto . th dport map @published_ranges6"),
         Rule("goto relay", "an IPv4-only container"),
     )
 
@@ -111,7 +150,9 @@ def relay() -> tuple[Rule, ...]:
     target = "meta l4proto tcp redirect to :meta nfproto map @relay_port"
     return (
         Rule(f"ip6 daddr . meta l4proto . th dport @relayed_at {target}"),
+        Rule(f"ip6 daddr . meta l4proto . th dport @relayed_ranges_at {target}"),
         Rule(f"meta l4proto . th dport @relayed {target}"),
+        Rule(f"meta l4proto . th dport @relayed_ranges {target}"),
     )
 
 
@@ -120,7 +161,9 @@ def relay_guard() -> tuple[Rule, ...]:
     return (
         Rule("meta nfproto ipv6 tcp dport @relay_ports ct status & dnat == 0 drop", "not redirected: an outsider"),
         Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_at drop"),
+        Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_ranges_at drop"),
         Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed drop"),
+        Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed_ranges drop"),
     )
 
 

@@ -30,12 +30,13 @@ Family = Literal["inet", "bridge", "ip", "ip6"]
 
 
 class Set(Struct, frozen=True):
-    """A set, or a map where `data` is not empty; plain hashes, no intervals."""
+    """A set, or a map where `data` is not empty: a hash, or, as `interval`, of ranges of the last field."""
 
     name: str
     fields: tuple[Field, ...]
     about: str
     data: tuple[Field, ...] = ()
+    interval: bool = False
 
 
 class Rule(Struct, frozen=True):

@@ -110,6 +110,10 @@ class _Run:
         self._sandboxes = sandboxes
         self._fds: dict[str, int] = {}
         self._comes_back: set[Key] = {s.what.key for s in steps if s.verb == "add" and isinstance(s.what, LINKS)}
+        # Ranges must not overlap: those that go make room in the transaction in which others come.
+        ranges = [s for s in steps if isinstance(s.what, Element) and s.what.key_end]
+        self._giving_way = [s for s in ranges if s.verb == "del"] if any(s.verb == "add" for s in ranges) else []
+        self._staying = [there for verb, there in flows.leads(steps) if verb == "add"] if ranges else []
 
     def close(self) -> None:
         for fd in self._fds.values():
@@ -119,7 +123,9 @@ class _Run:
         """A run of additions and replacements."""
         governed = [s for s in steps if isinstance(s.what, Element)]
         if governed:
-            elements.apply(self._nft, governed)
+            # What comes as ranges stands first: all of it in the transaction of those that give way.
+            governed.sort(key=lambda s: not getattr(s.what, "key_end", b""))
+            elements.apply(self._nft, [*self._giving_way, *governed])
             flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
         self._links([s for s in steps if isinstance(s.what, (Bridge, Parent, Loop))])
@@ -135,8 +141,9 @@ class _Run:
         self._send_all(self._route, [(s, m) for s in steps for m in self._host_deletions(s)])
         governing = [s for s in steps if isinstance(s.what, Element)]
         if governing:
-            elements.apply(self._nft, governing)
-            flows.follow(self._nft, governing)
+            gave_way = set(map(id, self._giving_way))  # what stands there now is another's
+            elements.apply(self._nft, [s for s in governing if id(s) not in gave_way])
+            flows.follow(self._nft, governing, self._staying)
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
                 _restore(step, step.what)

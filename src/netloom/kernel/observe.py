@@ -235,7 +235,7 @@ def _elements(socket: NetlinkSocket) -> Iterator[Element]:
                 continue
             for part in socket.dump(nft.dump_elements(family, TABLE, one.name)):
                 for e in nft.parse_elements(part):
-                    yield Element(one.name, e.key, e.value, e.verdict, TABLE, family)
+                    yield Element(one.name, e.key, e.value, e.verdict, TABLE, family, e.key_end)
 
 
 def _values(paths: Iterable[str]) -> Iterator[tuple[str, str]]:

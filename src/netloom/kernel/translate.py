@@ -171,6 +171,7 @@ def element(what: Element, *, add: bool) -> Message:
         what.key_data,
         value=what.value,
         verdict=what.verdict,
+        key_end=what.key_end,
     )
 
 

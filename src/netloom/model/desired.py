@@ -173,7 +173,8 @@ class Sysctl(Struct, frozen=True):
 class Element(Struct, frozen=True):
     """One element of a set or map of our nftables table, in the kernel's register encoding.
 
-    `value` is a map's data, `verdict` a verdict map's; both absent for a set.
+    `value` is a map's data, `verdict` a verdict map's; both absent for a set. With `key_end` it stands for all keys
+    from `key_data` to that one, field by field.
     """
 
     set: str
@@ -182,10 +183,11 @@ class Element(Struct, frozen=True):
     verdict: Literal["accept", "drop"] | None = None
     table: str = "netloom"
     family: int = 1  # NFPROTO_INET
+    key_end: bytes = b""
 
     @property
     def key(self) -> Key:
-        return ("element", self.table, self.set, self.key_data.hex())
+        return ("element", self.table, self.set, (self.key_data + self.key_end).hex())
 
 
 Desired: TypeAlias = Bridge | Veth | Parent | Loop | Child | Address | Route | Neighbour | Sysctl | Element

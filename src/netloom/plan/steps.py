@@ -105,7 +105,7 @@ def _child(what: Child) -> str:
 
 
 def _element(what: Element) -> str:
-    key = what.key_data.hex()
+    key = what.key_data.hex() + (f"-{what.key_end.hex()}" if what.key_end else "")
     if what.verdict is not None:
         return f"{key} : {what.verdict}"
     return key if what.value is None else f"{key} : {what.value.hex()}"

@@ -147,6 +147,8 @@ def _elements(world: _World) -> list[str]:
         body = item.get("set") or item.get("map")
         if body:
             sets[body["name"]] = [e if isinstance(e, list) else [e, None] for e in body.get("elem", [])]
+    for name in [name for name in sets if "_ranges" in name]:
+        sets[name.replace("_ranges", "")] += _each(sets[name])
     bridges, internal = set(world.bridges), {b for b, n in world.bridges.items() if n["Internal"]}
     option = "com.docker.network.bridge.enable_ip_masquerade"
     apart = {b for b, n in world.bridges.items() if n["Options"].get("com.docker.network.bridge.enable_icc") == "false"}
@@ -248,6 +250,16 @@ def _want(
         wanted[f"published6{suffix}"][key] = target
     if proto != "sctp":
         wanted[f"relayed{suffix}"][key] = None
+
+
+def _each(ranges: list[Any]) -> list[Any]:
+    """Ranges as the single elements that they stand for: each port leads to its own number."""
+    single = []
+    for key, value in ranges:
+        *where, ports = key["concat"]
+        for port in range(ports["range"][0], ports["range"][1] + 1):
+            single.append([{"concat": [*where, port]}, value and {"concat": [value, port]}])
+    return single
 
 
 def _keys(elements: list[Any]) -> list[Any]:
