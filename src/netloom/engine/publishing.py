@@ -164,10 +164,10 @@ class Publishing:
                 self._used.pop((binding.proto, binding.host_port), None)
 
     def _choose(self, requests: list[PortRequest], refused: set[tuple[str, int]]) -> tuple[PortBinding, ...]:
-        def taken(proto: str, port: int) -> set[str]:
+        def taken(proto: str, port: int) -> Collection[str]:
             if (proto, port) in refused:
-                return {"0.0.0.0", "::"}
-            return set(self._used.get((proto, port), ()))
+                return ("0.0.0.0", "::")
+            return self._used.get((proto, port), ())
 
         return tuple(choose(requests, taken, self._core.random))
 
