@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import dns, engines, life, raw, scenarios
+from bench import dns, engines, healing, life, raw, scenarios
 from bench.engines import Engine
 from bench.figures import Figures
 from bench.report import FEW, MANY, report
@@ -31,6 +31,7 @@ def plan(quick: bool) -> dict[str, tuple[int, Callable[[Engine, Figures], None]]
         "networks": (1 if quick else 3, lambda engine, figures: scenarios.networks(engine, figures, runs)),
         "starts": (1 if quick else 3, lambda engine, figures: scenarios.starts(engine, figures, runs)),
         "ports": (1 if quick else 2, lambda engine, figures: scenarios.ports(engine, figures, runs // 2)),
+        "healing": (1 if quick else 3, lambda engine, figures: healing.healing(engine, figures, 2 if quick else 5)),
         "memory": (1, scenarios.memory),
         "lives": (1 if quick else 3, lambda engine, figures: life.lives(engine, figures, runs)),
         "keeping": (1, lambda engine, figures: life.keeping(engine, figures, 10 if quick else 50)),
@@ -56,8 +57,8 @@ def main() -> int:
         "--only",
         default="",
         metavar="NAMES",
-        help="some of: connect,crowd,networks,starts,ports,memory,lives,keeping,listing,runs,streams,dns,restart,"
-        "growth",
+        help="some of: connect,crowd,networks,starts,ports,healing,memory,lives,keeping,listing,runs,streams,dns,"
+        "restart,growth",
     )
     parser.add_argument("--json", default="", metavar="FILE", help="write every sample there")
     chosen = parser.parse_args()

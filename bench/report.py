@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 from msgspec import Struct
 
 from bench.figures import Figures
+from bench.healing import HARMS
+from bench.scenarios import MANY_PORTS
 from demo.table import table
 
 MANY, FEW = 500, 5  # endpoints on the network, of the last scenario
@@ -97,14 +100,20 @@ def _memory(figures: Figures, what: str) -> Row:
     return Row(what, _plain(ours, "MiB"), _plain(docker, "MiB"), ratio, "≤ 0.5 × Docker", _at_most(ratio, 0.5))
 
 
-def _ports(figures: Figures) -> Row:
+def _ports(figures: Figures, many: int) -> Row:
     def growth(engine: str) -> float | None:
-        many, one = (figures.median(engine, f"start with {count} published ports") for count in (100, 1))
-        return _divide(many, one)
+        more, one = (figures.median(engine, f"start with {count} published ports") for count in (many, 1))
+        return _divide(more, one)
 
     ours, docker = growth("netloom"), growth("docker")
     shown = ["–" if value is None else f"{value:.2f} ×" for value in (ours, docker)]
-    return Row("start with 100 ports / with 1", shown[0], shown[1], ours, "≤ 1.2 ×", _at_most(ours, 1.2))
+    return Row(f"start with {many:,} ports / with 1", shown[0], shown[1], ours, "≤ 1.2 ×", _at_most(ours, 1.2))
+
+
+def _healed(figures: Figures, harm: str) -> Row:
+    what = f"healed: {harm}"
+    worst = max(figures.samples["netloom"].get(what, ()), default=None)
+    return Row(what, _time(figures, "netloom", what), "–", None, "all < 1 s", None if worst is None else worst < 1000)
 
 
 def _growth(figures: Figures) -> Row:
@@ -227,7 +236,11 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _memory(figures, "memory with 100 endpoints"),
     lambda figures: _beside(figures, "start with 1 published ports"),
     lambda figures: _beside(figures, "start with 100 published ports"),
-    _ports,
+    lambda figures: _beside(figures, f"start with {MANY_PORTS} published ports"),
+    lambda figures: _ports(figures, 100),
+    lambda figures: _ports(figures, MANY_PORTS),
+    *(partial(_beside, what=f"rm with {count} published ports") for count in (1, 100, MANY_PORTS)),
+    *(partial(_healed, harm=harm) for harm in HARMS),
     _growth,
     lambda figures: _faster(figures, "a life on none", 4),
     lambda figures: _faster(figures, "a life on a bridge", 5),

@@ -46,12 +46,14 @@ from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.links import Deleter
 from netloom.kernel.monitor import Changes, Monitor
 from netloom.model.errors import NetloomError
+from netloom.netlink import nft
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
 from netloom.volumes.folders import VolumeFolders
 
 log = logging.getLogger("netloom")
 
+_FAMILIES = {"inet": nft.INET, "bridge": nft.BRIDGE, "ip": nft.IP, "ip6": nft.IP6}
 _SWITCH = 0.0005  # seconds: the loop must not wait long for the lock while the worker computes
 
 
@@ -111,7 +113,7 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
         settings = msgspec.structs.replace(
             config.settings(instance=_instance(store), name=os.uname().nodename), cpus=os.cpu_count() or 0
         )
-        kernel = HostKernel(_ruleset())
+        kernel = HostKernel(_ruleset(settings))
         stack.callback(kernel.close)
         kernel.ensure_ruleset()
         at = stop_points()
@@ -211,9 +213,9 @@ def _instance(store: SqliteStore) -> str:
     return rows["instance"].decode()
 
 
-def _ruleset() -> Ruleset:
-    rules = ruleset()
-    return Ruleset(rules.version, load(rules))
+def _ruleset(settings: Settings) -> Ruleset:
+    rules = ruleset(cooperate=settings.cooperate)
+    return Ruleset(rules.version, load(rules), tuple(_FAMILIES[table.family] for table in rules.tables))
 
 
 def _space(settings: Settings, tables: Tables) -> AddressSpace:

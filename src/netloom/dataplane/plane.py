@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from netloom.dataplane.forwarding import Forwarder, Outside
 from netloom.dataplane.holding import Holding
 from netloom.dataplane.loop import EventLoop
+from netloom.dataplane.register import Key
 from netloom.dataplane.relays import Relays
 from netloom.dataplane.resolver import ResolverSockets
 from netloom.dataplane.sandbox_sockets import Home
@@ -133,10 +134,10 @@ class Plane:
         """Relay all or none; calls `done` once they are served, or with the reason why not."""
         self.relays.put(relays, done)
 
-    def release(self, owner: str, done: Done) -> None:
-        """Release held and relayed ports of an owner; calls `done` when anybody can have them."""
-        self.holding.release(owner=owner)
-        self.relays.release(done, owner=owner)
+    def release(self, owner: str, only: Collection[Key], done: Done) -> None:
+        """Release held and relayed ports of an owner, all or `only` some; calls `done` when anybody can have them."""
+        self.holding.release(owner=owner, only=only)
+        self.relays.release(done, owner=owner, only=only)
 
     def sight(self, network: str, after: int | None) -> DnsSight:
         """Counts of the sandboxes on a network. Unless `after` is None: the queries recorded after that one too.

@@ -14,7 +14,7 @@ from msgspec import Struct
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 
 SOCKET = "dataplane.sock"  # in the run directory
-VERSION = 2
+VERSION = 3
 HANDOVER = 1  # the same for what a successor is given
 
 
@@ -91,8 +91,11 @@ class RelayPorts(_Message, frozen=True, array_like=True, tag=True):
 
 
 class Release(_Message, frozen=True, array_like=True, tag=True):
+    """Without `ports` (protocol, address, number) every one of the owner's."""
+
     seq: int
     owner: str
+    ports: tuple[tuple[str, str, int], ...] = ()
 
 
 class GetState(_Message, frozen=True, array_like=True, tag=True):

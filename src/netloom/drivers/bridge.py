@@ -214,7 +214,10 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
 
 def _untranslated(options: BridgeOptions, ports: Sequence[PortBinding]) -> list[PortBinding]:
     """Ports that are reached at the container's own address as well, or alone."""
-    return [p for p in ports if options.trusted or (6 if ":" in p.host_ip else 4) in options.routed]
+    if options.trusted:
+        return list(ports)
+    routed = options.routed
+    return [p for p in ports if (6 if ":" in p.host_ip else 4) in routed] if routed else []
 
 
 def _link_local(mac: str) -> str:

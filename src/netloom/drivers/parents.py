@@ -23,7 +23,7 @@ KINDS = ("macvlan", "ipvlan")
 
 _DOTTED = str.maketrans("./", "/.")
 _INDEX_BASE = 0x60000000  # above those that follow from numbers of networks and endpoints
-_MODULES = {"vlan": "8021q"}
+MODULES = {"vlan": "8021q"}
 _MOST_VLANS = 4094  # IEEE 802.1Q, 9.6: 0 and 4095 are reserved
 
 
@@ -99,7 +99,7 @@ def lacking(kind: LinkKind, parent: str) -> Failed:
         "vlan": f"failed to create {parent} vlan link: operation not supported",
         "dummy": "operation not supported",
     }.get(kind, f"failed to create the {kind} port: operation not supported")
-    module = _MODULES.get(kind, kind)
+    module = MODULES.get(kind, kind)
     return Failed(
         sentence, remedy=f"this kernel has no module {module} (modprobe {module}; it may be in a package of its own)"
     )

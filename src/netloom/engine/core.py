@@ -25,6 +25,7 @@ from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
 from netloom.events.bus import Bus
+from netloom.firewall.cooperation import offered
 from netloom.images.store import ImageStore
 from netloom.ipam.space import AddressSpace
 from netloom.model.container import Container
@@ -140,7 +141,8 @@ class Core:
     def endpoint_desired(self, endpoint: Endpoint) -> list[Desired]:
         """What the endpoint's driver wants in the kernel."""
         network = self.tables.networks[endpoint.network]
-        return self.driver(network.driver).endpoint(network, endpoint, self.facts)
+        desired = self.driver(network.driver).endpoint(network, endpoint, self.facts)
+        return [*desired, *offered(desired)] if self.settings.cooperate else desired
 
 
 def _ended(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from netloom.engine.attaching import Attaching
 from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
+from netloom.engine.doctor import Doctor
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
@@ -65,7 +66,8 @@ class Engine:
         self._forwarding = Forwarding(core)
         self._others = OtherFirewalls(core)
         self._clashes = Clashes(core)
-        self._networks = Networks(core, self._forwarding)
+        self._doctor = Doctor(core, self._clashes, self._others, self._forwarding)
+        self._networks = Networks(core, self._forwarding, self._others)
         self._attaching = Attaching(core, self._files)
         self.volumes = Volumes(core)
         mounting = Mounting(core, self.volumes)
@@ -154,7 +156,7 @@ class Engine:
 
     async def findings(self) -> list[Finding]:
         """See Backend."""
-        return [*await self._clashes.look(), *await self._others.look()]
+        return await self._doctor.findings()
 
     def repairs(self) -> int:
         """See Backend."""

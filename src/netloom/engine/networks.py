@@ -12,6 +12,7 @@ from netloom.drivers.options import enabled
 from netloom.drivers.parents import KINDS, lacking, parent_of
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.ports import Kernel
 from netloom.engine.tables import gone, network_row
 from netloom.ipam.space import settled
@@ -25,9 +26,10 @@ from netloom.plan.diff import diff
 class Networks:
     """The life of a network, journalled: pending, ready, deleting."""
 
-    def __init__(self, core: Core, forwarding: Forwarding) -> None:
+    def __init__(self, core: Core, forwarding: Forwarding, firewalls: OtherFirewalls) -> None:
         self._core = core
         self._forwarding = forwarding
+        self._firewalls = firewalls
 
     async def create(self, request: NetworkRequest) -> Network:
         """Create a network; when it returns, the network stands in the kernel. On failure nothing is left."""
@@ -84,6 +86,7 @@ class Networks:
             await self._abandon(network)
             raise
         core.tables.put_network(ready)
+        await self._firewalls.came()
         core.publish("network", "create", key, name=network.name, type=network.driver)
         return ready
 
@@ -125,6 +128,7 @@ class Networks:
         deleting = msgspec.structs.replace(network, status=Status.DELETING)
         core.tables.put_network(deleting)
         try:
+            await self._firewalls.goes(network)
             await self._dismantle(deleting)
         except BaseException:
             await self._restore(network)
@@ -173,6 +177,7 @@ class Networks:
         try:
             desired = [] if network.config_only else core.network_desired(network)
             await core.worker.run(steps=diff(desired, []), statuses=[network_row(network)])
+            await self._firewalls.came()
         except Exception as error:
             core.complain(f"network {network.name} could not be put back", error)
 

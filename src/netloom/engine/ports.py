@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
@@ -59,15 +59,20 @@ class Kernel(Protocol):
         """
         ...
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
-        """Chains of other firewalls that drop what is forwarded; our marked rule stands in them or not, as wanted.
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
+        """Chains of other firewalls that drop what is forwarded; ours passes them or not, as wanted.
 
-        Raises Failed or Unavailable in the words of the tool that refused.
+        By a marked rule, or, where the owner knows interfaces alone, by the place of each of the `bridges`,
+        which those that are `gone` lose. Raises Failed or Unavailable in the words of the tool that refused.
         """
         ...
 
     def supports(self, kind: LinkKind) -> bool:
         """Has this kernel links of that kind? Nothing is made; a module may be loaded."""
+        ...
+
+    def forgets_connections(self) -> bool:
+        """Can this kernel be told to forget connections? A module may be loaded."""
         ...
 
     def new_namespace(self) -> int:
@@ -137,8 +142,8 @@ class DataPlane(Protocol):
         """Add relayed ports."""
         ...
 
-    async def release(self, owner: str) -> None:
-        """Release held and relayed ports of an endpoint."""
+    async def release(self, owner: str, only: Collection[tuple[str, str, int]] = ()) -> None:
+        """Release held and relayed ports of a container: all, or `only` some (protocol, address, number)."""
         ...
 
     async def state(self) -> DataPlaneState:

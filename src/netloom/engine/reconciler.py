@@ -15,6 +15,7 @@ from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Kernel, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row, endpoint_row, gone, network_row
+from netloom.firewall.cooperation import pair
 from netloom.firewall.elements import relay_elements
 from netloom.model.container import Container
 from netloom.model.desired import LINKS, Child, Desired, Element, Key, Step, Sysctl
@@ -54,7 +55,8 @@ class Reconciler:
         for endpoint in self.living():
             if endpoint.id not in core.moving:
                 wanted += core.endpoint_desired(endpoint)
-        return [*wanted, *self._forwarding.stands(), *self._relay]
+        around = pair() if core.settings.cooperate else []
+        return [*around, *wanted, *self._forwarding.stands(), *self._relay]
 
     async def everything(self) -> list[Step]:
         """Kernel, data plane and store; the steps that the kernel needed."""

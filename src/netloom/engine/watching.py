@@ -11,6 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.reconciler import Reconciler
+from netloom.firewall.cooperation import BACK, IN
 from netloom.model.desired import Step
 
 _ATTEMPTS = 3  # a sandbox may end in the midst of it; what fails so often goes on failing until something changes
@@ -121,6 +122,8 @@ class Watching:
         """Names of interfaces that should stand; those that come or go just now are somebody's business already."""
         core = self._core
         names = {n.bridge or parent_of(n) for n in core.tables.networks.values() if n.bridge or on_parent(n)}
+        if core.settings.cooperate:
+            names |= {IN, BACK}
         return names | {e.host_name for e in self._reconciler.living() if e.id not in core.moving}
 
     def _below(self) -> set[tuple[str, int]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from netloom.firewall.elements import element
+from netloom.firewall.obstacles import rp_filter
 from netloom.model.desired import Element, HostFacts, Sysctl
 from netloom.model.network import Network
 
@@ -27,13 +28,13 @@ class Forwarding(Struct, frozen=True):
 
 
 def watched_paths(links: Iterable[str]) -> list[str]:
-    """Sysctls whose present values `forwarding` needs in `HostFacts.sysctls`; one that is not there is left out.
+    """Sysctls whose present values `forwarding` and `obstacles` need in `HostFacts.sysctls`, where they are there.
 
     `links` are the host's own interfaces that have routes, the default one or any other.
     """
-    paths = [_ALL6]
+    paths = [_ALL6, rp_filter("all")]
     for link in links:
-        paths += [_forwarding4(link), _accept_ra(link)]
+        paths += [_forwarding4(link), _accept_ra(link), rp_filter(link)]
     return paths
 
 

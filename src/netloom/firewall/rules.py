@@ -6,6 +6,7 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
+from netloom.firewall import cooperation
 from netloom.firewall.guard import guard_table
 from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
 
@@ -42,8 +43,43 @@ SETS = (
         "ports on one IPv6 address",
         ("ipv6_addr", "inet_service"),
     ),
+    Set(
+        "published_ranges4",
+        ("inet_proto", "inet_service"),
+        "ranges of ports on every IPv4 address that lead to the same ports",
+        ("ipv4_addr",),
+        interval=True,
+    ),
+    Set(
+        "published_ranges4_at",
+        ("ipv4_addr", "inet_proto", "inet_service"),
+        "the same on one IPv4 address",
+        ("ipv4_addr",),
+        interval=True,
+    ),
+    Set(
+        "published_ranges6",
+        ("inet_proto", "inet_service"),
+        "the same on every IPv6 address",
+        ("ipv6_addr",),
+        interval=True,
+    ),
+    Set(
+        "published_ranges6_at",
+        ("ipv6_addr", "inet_proto", "inet_service"),
+        "the same on one IPv6 address",
+        ("ipv6_addr",),
+        interval=True,
+    ),
     Set("relayed", ("inet_proto", "inet_service"), "ports on every IPv6 address that the relay may serve"),
     Set("relayed_at", ("ipv6_addr", "inet_proto", "inet_service"), "the same on one IPv6 address"),
+    Set("relayed_ranges", ("inet_proto", "inet_service"), "ranges of such ports on every IPv6 address", interval=True),
+    Set(
+        "relayed_ranges_at",
+        ("ipv6_addr", "inet_proto", "inet_service"),
+        "the same on one IPv6 address",
+        interval=True,
+    ),
     Set("relay_port", ("nf_proto",), "where the relay listens", ("inet_service",)),
     Set("relay_ports", ("inet_service",), "the same, closed to all that is not redirected"),
     Set("uplinks", ("ifname",), "interfaces by which networks reach other hosts"),
@@ -63,13 +99,14 @@ def loopback_guard() -> tuple[Rule, ...]:
     )
 
 
-def publish_from_outside() -> tuple[Rule, ...]:
+def publish_from_outside(*, cooperate: bool) -> tuple[Rule, ...]:
     """Packets that come in for one of the host's own addresses."""
     return (
         Rule("iifname @internal accept", "an internal network has no published ports to use"),
         Rule(
             'iifname != "lo" ip daddr 127.0.0.0/8 accept', "whoever routes loopback addresses in gets no published port"
         ),
+        *(cooperation.untranslated() if cooperate else ()),
         *publish_from_host(),
     )
 
@@ -86,7 +123,9 @@ def published4() -> tuple[Rule, ...]:
     """One address first, then any."""
     return (
         Rule("dnat ip to ip daddr . meta l4proto . th dport map @published4_at"),
+        Rule("dnat ip to ip daddr . meta l4proto . th dport map @published_ranges4_at"),
         Rule("dnat ip to meta l4proto . th dport map @published4"),
+        Rule("dnat ip to meta l4proto . th dport map @published_ranges4", "without a port: it stays"),
     )
 
 
@@ -96,7 +135,9 @@ def published6() -> tuple[Rule, ...]:
         Rule("ip6 daddr ::1 goto relay", "::1 never leaves the loopback interface: nothing like route_localnet exists"),
         Rule("ip6 saddr fe80::/10 goto relay", "a link-local client has no route beyond its link"),
         Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6_at"),
+        Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_ranges6_at"),
         Rule("dnat ip6 to meta l4proto . th dport map @published6"),
+        Rule("dnat ip6 to meta l4proto . th dport map @published_ranges6"),
         Rule("goto relay", "an IPv4-only container"),
     )
 
@@ -109,7 +150,9 @@ def relay() -> tuple[Rule, ...]:
     target = "meta l4proto tcp redirect to :meta nfproto map @relay_port"
     return (
         Rule(f"ip6 daddr . meta l4proto . th dport @relayed_at {target}"),
+        Rule(f"ip6 daddr . meta l4proto . th dport @relayed_ranges_at {target}"),
         Rule(f"meta l4proto . th dport @relayed {target}"),
+        Rule(f"meta l4proto . th dport @relayed_ranges {target}"),
     )
 
 
@@ -118,7 +161,9 @@ def relay_guard() -> tuple[Rule, ...]:
     return (
         Rule("meta nfproto ipv6 tcp dport @relay_ports ct status & dnat == 0 drop", "not redirected: an outsider"),
         Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_at drop"),
+        Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_ranges_at drop"),
         Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed drop"),
+        Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed_ranges drop"),
     )
 
 
@@ -159,6 +204,19 @@ def our_mark() -> tuple[Rule, ...]:
         Rule(f"iifname @uplinks oifname @bridges {mark}"),
         Rule(f'iifname @bridges meta oifkind != "bridge" {mark}'),
         Rule(f'meta iifkind != "bridge" oifname @bridges {mark}'),
+    )
+
+
+def path_mtu() -> tuple[Rule, ...]:
+    """No segment larger than the way that its packet takes, nor than the way back.
+
+    Where the path's MTU is smaller than the containers', nobody may depend on ICMP coming through.
+    """
+    clamp = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
+    return (
+        Rule("iifname . oifname @same accept", "bridged"),
+        Rule(f"iifname @bridges {clamp}"),
+        Rule(f"oifname @bridges {clamp}"),
     )
 
 
@@ -253,15 +311,17 @@ def unpublished() -> tuple[Rule, ...]:
     return (Rule("drop"),)
 
 
-def ruleset() -> Ruleset:
-    """The ruleset of this version of netloom."""
-    return Ruleset((_table(), guard_table(TABLE, HAIRPIN)))
+def ruleset(*, cooperate: bool = False) -> Ruleset:
+    """The ruleset of this version of netloom; `cooperate` where the host's INPUT decides about published ports."""
+    tables = (_table(cooperate=cooperate), guard_table(TABLE, HAIRPIN))
+    return Ruleset((*tables, *cooperation.tables(TABLE)) if cooperate else tables)
 
 
-def _table() -> Table:
+def _table(*, cooperate: bool) -> Table:
+    last = (chain("admitted", cooperation.admitted(), hook=cooperation.hook()),) if cooperate else ()
     return Table(
         name=TABLE,
-        sets=SETS,
+        sets=(*SETS, *cooperation.SETS) if cooperate else SETS,
         chains=(
             chain("relay", relay()),
             chain("publish4", published4()),
@@ -274,11 +334,13 @@ def _table() -> Table:
             chain("from_container", internal(), untracked(), published(), isolation()),
             chain("to_container", into_internal(), answers(), published(), without_translation(), unpublished()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
-            chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
+            chain("from_outside", publish_from_outside(cooperate=cooperate), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),
             chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
+            chain("path_mtu", path_mtu(), hook=Hook("filter", "forward", -150)),
             chain("our_mark", our_mark(), hook=Hook("filter", "forward", -10)),
             chain("forward", directions(), foreign(), hook=Hook("filter", "forward", 0)),
             chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),
+            *last,
         ),
     )

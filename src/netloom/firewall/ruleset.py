@@ -26,16 +26,17 @@ Field = Literal[
     "nf_proto",
 ]
 TARGET = "@th,64,128"  # of neighbour discovery (RFC 4861, sections 4.3 and 4.4): nft 1.0.6 has no name for it
-Family = Literal["inet", "bridge"]
+Family = Literal["inet", "bridge", "ip", "ip6"]
 
 
 class Set(Struct, frozen=True):
-    """A set, or a map where `data` is not empty; plain hashes, no intervals."""
+    """A set, or a map where `data` is not empty: a hash, or, as `interval`, of ranges of the last field."""
 
     name: str
     fields: tuple[Field, ...]
     about: str
     data: tuple[Field, ...] = ()
+    interval: bool = False
 
 
 class Rule(Struct, frozen=True):

@@ -22,6 +22,7 @@ from netloom.model.desired import (
     Element,
     Key,
     Link,
+    Loop,
     Neighbour,
     Parent,
     Route,
@@ -109,6 +110,10 @@ class _Run:
         self._sandboxes = sandboxes
         self._fds: dict[str, int] = {}
         self._comes_back: set[Key] = {s.what.key for s in steps if s.verb == "add" and isinstance(s.what, LINKS)}
+        # Ranges must not overlap: those that go make room in the transaction in which others come.
+        ranges = [s for s in steps if isinstance(s.what, Element) and s.what.key_end]
+        self._giving_way = [s for s in ranges if s.verb == "del"] if any(s.verb == "add" for s in ranges) else []
+        self._staying = [there for verb, there in flows.leads(steps) if verb == "add"] if ranges else []
 
     def close(self) -> None:
         for fd in self._fds.values():
@@ -118,10 +123,12 @@ class _Run:
         """A run of additions and replacements."""
         governed = [s for s in steps if isinstance(s.what, Element)]
         if governed:
-            elements.apply(self._nft, governed)
+            # What comes as ranges stands first: all of it in the transaction of those that give way.
+            governed.sort(key=lambda s: not getattr(s.what, "key_end", b""))
+            elements.apply(self._nft, [*self._giving_way, *governed])
             flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
-        self._links([s for s in steps if isinstance(s.what, (Bridge, Parent))])
+        self._links([s for s in steps if isinstance(s.what, (Bridge, Parent, Loop))])
         self._links([s for s in steps if isinstance(s.what, (Veth, Child))])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         for step in steps:
@@ -134,8 +141,9 @@ class _Run:
         self._send_all(self._route, [(s, m) for s in steps for m in self._host_deletions(s)])
         governing = [s for s in steps if isinstance(s.what, Element)]
         if governing:
-            elements.apply(self._nft, governing)
-            flows.follow(self._nft, governing)
+            gave_way = set(map(id, self._giving_way))  # what stands there now is another's
+            elements.apply(self._nft, [s for s in governing if id(s) not in gave_way])
+            flows.follow(self._nft, governing, self._staying)
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
                 _restore(step, step.what)
@@ -205,7 +213,7 @@ class _Run:
 
     def _host_deletions(self, step: Step) -> list[Message]:
         match step.what:
-            case Bridge() | Veth() | Parent():
+            case Bridge() | Veth() | Parent() | Loop():
                 return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
                 return [translate.delete(step.what)]
@@ -223,7 +231,7 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
-            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent)):
+            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent, Loop)):
                 continue  # no IPv6 to silence
             if failure.errno == errno.ENOENT and isinstance(step.what, Neighbour):
                 continue  # nobody remembers another MAC for the address
@@ -298,6 +306,8 @@ class _Run:
                     self._applier.switches.turn(socket.socket, name, on=on)
 
     def _netns(self, step: Step, what: Link) -> int:
+        if isinstance(what, Loop):
+            return self._home
         return self._fd(what.sandbox, step) if isinstance(what, (Veth, Child)) else -1
 
     def _inner_messages(self, step: Step) -> Iterable[Message]:
@@ -336,7 +346,7 @@ def _kind(what: Link) -> str:
     match what:
         case Bridge():
             return "bridge"
-        case Veth():
+        case Veth() | Loop():
             return "veth"
         case Parent():
             return "vlan" if what.base else "dummy"

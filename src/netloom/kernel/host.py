@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from netloom.kernel import foreign, namespace, observe, ruleset, sysctl, translate
@@ -13,6 +13,7 @@ from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
+from netloom.netlink import conntrack, nft
 from netloom.netlink import link as rtnl
 
 
@@ -21,6 +22,7 @@ class Ruleset(NamedTuple):
 
     version: str
     text: str
+    families: tuple[int, ...] = (nft.INET, nft.BRIDGE)
 
 
 class HostKernel:
@@ -76,11 +78,11 @@ class HostKernel:
         return True
 
     def _ruleset_is_whole(self, rules: Ruleset) -> bool:
-        if not ruleset.stands(self._applier.nft, rules.version):
+        if not ruleset.stands(self._applier.nft, rules.version, rules.families):
             return False
         if not self._meant:
-            self._meant = ruleset.meant(rules.text)
-        return ruleset.said(self._applier.nft) == self._meant
+            self._meant = ruleset.meant(rules.text, rules.families)
+        return ruleset.said(self._applier.nft, rules.families) == self._meant
 
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark. The ruleset is loaded first where it is missing:
@@ -113,16 +115,19 @@ class HostKernel:
         if mac:
             self._announcer.announce(link, mac, addresses)
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
-        """Our marked rule in the dropping chains of other firewalls, as wanted; those that we may not touch too."""
-        return [
-            PassedDrop(d.owner, d.chain, d.remedy, changed=foreign.let_pass(d, wanted=wanted)) for d in foreign.look()
-        ]
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
+        """Our rule or our bridges in the dropping chains of other firewalls, as wanted; those beyond our reach too."""
+        stay, leave = (bridges, gone) if wanted else ((), [*bridges, *gone])
+        return [foreign.settle(one, stay, leave, wanted=wanted) for one in foreign.look()]
 
     def supports(self, kind: LinkKind) -> bool:
         """Has this kernel links of that kind, as a module or built in? Nothing is made; a module may be loaded."""
         failure = self._applier.route.request([rtnl.probe(kind)]).get(0)
         return failure is None or failure.errno != errno.EOPNOTSUPP
+
+    def forgets_connections(self) -> bool:
+        """Has this kernel ctnetlink? Without it connections outlive the ports that let them in."""
+        return not self._applier.nft.request([conntrack.statistics()])
 
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""

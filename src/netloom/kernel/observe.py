@@ -1,7 +1,8 @@
 """What stands in the kernel and carries our mark, as desired objects; and the facts about the host.
 
 Ours are bridges, VLANs and dummies with an alias `netloom …`, veths named `nl` and twelve hex digits, the tables
-named `netloom`; and inside sandboxes what is in the interface group `netlink.link.INSIDE`.
+named `netloom`, the pair of `firewall.cooperation`; and inside sandboxes what is in the interface group
+`netlink.link.INSIDE`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from netloom.firewall.cooperation import BACK, IN
 from netloom.firewall.forwarding import watched_paths
 from netloom.kernel import claims, sysctl, translate
 from netloom.kernel.socket import NetlinkSocket
@@ -21,6 +23,7 @@ from netloom.model.desired import (
     Element,
     HostFacts,
     HostRoute,
+    Loop,
     Neighbour,
     Parent,
     Route,
@@ -33,7 +36,8 @@ ALIAS = "netloom "
 TABLE = "netloom"
 _VETH = re.compile(r"nl[0-9a-f]{12}")
 _LINK_SCOPE = 253
-_BRIDGE_SETTINGS = (  # what drivers set on a bridge, where it differs from a new interface's
+_LOOP_SETTINGS = ("net/ipv4/conf/{}/rp_filter", "net/ipv4/conf/{}/forwarding")
+_BRIDGE_SETTINGS = (  # what drivers set on a bridge
     "net/ipv4/conf/{}/forwarding",
     "net/ipv4/conf/{}/route_localnet",
     "net/ipv6/conf/{}/accept_ra",
@@ -49,7 +53,7 @@ def links(socket: NetlinkSocket) -> list[link.Link]:
 def is_ours(one: link.Link) -> bool:
     """Does it carry our mark?"""
     if one.kind == "veth":
-        return _VETH.fullmatch(one.name) is not None
+        return one.name in (IN, BACK) or _VETH.fullmatch(one.name) is not None
     return one.kind in ("bridge", "vlan", "dummy") and one.alias.startswith(ALIAS)
 
 
@@ -60,11 +64,14 @@ def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
     bridges = [one for one in everything if one.kind == "bridge" and is_ours(one)]
     found: list[Desired] = [_bridge(one) for one in bridges]
     found += [_parent(one, names) for one in everything if one.kind in ("vlan", "dummy") and is_ours(one)]
-    found += [_host_half(one, names) for one in everything if one.kind == "veth" and is_ours(one)]
-    ours = {one.ifindex: one.name for one in bridges}
+    found += [_host_half(one, names) for one in everything if one.kind == "veth" and _VETH.fullmatch(one.name)]
+    loops = [one for one in everything if one.kind == "veth" and one.name in (IN, BACK)]
+    found += [_loop(one, loops) for one in loops if one.name == IN]
+    ours = {one.ifindex: one.name for one in (*bridges, *loops)}
     found += [Address(ours[a.ifindex], a.ifindex, a.address) for a in _addresses(socket) if a.ifindex in ours]
     found += _neighbours(socket, ours)
-    found += [s for one in bridges for s in _settings(one.name)]
+    found += [s for one in bridges for s in _settings(one.name, _BRIDGE_SETTINGS)]
+    found += [s for one in loops if one.name == BACK for s in _settings(one.name, _LOOP_SETTINGS)]
     found += _elements(nft_socket)
     return found
 
@@ -126,6 +133,21 @@ def _bridge(one: link.Link) -> Bridge:
 def _parent(one: link.Link, names: dict[int, str]) -> Parent:
     base = names.get(one.peer, "?") if one.kind == "vlan" else ""
     return Parent(one.name, one.ifindex, one.alias, base=base, vlan=one.vlan, up=one.up)
+
+
+def _loop(one: link.Link, loops: Iterable[link.Link]) -> Loop:
+    """As its ends are: where they differ in anything it is none of ours."""
+    back = next((other for other in loops if other.name == BACK and one.peer == other.ifindex), None)
+    alike = back is not None and (one.mac, one.mtu) == (back.mac, back.mtu)
+    return Loop(
+        name=one.name,
+        index=one.ifindex,
+        peer_name=back.name if back else "",
+        peer_index=one.peer,
+        mac=one.mac if alike else "",
+        mtu=one.mtu,
+        up=one.up and back is not None and back.up,
+    )
 
 
 def _child(one: link.Link, key: str, ipv6: bool) -> Child:
@@ -197,12 +219,12 @@ def _neighbours(socket: NetlinkSocket, ours: dict[int, str]) -> list[Neighbour]:
     ]
 
 
-def _settings(bridge: str) -> Iterator[Sysctl]:
-    for pattern in _BRIDGE_SETTINGS:
-        path = pattern.format(bridge)
+def _settings(link: str, patterns: Iterable[str]) -> Iterator[Sysctl]:
+    for pattern in patterns:
+        path = pattern.format(link)
         value = _value(path)
-        if value is not None and value != _value(pattern.format("default")):
-            yield Sysctl(path, value)
+        if value is not None:
+            yield Sysctl(path, value, untouched=value == _value(pattern.format("default")))
 
 
 def _elements(socket: NetlinkSocket) -> Iterator[Element]:
@@ -213,7 +235,7 @@ def _elements(socket: NetlinkSocket) -> Iterator[Element]:
                 continue
             for part in socket.dump(nft.dump_elements(family, TABLE, one.name)):
                 for e in nft.parse_elements(part):
-                    yield Element(one.name, e.key, e.value, e.verdict, TABLE, family)
+                    yield Element(one.name, e.key, e.value, e.verdict, TABLE, family, e.key_end)
 
 
 def _values(paths: Iterable[str]) -> Iterator[tuple[str, str]]:

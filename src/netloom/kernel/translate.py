@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import errno
 
-from netloom.model.desired import Address, Bridge, Child, Desired, Element, Link, Neighbour, Parent, Route, Sysctl, Veth
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Child,
+    Desired,
+    Element,
+    Link,
+    Loop,
+    Neighbour,
+    Parent,
+    Route,
+    Sysctl,
+    Veth,
+)
 from netloom.netlink import address, link, neighbour, nft, route
 from netloom.netlink.message import Message
 
@@ -12,6 +25,7 @@ _GONE = {
     Bridge: (errno.ENODEV,),
     Veth: (errno.ENODEV,),
     Parent: (errno.ENODEV,),
+    Loop: (errno.ENODEV,),
     Child: (errno.ENODEV,),
     Address: (errno.EADDRNOTAVAIL, errno.ENODEV),
     Route: (errno.ESRCH, errno.ENODEV),
@@ -44,6 +58,18 @@ def create(what: Link, netns: int, below: int) -> Message:
             return link.ipvlan(first_name(what), what.index, what.mtu, what.mode, what.flag, parent=below, netns=netns)
         case Veth():
             return _veth(what, netns)
+        case Loop():
+            return link.veth(
+                what.name,
+                what.index,
+                what.mac,
+                what.mtu,
+                master=0,
+                peer_name=what.peer_name,
+                peer_index=what.peer_index,
+                peer_mac=what.mac,
+                peer_netns=netns,
+            )
 
 
 def first_name(what: Child) -> str:
@@ -70,7 +96,7 @@ def configure(what: Link) -> list[Message]:
     match what:
         case Bridge():
             return [link.change(what.index, mtu=what.mtu, alias=what.alias), link.up(what.index)]
-        case Parent():
+        case Parent() | Loop():
             return correct(what)
         case Veth():
             return [link.quiet(what.index), *([link.port(what.index, hairpin=True)] if what.hairpin else [])]
@@ -91,6 +117,14 @@ def correct(what: Link) -> list[Message]:
                 link.port(what.index, hairpin=what.hairpin),
                 link.quiet(what.index),
                 link.up(what.index),
+            ]
+        case Loop():
+            return [
+                link.change(what.index, mac=what.mac, mtu=what.mtu),
+                link.change(what.peer_index, mac=what.mac, mtu=what.mtu),
+                link.quiet(what.peer_index),
+                link.up_without_arp(what.index),
+                link.up_without_arp(what.peer_index),
             ]
         case Child():
             return []
@@ -137,6 +171,7 @@ def element(what: Element, *, add: bool) -> Message:
         what.key_data,
         value=what.value,
         verdict=what.verdict,
+        key_end=what.key_end,
     )
 
 

@@ -75,6 +75,25 @@ class Parent(Struct, frozen=True):
         return ("link", self.name)
 
 
+class Loop(Struct, frozen=True):
+    """A veth pair with both ends on the host, up, without ARP, of one MAC: what `name` sends comes in by its peer.
+
+    The peer gives itself no IPv6 address.
+    """
+
+    name: str
+    index: int
+    peer_name: str
+    peer_index: int
+    mac: str
+    mtu: int
+    up: bool = True  # both ends; False is only ever observed
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.name)
+
+
 class Child(Struct, frozen=True):
     """A macvlan or ipvlan interface inside `sandbox`, up, made on `parent`, an interface of the host.
 
@@ -144,6 +163,7 @@ class Sysctl(Struct, frozen=True):
     path: str
     value: str
     sandbox: str = ""
+    untouched: bool = False  # as a new interface has it: only ever observed
 
     @property
     def key(self) -> Key:
@@ -153,7 +173,8 @@ class Sysctl(Struct, frozen=True):
 class Element(Struct, frozen=True):
     """One element of a set or map of our nftables table, in the kernel's register encoding.
 
-    `value` is a map's data, `verdict` a verdict map's; both absent for a set.
+    `value` is a map's data, `verdict` a verdict map's; both absent for a set. With `key_end` it stands for all keys
+    from `key_data` to that one, field by field.
     """
 
     set: str
@@ -162,17 +183,18 @@ class Element(Struct, frozen=True):
     verdict: Literal["accept", "drop"] | None = None
     table: str = "netloom"
     family: int = 1  # NFPROTO_INET
+    key_end: bytes = b""
 
     @property
     def key(self) -> Key:
-        return ("element", self.table, self.set, self.key_data.hex())
+        return ("element", self.table, self.set, (self.key_data + self.key_end).hex())
 
 
-Desired: TypeAlias = Bridge | Veth | Parent | Child | Address | Route | Neighbour | Sysctl | Element
+Desired: TypeAlias = Bridge | Veth | Parent | Loop | Child | Address | Route | Neighbour | Sysctl | Element
 
 
-Link: TypeAlias = Bridge | Veth | Parent | Child
-LINKS = (Bridge, Veth, Parent, Child)
+Link: TypeAlias = Bridge | Veth | Parent | Loop | Child
+LINKS = (Bridge, Veth, Parent, Loop, Child)
 
 
 class Step(Struct, frozen=True):

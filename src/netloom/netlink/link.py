@@ -27,7 +27,7 @@ from netloom.netlink.message import (
 
 NEWLINK, DELLINK, GETLINK = 16, 17, 18
 AF_BRIDGE = 7  # in the notification of a port that leaves its bridge
-UP = 1  # IFF_UP
+UP, _NOARP = 1, 0x80  # IFF_…
 
 _INFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 
@@ -198,6 +198,11 @@ def probe(kind: str) -> Message:
 def up(index: int) -> Message:
     """Set it up."""
     return Message(NEWLINK, 0, _INFO.pack(0, 0, index, UP, UP))
+
+
+def up_without_arp(index: int) -> Message:
+    """The same, where nobody is asked for an address: frames go to the interface's own MAC."""
+    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, UP | _NOARP, UP | _NOARP))
 
 
 def rename(index: int, name: str) -> Message:

@@ -27,6 +27,7 @@ from netloom.model.desired import (
     Desired,
     Element,
     Key,
+    Loop,
     Neighbour,
     Parent,
     Route,
@@ -83,7 +84,7 @@ def absent(desired: Iterable[Desired]) -> list[Step]:
 def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[Step]:
     going = [old for key, old in found.items() if key not in wanted]
     gone = _places(old for old in going if isinstance(old, LINKS))
-    rest = [old for old in going if not _on(old, gone) and not _containers_own(old)]
+    rest = [old for old in going if not (_on(old, gone) or _containers_own(old) or _untouched(old))]
     rest.reverse()
     return [Step("del", old) for old in sorted(rest, key=_rank)]
 
@@ -92,7 +93,7 @@ def _rank(what: Desired) -> int:
     match what:
         case Veth() | Child():
             return 0
-        case Bridge() | Parent():
+        case Bridge() | Parent() | Loop():
             return 1
         case Element():
             return 2
@@ -108,8 +109,8 @@ def _places(links: Iterable[Desired]) -> set[_Place]:
             places.add((link.sandbox, link.name))
         elif isinstance(link, LINKS) and link.name:
             places.add(("", link.name))
-        if isinstance(link, Veth) and link.sandbox:
-            places.add((link.sandbox, link.peer_name))
+        if isinstance(link, (Veth, Loop)) and link.peer_name:
+            places.add((getattr(link, "sandbox", ""), link.peer_name))
     return places
 
 
@@ -132,6 +133,11 @@ def _containers_own(what: Desired) -> bool:
     return isinstance(what, (Address, Route, Sysctl)) and bool(what.sandbox)
 
 
+def _untouched(what: Desired) -> bool:
+    """Nobody has set it: there is nothing to take back."""
+    return isinstance(what, Sysctl) and what.untouched
+
+
 def _inner_half(what: Desired) -> bool:
     """A veth as seen from inside its sandbox, where the host's name is not known."""
     return isinstance(what, Veth) and not what.name
@@ -144,6 +150,8 @@ def _another(new: Desired, old: Desired) -> bool:
             return new.index != old.index
         case Parent(), Parent():
             return (new.index, new.base, new.vlan) != (old.index, old.base, old.vlan)
+        case Loop(), Loop():
+            return (new.index, new.peer_index, new.peer_name) != (old.index, old.peer_index, old.peer_name)
         case Child(), Child():
             return new.kind != old.kind
         case Veth(), Veth():
@@ -159,6 +167,8 @@ def _another(new: Desired, old: Desired) -> bool:
 def _same(new: Desired, old: Desired) -> bool:
     if isinstance(new, Child) and isinstance(old, Child):
         return True
+    if isinstance(new, Sysctl) and isinstance(old, Sysctl):
+        return new.value == old.value
     if isinstance(new, Veth) and isinstance(old, Veth) and not old.sandbox:
         old = msgspec.structs.replace(
             old,

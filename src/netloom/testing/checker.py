@@ -16,6 +16,7 @@ from typing import Any
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import Netns
 
+_PAIR = ("netloom-in", "netloom-back")  # where published ports wait for the host's own firewall
 _OUTSIDE = {"lo", "eth0"}  # what a test host has before a daemon comes
 
 
@@ -49,6 +50,7 @@ class _World:
         self.host = daemon.host
         self.networks = [daemon.json("GET", f"/networks/{n['Id']}?netloom=1") for n in daemon.json("GET", "/networks")]
         self.bridges = {_bridge(n): n for n in self.networks if n["Driver"] == "bridge" and not n["ConfigOnly"]}
+        self.cooperates = "set offered4 " in self.host.run("nft", "list", "table", "inet", "netloom")
         found = daemon.json("GET", "/containers/json?all=1")
         self.containers = [daemon.json("GET", f"/containers/{c['Id']}/json") for c in found]
         self.running = [c for c in self.containers if c["State"]["Running"] and not c["State"]["Restarting"]]
@@ -84,6 +86,7 @@ def _links(world: _World) -> list[str]:
     wanted = {(bridge, "") for bridge in world.bridges}
     wanted |= {(entry["HostInterface"], bridge) for bridge, entry in world.endpoints()}
     wanted |= {(name, "") for name in _parents_made(world)}
+    wanted |= {(name, "") for name in _PAIR if world.cooperates}
     found = {
         (link["ifname"], link.get("master", ""))
         for link in world.json("ip", "-j", "link")
@@ -104,7 +107,7 @@ def _parents_made(world: _World) -> set[str]:
 
 
 def _addresses(world: _World) -> list[str]:
-    wanted = set()
+    wanted = {(_PAIR[1], "192.0.0.8/32")} if world.cooperates else set()
     for bridge, network in world.bridges.items():
         if network["Options"].get("com.docker.network.bridge.inhibit_ipv4") == "true":
             continue
@@ -144,6 +147,8 @@ def _elements(world: _World) -> list[str]:
         body = item.get("set") or item.get("map")
         if body:
             sets[body["name"]] = [e if isinstance(e, list) else [e, None] for e in body.get("elem", [])]
+    for name in [name for name in sets if "_ranges" in name]:
+        sets[name.replace("_ranges", "")] += _each(sets[name])
     bridges, internal = set(world.bridges), {b for b, n in world.bridges.items() if n["Internal"]}
     option = "com.docker.network.bridge.enable_ip_masquerade"
     apart = {b for b, n in world.bridges.items() if n["Options"].get("com.docker.network.bridge.enable_icc") == "false"}
@@ -180,6 +185,9 @@ def _elements(world: _World) -> list[str]:
     findings += _compare("sets open4 and open6", wanted_open, [*_keys(sets["open4"]), *_keys(sets["open6"])])
     for name, elements in wanted.items():
         findings += _compare(f"{'map' if 'published' in name else 'set'} {name}", elements, _keys(sets[name]))
+        if world.cooperates and "published" in name:
+            offered = name.replace("published", "offered")
+            findings += _compare(f"set {offered}", elements, _keys(sets[offered]))
         for key, value in sets[name]:
             target = elements.get(_key(key))
             if target and (value["concat"][0] not in target[0] or value["concat"][1] != target[1]):
@@ -242,6 +250,16 @@ def _want(
         wanted[f"published6{suffix}"][key] = target
     if proto != "sctp":
         wanted[f"relayed{suffix}"][key] = None
+
+
+def _each(ranges: list[Any]) -> list[Any]:
+    """Ranges as the single elements that they stand for: each port leads to its own number."""
+    single = []
+    for key, value in ranges:
+        *where, ports = key["concat"]
+        for port in range(ports["range"][0], ports["range"][1] + 1):
+            single.append([{"concat": [*where, port]}, value and {"concat": [value, port]}])
+    return single
 
 
 def _keys(elements: list[Any]) -> list[Any]:

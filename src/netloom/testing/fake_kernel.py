@@ -55,6 +55,7 @@ class FakeKernel:
         self._failures: list[tuple[str, int]] = []
         self.log: list[str] = []
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
+        self.forgets = True  # may connections be forgotten?
         self.announced: list[tuple[str, str, tuple[str, ...]]] = []
 
     def __str__(self) -> str:
@@ -94,6 +95,10 @@ class FakeKernel:
         """All but `missing`."""
         return kind not in self.missing
 
+    def forgets_connections(self) -> bool:
+        """Unless a test says otherwise (`forgets`)."""
+        return self.forgets
+
     def observe_sandbox(self, namespace: Openable, sandbox: str) -> list[Desired]:
         """Addresses and routes of a sandbox; of veths the inner half."""
         os.close(namespace.open())
@@ -102,14 +107,16 @@ class FakeKernel:
         return [_inner_half(o) if isinstance(o, Veth) else _as_seen(o) if isinstance(o, Child) else o for o in found]
 
     def facts(self) -> HostFacts:
-        """As given: what is ours is left out."""
-        return self._facts
+        """As given, but for the settings that were written: what is ours is left out."""
+        written = {o.path: o.value for o in self._objects.values() if isinstance(o, Sysctl) and not o.sandbox}
+        now = tuple((path, written.get(path, value)) for path, value in self._facts.sysctls)
+        return msgspec.structs.replace(self._facts, sysctls=now)
 
     def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
         """Kept in `announced`."""
         self.announced.append((link, mac, tuple(addresses)))
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
         """Nobody else filters here."""
         return []
 
