@@ -142,12 +142,29 @@ class HandRelays(_Message, frozen=True, array_like=True, tag=True):
     relays: tuple[Relay, ...]
 
 
+class HandStreams(_Message, frozen=True, array_like=True, tag=True):
+    """Before the first sandbox, if connections were ever made: with both sockets of their namespace."""
+
+
 class HandSandbox(_Message, frozen=True, array_like=True, tag=True):
-    """With both sockets and, where the process is known, its pidfd."""
+    """As earlier versions opened it: with its UDP and TCP socket and, where the process is known, its pidfd."""
 
     sandbox: str
     pid: int
     resolver: Resolver
+
+
+class HandPackets(_Message, frozen=True, array_like=True, tag=True):
+    """With packet socket, raw socket and guard, and, as far as there are, the TCP listener and the process's pidfd.
+
+    `pid` is 0 where the process is not known. `number` is the sandbox's among the streams.
+    """
+
+    sandbox: str
+    pid: int
+    resolver: Resolver
+    number: int
+    listening: bool
 
 
 class HandNames(_Message, frozen=True, array_like=True, tag=True):
@@ -186,7 +203,7 @@ Request: TypeAlias = (
     | Stop
 )
 Reply: TypeAlias = Done | Refused | StateIs | SightIs
-Handed: TypeAlias = HandRelays | HandSandbox | HandNames | HandPort | HandControl
+Handed: TypeAlias = HandRelays | HandStreams | HandSandbox | HandPackets | HandNames | HandPort | HandControl
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_plane = msgspec.msgpack.Decoder(Hello | Taken | Request).decode
