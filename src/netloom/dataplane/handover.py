@@ -20,7 +20,7 @@ from netloom.dataplane.control import Control
 from netloom.dataplane.loop import Loop
 from netloom.dataplane.plane import Plane
 from netloom.dataplane.sandbox_sockets import Packets
-from netloom.dataplane.streams import StreamSockets
+from netloom.dataplane.streams import Ends, StreamSockets
 from netloom.model.errors import Failed
 from netloom.model.names import Relay
 
@@ -133,11 +133,12 @@ class Inheritance:
                 udp, tcp = (socket.socket(fileno=fd) for fd in fds[:2])
                 self._plane.adopt_bound(sandbox, udp, tcp, resolver)
                 self._adopt_process(sandbox, pid, fds[2:])
-            case p.HandPackets(sandbox, pid, resolver, number, listening):
-                tap, raw, guard, *more = (socket.socket(fileno=fd) for fd in fds[: 4 if listening else 3])
-                listener = more[0] if listening else None
-                self._plane.adopt_packets(sandbox, Packets(tap, raw, guard), listener, number, resolver)
-                self._adopt_process(sandbox, pid, fds[4 if listening else 3 :])
+            case p.HandPackets(sandbox, pid, resolver, number, connected):
+                many = 5 if connected else 3
+                tap, raw, guard, *ends = (socket.socket(fileno=fd) for fd in fds[:many])
+                packets = Packets(tap, raw, guard)
+                self._plane.adopt_packets(sandbox, packets, number, Ends(*ends) if connected else None, resolver)
+                self._adopt_process(sandbox, pid, fds[many:])
             case p.HandPort(port, pending):
                 self._plane.holding.adopt(port, socket.socket(fileno=fds[0]) if fds else None, pending=pending)
             case p.HandControl(incarnation):

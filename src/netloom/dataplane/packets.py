@@ -23,13 +23,12 @@ head = struct.Struct("!B8xB2x4s4x2s2xH2x").unpack_from
 HEAD = IP_HEADER + UDP_HEADER  # bytes that `head` needs
 PLAIN = 0x45  # version 4, no options
 
-_reply = struct.Struct("!16s4s2s2sHH").pack
-_REPLY = struct.pack(_FIXED, PLAIN, 0, 0, 0, _DONT_FRAGMENT, _TTL, UDP, 0, RESOLVER, bytes(4))[:16]
+_udp_header = struct.Struct("!2s2sHH").pack
 
 
-def answer_to(client: bytes, port: bytes, answer: bytes) -> bytes:
-    """The UDP packet with an answer, without a checksum, which lo does not need."""
-    return _reply(_REPLY, client, _DNS, port, UDP_HEADER + len(answer), 0) + answer
+def answer_to(port: bytes, answer: bytes) -> bytes:
+    """A UDP packet with an answer, less its IP header; without a checksum, which lo does not need."""
+    return _udp_header(_DNS, port, UDP_HEADER + len(answer), 0) + answer
 
 
 def datagram(packet: memoryview) -> tuple[bytes, bytes] | None:

@@ -14,7 +14,7 @@ from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.relays import Relays
 from netloom.dataplane.resolver import ResolverSockets
 from netloom.dataplane.sandbox_sockets import Home, Packets
-from netloom.dataplane.streams import Streams
+from netloom.dataplane.streams import Ends, Streams
 from netloom.dataplane.tapped import TappedSockets
 from netloom.dataplane.watch import LASTING, Watch
 from netloom.dns.responder import Responder
@@ -61,21 +61,17 @@ class Plane:
                 packets = self._home.open_packets(netns)
             except OSError as error:
                 raise Failed(f"the resolver of sandbox {sandbox[:12]} cannot be opened: {error}") from error
-            self.adopt_packets(sandbox, packets, None, self.streams.number(), resolver)
+            self.adopt_packets(sandbox, packets, self.streams.number(), None, resolver)
         else:
             self.set_resolver(sandbox, resolver)
         if pid:
             self.bind_sandbox(sandbox, pid)
 
-    def adopt_packets(
-        self, sandbox: str, packets: Packets, listener: socket.socket | None, number: int, resolver: Resolver
-    ) -> None:
+    def adopt_packets(self, sandbox: str, packets: Packets, number: int, ends: Ends | None, resolver: Resolver) -> None:
         """Serve on sockets that are there already; `number` is the sandbox's among the streams."""
         forwarder, responder = self._forwarder(packets.raw, resolver), self._responder(resolver)
-        self._serve(
-            resolver,
-            TappedSockets(self._loop, sandbox, packets, listener, self.streams, number, responder, forwarder),
-        )
+        sockets = TappedSockets(self._loop, sandbox, packets, self.streams, number, ends, responder, forwarder)
+        self._serve(resolver, sockets)
 
     def adopt_bound(self, sandbox: str, udp: socket.socket, tcp: socket.socket, resolver: Resolver) -> None:
         """Serve on sockets that an earlier version opened."""

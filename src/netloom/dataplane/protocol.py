@@ -155,16 +155,16 @@ class HandSandbox(_Message, frozen=True, array_like=True, tag=True):
 
 
 class HandPackets(_Message, frozen=True, array_like=True, tag=True):
-    """With packet socket, raw socket and guard, and, as far as there are, the TCP listener and the process's pidfd.
+    """With packet socket, raw socket and guard; if connections were ever made, both their sockets; the pidfd last.
 
-    `pid` is 0 where the process is not known. `number` is the sandbox's among the streams.
+    Without a pidfd where the process is not known. `number` is the sandbox's among the streams.
     """
 
     sandbox: str
     pid: int
     resolver: Resolver
     number: int
-    listening: bool
+    connected: bool
 
 
 class HandNames(_Message, frozen=True, array_like=True, tag=True):

@@ -19,7 +19,7 @@ _SIOCGSKNS = 0x894C  # linux/sockios.h: the network namespace of a socket
 
 
 class Packets(NamedTuple):
-    """Queries come in by `tap`, answers go out by `raw`; `guard` keeps everybody else from the queries."""
+    """Queries come in by `tap`, answers go out by `raw` (UDP); `guard` keeps everybody else from the queries."""
 
     tap: socket.socket
     raw: socket.socket
@@ -51,20 +51,32 @@ class Home:
                 tap = capture.tap(capture.QUERIES)
                 opened.append(tap)
                 tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE)
-                # Bound to a loopback address, it sends nothing that would leave by another interface than lo.
-                raw = raw_socket(capture.ADDRESS)
+                raw = raw_socket(socket.IPPROTO_UDP)
                 opened.append(raw)
+                raw.bind((capture.ADDRESS, 0))
+                raw.connect(("127.0.0.1", 0))  # where nearly all clients are: answers to them need no address
                 return Packets(tap, raw, capture.guard())
         except BaseException:
             for sock in opened:
                 sock.close()
             raise
 
-    def open_beside(self, sibling: socket.socket, family: int, kind: int) -> socket.socket:
+    def open_segments(self, sibling: socket.socket) -> socket.socket:
+        """A raw socket for whole packets from 127.0.0.11, in the namespace of another one. Raises OSError."""
+        sock = self.open_beside(sibling, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+            sock.bind((capture.ADDRESS, 0))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def open_beside(self, sibling: socket.socket, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A fresh socket in the namespace of another one. Raises OSError."""
         netns = fcntl.ioctl(sibling, _SIOCGSKNS)
         try:
-            return self.inside(netns, lambda: _fresh(family, kind))
+            return self.inside(netns, lambda: _fresh(family, kind, protocol))
         finally:
             os.close(netns)
 
@@ -78,20 +90,15 @@ class Home:
             return function()
 
 
-def raw_socket(address: str = "") -> socket.socket:
-    """Sends whole IPv4 packets; receives nothing to speak of. Raises OSError."""
-    sock = socket.socket(
-        socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW
-    )
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
-        if address:
-            sock.bind((address, 0))
-    except BaseException:
-        sock.close()
-        raise
+def raw_socket(protocol: int) -> socket.socket:
+    """Sends what follows the IP header, or whole packets (IPPROTO_RAW). It is not read. Raises OSError.
+
+    Bound to a loopback address, it sends nothing that would leave by another interface than lo.
+    """
+    sock = _fresh(socket.AF_INET, socket.SOCK_RAW, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
     return sock
 
 
-def _fresh(family: int, kind: int) -> socket.socket:
-    return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+def _fresh(family: int, kind: int, protocol: int = 0) -> socket.socket:
+    return socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)

@@ -15,8 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from netloom.dataplane import capture, packets
 from netloom.dataplane.loop import EventLoop
@@ -34,8 +33,6 @@ _RCVBUFFORCE = 33  # SO_RCVBUFFORCE
 _RECEIVE = 8 << 20  # bytes of segments that may wait, of all sandboxes
 _SEND = 8 << 10  # bytes under way of one connection, so that one client does not fill what all share
 
-Send: TypeAlias = Callable[[bytes, bytes], None]  # to this client this packet
-
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +43,13 @@ class StreamSockets(NamedTuple):
     raw: socket.socket
 
 
+class Ends(NamedTuple):
+    """Of one sandbox: where its connections arrive, and, inside it, what sends their segments back."""
+
+    listener: socket.socket
+    segments: socket.socket
+
+
 class Streams:
     """Carries segments both ways. The namespace is made when the first connection comes."""
 
@@ -53,7 +57,8 @@ class Streams:
         self.sockets: StreamSockets | None = None
         self._loop = loop
         self._home = home
-        self._sandboxes: dict[int, Send] = {}
+        self._sandboxes: dict[int, Ends | None] = {}
+        self._refused = False
         self._last = 0
         self._buffer = bytearray(packets.LARGEST)
         self._view = memoryview(self._buffer)
@@ -70,17 +75,13 @@ class Streams:
             if self._last not in self._sandboxes:
                 return self._last
 
-    def add(self, number: int, send: Send) -> None:
-        """A sandbox, and how a packet gets to a client in it."""
-        self._sandboxes[number] = send
+    def add(self, number: int, ends: Ends | None) -> None:
+        """Let nobody else have this number; carry to the sandbox, if connections were made there already."""
+        self._sandboxes[number] = ends
         self._last = max(self._last, number)
 
-    def drop(self, number: int) -> None:
-        """The end of it. Unknown is success."""
-        self._sandboxes.pop(number, None)
-
-    def listen(self, number: int) -> socket.socket | None:
-        """Where the connections of this sandbox arrive; None when the kernel refuses it, which is logged."""
+    def open(self, number: int, inside: socket.socket) -> Ends | None:
+        """Begin to serve the sandbox that `inside` is in; None when the kernel refuses it, which is logged once."""
         try:
             if self.sockets is None:
                 self.adopt(_opened())
@@ -91,13 +92,25 @@ class Streams:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND)
                 listener.bind((_dotted(number), 53))
                 listener.listen(_BACKLOG)
+                ends = Ends(listener, self._home.open_segments(inside))
             except BaseException:
                 listener.close()
                 raise
         except OSError as error:
-            _log.warning("DNS over TCP cannot be served: %s", error)
+            if not self._refused:
+                _log.warning("DNS over TCP cannot be served: %s", error)
+            self._refused = True
             return None
-        return listener
+        self._refused = False
+        self._sandboxes[number] = ends
+        return ends
+
+    def drop(self, number: int) -> None:
+        """The end of it. Unknown is success."""
+        ends = self._sandboxes.pop(number, None)
+        if ends is not None:
+            for sock in ends:
+                sock.close()
 
     def carry(self, number: int, client: bytes, content: bytearray) -> None:
         """A segment from a client to its sandbox's listener."""
@@ -137,10 +150,15 @@ class Streams:
             if found is None:
                 continue
             source, content = found
-            send = self._sandboxes.get(int.from_bytes(source) - _BASE)
-            if send is not None:
-                client = bytes(self._view[16:20])
-                send(client, packets.carrying(content, packets.RESOLVER, client))
+            ends = self._sandboxes.get(int.from_bytes(source) - _BASE)
+            if ends is None:
+                continue
+            client = bytes(self._view[16:20])
+            try:
+                packet = packets.carrying(content, packets.RESOLVER, client)
+                ends.segments.sendto(packet, (socket.inet_ntoa(client), 0))
+            except OSError:
+                continue  # the container's own firewall refuses it, or there is no such client
 
 
 def _dotted(number: int) -> str:
@@ -163,7 +181,7 @@ def _opened() -> StreamSockets:
         if failures:
             failed = next(iter(failures.values()))
             raise OSError(failed.errno, f"{os.strerror(failed.errno)} {failed.text}")
-        raw = raw_socket()
+        raw = raw_socket(socket.IPPROTO_RAW)
         try:
             tap = capture.tap(capture.FROM_STREAMS)
             tap.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _RECEIVE)

@@ -10,12 +10,13 @@ from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.protocol import HandPackets
 from netloom.dataplane.resolver import DRAIN, QUERY, ResolverSockets
 from netloom.dataplane.sandbox_sockets import Packets
-from netloom.dataplane.streams import Streams
+from netloom.dataplane.streams import Ends, Streams
 from netloom.dns.responder import Responder
 from netloom.model.names import Resolver
 
-_CLIENTS = 64  # addresses that are remembered in text
 _PLAIN_QUERY = packets.HEAD + QUERY  # bytes of a packet without IP options
+_HERE = bytes((127, 0, 0, 1))  # to which the raw socket is connected
+_HEAD, _IP_HEADER, _PLAIN, _UDP = packets.HEAD, packets.IP_HEADER, packets.PLAIN, packets.UDP
 
 # What is being read; only one callback runs at a time, and none keeps a part of it.
 _buffer = bytearray(packets.LARGEST)
@@ -23,65 +24,53 @@ _view = memoryview(_buffer)
 
 
 class TappedSockets(ResolverSockets):
-    """`incoming` is the packet socket; `listener`, made when first needed, is in the namespace of the streams."""
+    """`incoming` is the packet socket. What TCP takes is opened when the first connection comes."""
 
     def __init__(
         self,
         loop: EventLoop,
         sandbox: str,
         sockets: Packets,
-        listener: socket.socket | None,
         streams: Streams,
         number: int,
+        ends: Ends | None,
         responder: Responder,
         forwarder: Forwarder,
     ) -> None:
-        self.sockets = sockets
-        self.number = number
+        self._sockets = sockets
         self._streams = streams
-        self._clients: dict[bytes, tuple[str, int]] = {}
-        streams.add(number, self.send)
-        super().__init__(loop, sandbox, sockets.tap, listener, responder, forwarder)
+        self._number = number
+        self._ends = ends
+        streams.add(number, ends)
+        super().__init__(loop, sandbox, sockets.tap, ends and ends.listener, responder, forwarder)
 
     def close(self) -> None:
         super().close()
-        self._streams.drop(self.number)
-        self.sockets.close()
-
-    def send(self, client: bytes, packet: bytes) -> None:
-        """Send a whole packet to a client."""
-        address = self._clients.get(client)
-        if address is None:
-            if len(self._clients) >= _CLIENTS:
-                self._clients.clear()
-            address = self._clients[client] = (socket.inet_ntoa(client), 0)
-        try:
-            self.sockets.raw.sendto(packet, address)
-        except OSError:
-            return  # the container's own firewall refuses it, or the client's address is none of the sandbox's
+        self._streams.drop(self._number)
+        self._sockets.close()
 
     def handed(self, pid: int, resolver: Resolver) -> tuple[HandPackets, list[int]]:
-        sockets = self.sockets if self.listener is None else (*self.sockets, self.listener)
-        message = HandPackets(self.sandbox, pid, resolver, self.number, listening=len(sockets) > len(self.sockets))
-        return message, [sock.fileno() for sock in sockets]
+        message = HandPackets(self.sandbox, pid, resolver, self._number, connected=self._ends is not None)
+        return message, [sock.fileno() for sock in (*self._sockets, *(self._ends or ()))]
 
     def _datagrams(self) -> None:
-        quick, receive, send, answer_to = self.responder.quick, self.incoming.recv_into, self.send, packets.answer_to
+        quick, receive, send = self.responder.quick, self.incoming.recv_into, self._sockets.raw.send
         cache, now = self.forwarder.cache, self.loop.time()
+        buffer, view, head, answer_to = _buffer, _view, packets.head, packets.answer_to
         taken = 0
         for _ in range(DRAIN):
             try:
-                size = receive(_buffer)
+                size = receive(buffer)
             except OSError:
                 break
-            first, proto, client, port, length = packets.head(_buffer)
-            if proto == packets.TCP:
-                self._segment(_view[:size])
+            first, proto, client, port, length = head(buffer)
+            if size == _IP_HEADER + length <= _PLAIN_QUERY and proto == _UDP and first == _PLAIN:
+                query = bytes(view[_HEAD:size])
+            elif proto == packets.TCP:
+                self._segment(view[:size])
                 continue
-            if first == packets.PLAIN and size == packets.IP_HEADER + length <= _PLAIN_QUERY:
-                query = bytes(_view[packets.HEAD : size])
             else:
-                found = packets.datagram(_view[:size])
+                found = packets.datagram(view[:size])
                 if found is None:
                     continue
                 port, query = found[0], found[1][:QUERY]
@@ -89,24 +78,36 @@ class TappedSockets(ResolverSockets):
             answer = None if self.watches else quick(query, cache, now)
             if answer is None:
                 self.take(query, self._sender(client, port), tcp=False)
+            elif client == _HERE:
+                try:
+                    send(answer_to(port, answer))
+                except OSError:
+                    continue  # the container's own firewall refuses it
             else:
-                send(client, answer_to(client, port, answer))
+                self._send(client, answer_to(port, answer))
         self.queries += taken
 
     def _sender(self, client: bytes, port: bytes) -> Answer:
         def send(answer: bytes, _: str) -> None:
-            self.send(client, packets.answer_to(client, port, answer))
+            self._send(client, packets.answer_to(port, answer))
 
         return send
+
+    def _send(self, client: bytes, packet: bytes) -> None:
+        try:
+            self._sockets.raw.sendto(packet, (socket.inet_ntoa(client), 0))
+        except OSError:
+            return  # as above, or there is no such client
 
     def _segment(self, packet: memoryview) -> None:
         found = packets.segment(packet)
         if found is None:
             return
         client, content = found
-        if self.listener is None:
-            if not packets.opens(content):
-                return
-            self.listener = self._streams.listen(self.number)
-            self.accept_more()
-        self._streams.carry(self.number, client, content)
+        if self._ends is None and packets.opens(content):
+            self._ends = self._streams.open(self._number, self.incoming)
+            if self._ends is not None:
+                self.listener = self._ends.listener
+                self.accept_more()
+        if self._ends is not None:
+            self._streams.carry(self._number, client, content)
