@@ -6,8 +6,8 @@ server of the container sees it and no ICMP error tells the client that nobody l
     table ip netloom_dns {
         flags owner
         chain queries { type filter hook prerouting priority -400
-            iif lo ip daddr 127.0.0.11 udp dport 53 drop
-            iif lo ip daddr 127.0.0.11 tcp dport 53 drop }
+            ip daddr 127.0.0.11 iif lo udp dport 53 drop
+            ip daddr 127.0.0.11 iif lo tcp dport 53 drop }
     }
 
 It belongs to the netlink socket that loaded it: `nft flush ruleset` inside leaves it, and it goes when that socket
@@ -26,6 +26,7 @@ from netloom.netlink.nft import transaction
 
 TABLE = "netloom_dns"
 ADDRESS = "127.0.0.11"
+SHORTEST = 28  # bytes of a packet that the tap lets through: the headers of IP and UDP
 LOOPBACK = 1  # the index of lo, in every namespace
 
 _NETFILTER = 12  # NETLINK_NETFILTER
@@ -33,6 +34,7 @@ _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE = (_SUBSYSTEM | n for n in (0, 2, 3, 6))
 _APPEND = 0x800  # NLM_F_APPEND
 _INFO = struct.pack("!BBH", socket.AF_INET, 0, 0)  # struct nfgenmsg
+_AGAIN = 100  # the number of a second transaction
 _OWNER = 2  # NFT_TABLE_F_OWNER, Linux 5.12
 _NETWORK, _TRANSPORT = 1, 2  # NFT_PAYLOAD_…
 _DADDR, _DPORT = 16, 2  # offsets in the IPv4 header, and in the UDP and the TCP header
@@ -66,7 +68,7 @@ def guard() -> socket.socket:
             _talk(sock, [_table(_NEWTABLE, CREATE | EXCL, _OWNER), *_CONTENT])
         except FileExistsError:
             old = [_table(_NEWTABLE, CREATE), _table(_DELTABLE, 0)]
-            _talk(sock, [*old, _table(_NEWTABLE, CREATE, _OWNER), *_CONTENT])
+            _talk(sock, [*old, _table(_NEWTABLE, CREATE, _OWNER), *_CONTENT], _AGAIN)
     except BaseException:
         sock.close()
         raise
@@ -99,16 +101,17 @@ def _program(*checks: Instruction) -> list[Instruction]:
     return [*jumps, (_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0)]  # type: ignore[list-item]
 
 
-def _talk(sock: socket.socket, messages: list[Message]) -> None:
-    sock.send(transaction(messages, 1))
+def _talk(sock: socket.socket, messages: list[Message], first: int = 1) -> None:
+    """Answers to a transaction before this one may still be there: its numbers were lower."""
+    sock.send(transaction(messages, first))
     while True:
         for reply in replies(sock.recv(65536)):
-            if reply.type != ERROR:
+            if reply.type != ERROR or reply.sequence < first:
                 continue
             said = verdict(reply)
             if said.errno:
                 raise OSError(said.errno, f"nftables refused the table {TABLE}: {said.text or said.errno}")
-            if reply.sequence == 1 + len(messages):
+            if reply.sequence == first + len(messages):
                 return
 
 
@@ -151,12 +154,11 @@ def _meta(key: int) -> bytes:
 
 
 def _dropped(proto: int) -> Message:
-    selects = (
-        _meta(_IIF) + _is(struct.pack("=I", LOOPBACK)) + _load(_NETWORK, _DADDR, 4) + _is(socket.inet_aton(ADDRESS))
-    )
+    to_us = _load(_NETWORK, _DADDR, 4) + _is(socket.inet_aton(ADDRESS))  # first: nearly nothing else is
+    here = _meta(_IIF) + _is(struct.pack("=I", LOOPBACK))
     port = _meta(_L4PROTO) + _is(bytes([proto])) + _load(_TRANSPORT, _DPORT, 2) + _is(struct.pack("!H", 53))
     drop = _expression("immediate", attr(1, _be32(0)), nest(2, nest(2, attr(1, _be32(0)))))  # NF_DROP
-    return _rule("queries", selects + port + drop)
+    return _rule("queries", to_us + here + port + drop)
 
 
 _CONTENT = [_chain("queries", 0, -400), _dropped(_UDP), _dropped(_TCP)]
@@ -171,15 +173,17 @@ _ARRIVED = (
     (_JEQ, 0, _OUT, 0x40),  # IPv4
     (_LD_H, 0, 0, 6),
     (_JSET, _OUT, 0, _FRAGMENT),
+    (_LD_B, 0, 0, SHORTEST - 1),  # beyond the end: drops it
     (_LDX_IHL, 0, 0, 0),
 )
 _OURS = int.from_bytes(socket.inet_aton(ADDRESS))
 
-# UDP and TCP to port 53 of ours, whole, but nothing from there: an answer to ourselves would be a query again.
+# UDP and TCP to port 53 of ours, whole, but nothing from there: an answer to ourselves would be a query again. All else
+# on lo is let go by the first check.
 QUERIES = _program(
-    *_ARRIVED,
     (_LD_W, 0, 0, 16),
     (_JEQ, 0, _OUT, _OURS),
+    *_ARRIVED,
     (_LD_B, 0, 0, 9),
     (_JEQ, 1, 0, _UDP),
     (_JEQ, 0, _OUT, _TCP),
@@ -193,12 +197,12 @@ QUERIES = _program(
 
 # TCP from port 53 of any address in 240.0.0.0/4, where connections end (`streams`).
 FROM_STREAMS = _program(
-    *_ARRIVED,
-    (_LD_B, 0, 0, 9),
-    (_JEQ, 0, _OUT, _TCP),
     (_LD_B, 0, 0, 12),
     (_AND, 0, 0, 0xF0),
     (_JEQ, 0, _OUT, 0xF0),
+    *_ARRIVED,
+    (_LD_B, 0, 0, 9),
+    (_JEQ, 0, _OUT, _TCP),
     (_LD_H_X, 0, 0, 0),
     (_JEQ, 0, _OUT, 53),
 )

@@ -18,9 +18,9 @@ _DONT_FRAGMENT, _TTL = 0x4000, 64
 _FIXED = "!BBHHHBBH4s4s"  # the whole IP header; the kernel fills in length, id and checksum
 
 # What is looked at of a packet: version and header length, protocol, the client's address, and, of a UDP packet
-# without IP options, its port and the UDP length.
+# without IP options, its port and the UDP length. Raises struct.error for a packet of less than HEAD bytes.
 head = struct.Struct("!B8xB2x4s4x2s2xH2x").unpack_from
-HEAD = IP_HEADER + UDP_HEADER  # bytes that `head` needs
+HEAD = IP_HEADER + UDP_HEADER  # bytes
 PLAIN = 0x45  # version 4, no options
 
 _udp_header = struct.Struct("!2s2sHH").pack
@@ -31,7 +31,7 @@ def answer_to(port: bytes, answer: bytes) -> bytes:
     return _udp_header(_DNS, port, UDP_HEADER + len(answer), 0) + answer
 
 
-def datagram(packet: memoryview) -> tuple[bytes, bytes] | None:
+def datagram(packet: bytes) -> tuple[bytes, bytes] | None:
     """The client's port and the query in a UDP packet; None for one that IP or UDP would drop."""
     ends = _payload(packet)
     if ends is None or ends[1] - ends[0] < UDP_HEADER:
@@ -40,15 +40,15 @@ def datagram(packet: memoryview) -> tuple[bytes, bytes] | None:
     length = int.from_bytes(packet[start + 4 : start + 6])
     if not UDP_HEADER <= length <= end - start:
         return None
-    return bytes(packet[start : start + 2]), bytes(packet[start + UDP_HEADER : start + length])
+    return packet[start : start + 2], packet[start + UDP_HEADER : start + length]
 
 
-def segment(packet: memoryview) -> tuple[bytes, bytearray] | None:
+def segment(packet: bytes) -> tuple[bytes, bytearray] | None:
     """The source address and the TCP segment in a packet; None for one that IP or TCP would drop."""
     ends = _payload(packet)
     if ends is None or ends[1] - ends[0] < TCP_HEADER:
         return None
-    return bytes(packet[12:16]), bytearray(packet[ends[0] : ends[1]])
+    return packet[12:16], bytearray(packet[ends[0] : ends[1]])
 
 
 def opens(content: bytearray) -> bool:
@@ -69,7 +69,7 @@ def checksum(data: bytes | bytearray) -> int:
     return 0xFFFF - int.from_bytes(data + b"\0" if len(data) % 2 else data) % 0xFFFF
 
 
-def _payload(packet: memoryview) -> tuple[int, int] | None:
+def _payload(packet: bytes) -> tuple[int, int] | None:
     """Where the payload begins and ends, of a packet that is not a fragment."""
     if len(packet) < IP_HEADER or packet[0] >> 4 != 4:
         return None

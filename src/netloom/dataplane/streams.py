@@ -60,8 +60,6 @@ class Streams:
         self._sandboxes: dict[int, Ends | None] = {}
         self._refused = False
         self._last = 0
-        self._buffer = bytearray(packets.LARGEST)
-        self._view = memoryview(self._buffer)
 
     def adopt(self, sockets: StreamSockets) -> None:
         """Carry back what arrives in a namespace that is there already."""
@@ -143,20 +141,20 @@ class Streams:
         assert self.sockets is not None
         for _ in range(_DRAIN):
             try:
-                size = self.sockets.tap.recv_into(self._buffer)
+                packet = self.sockets.tap.recv(packets.LARGEST)
             except OSError:
                 return
-            found = packets.segment(self._view[:size])
+            found = packets.segment(packet)
             if found is None:
                 continue
             source, content = found
             ends = self._sandboxes.get(int.from_bytes(source) - _BASE)
             if ends is None:
                 continue
-            client = bytes(self._view[16:20])
+            client = packet[16:20]
             try:
-                packet = packets.carrying(content, packets.RESOLVER, client)
-                ends.segments.sendto(packet, (socket.inet_ntoa(client), 0))
+                back = packets.carrying(content, packets.RESOLVER, client)
+                ends.segments.sendto(back, (socket.inet_ntoa(client), 0))
             except OSError:
                 continue  # the container's own firewall refuses it, or there is no such client
 

@@ -17,10 +17,7 @@ from netloom.model.names import Resolver
 _PLAIN_QUERY = packets.HEAD + QUERY  # bytes of a packet without IP options
 _HERE = bytes((127, 0, 0, 1))  # to which the raw socket is connected
 _HEAD, _IP_HEADER, _PLAIN, _UDP = packets.HEAD, packets.IP_HEADER, packets.PLAIN, packets.UDP
-
-# What is being read; only one callback runs at a time, and none keeps a part of it.
-_buffer = bytearray(packets.LARGEST)
-_view = memoryview(_buffer)
+_LARGEST = packets.LARGEST
 
 
 class TappedSockets(ResolverSockets):
@@ -54,23 +51,23 @@ class TappedSockets(ResolverSockets):
         return message, [sock.fileno() for sock in (*self._sockets, *(self._ends or ()))]
 
     def _datagrams(self) -> None:
-        quick, receive, send = self.responder.quick, self.incoming.recv_into, self._sockets.raw.send
+        quick, receive, send = self.responder.quick, self.incoming.recv, self._sockets.raw.send
         cache, now = self.forwarder.cache, self.loop.time()
-        buffer, view, head, answer_to = _buffer, _view, packets.head, packets.answer_to
+        head, answer_to = packets.head, packets.answer_to
         taken = 0
         for _ in range(DRAIN):
             try:
-                size = receive(buffer)
+                packet = receive(_LARGEST)
             except OSError:
                 break
-            first, proto, client, port, length = head(buffer)
-            if size == _IP_HEADER + length <= _PLAIN_QUERY and proto == _UDP and first == _PLAIN:
-                query = bytes(view[_HEAD:size])
+            first, proto, client, port, length = head(packet)
+            if len(packet) == _IP_HEADER + length <= _PLAIN_QUERY and proto == _UDP and first == _PLAIN:
+                query = packet[_HEAD:]
             elif proto == packets.TCP:
-                self._segment(view[:size])
+                self._segment(packet)
                 continue
             else:
-                found = packets.datagram(view[:size])
+                found = packets.datagram(packet)
                 if found is None:
                     continue
                 port, query = found[0], found[1][:QUERY]
@@ -99,7 +96,7 @@ class TappedSockets(ResolverSockets):
         except OSError:
             return  # as above, or there is no such client
 
-    def _segment(self, packet: memoryview) -> None:
+    def _segment(self, packet: bytes) -> None:
         found = packets.segment(packet)
         if found is None:
             return
