@@ -145,12 +145,29 @@ class HandRelays(_Message, frozen=True, array_like=True, tag=True):
     relays: tuple[Relay, ...]
 
 
+class HandStreams(_Message, frozen=True, array_like=True, tag=True):
+    """Before the first sandbox, if connections were ever made: with both sockets of their namespace."""
+
+
 class HandSandbox(_Message, frozen=True, array_like=True, tag=True):
-    """With both sockets and, where the process is known, its pidfd."""
+    """As earlier versions opened it: with its UDP and TCP socket and, where the process is known, its pidfd."""
 
     sandbox: str
     pid: int
     resolver: Resolver
+
+
+class HandPackets(_Message, frozen=True, array_like=True, tag=True):
+    """With packet socket, raw socket and guard; if connections were ever made, both their sockets; the pidfd last.
+
+    Without a pidfd where the process is not known. `number` is the sandbox's among the streams.
+    """
+
+    sandbox: str
+    pid: int
+    resolver: Resolver
+    number: int
+    connected: bool
 
 
 class HandNames(_Message, frozen=True, array_like=True, tag=True):
@@ -189,7 +206,7 @@ Request: TypeAlias = (
     | Stop
 )
 Reply: TypeAlias = Done | Refused | StateIs | SightIs
-Handed: TypeAlias = HandRelays | HandSandbox | HandNames | HandPort | HandControl
+Handed: TypeAlias = HandRelays | HandStreams | HandSandbox | HandPackets | HandNames | HandPort | HandControl
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_plane = msgspec.msgpack.Decoder(Hello | Taken | Request).decode

@@ -1,0 +1,208 @@
+"""Port 53 of 127.0.0.11 without taking it: what a packet socket on a sandbox's `lo` is to see, and nobody else.
+
+The packet socket gets a copy of each packet before IP does. A table in the sandbox then drops the packet, so that no
+server of the container sees it and no ICMP error tells the client that nobody listens:
+
+    table ip netloom_dns {
+        flags owner
+        chain queries { type filter hook prerouting priority -400
+            ip daddr 127.0.0.11 iif lo udp dport 53 drop
+            ip daddr 127.0.0.11 iif lo tcp dport 53 drop }
+    }
+
+It belongs to the netlink socket that loaded it: `nft flush ruleset` inside leaves it, and it goes when that socket
+closes. Queries pass the container's own output rules before, answers after: both with port 53, as of one connection.
+Sources of the numbers: linux/netfilter/nf_tables.h, linux/filter.h, linux/if_packet.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+
+from netloom.netlink.message import CREATE, ERROR, EXCL, Message, attr, nest, replies, text, verdict
+from netloom.netlink.nft import transaction
+
+TABLE = "netloom_dns"
+ADDRESS = "127.0.0.11"
+SHORTEST = 28  # bytes of a packet that the tap lets through: the headers of IP and UDP
+LOOPBACK = 1  # the index of lo, in every namespace
+
+_NETFILTER = 12  # NETLINK_NETFILTER
+_SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
+_NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE = (_SUBSYSTEM | n for n in (0, 2, 3, 6))
+_APPEND = 0x800  # NLM_F_APPEND
+_INFO = struct.pack("!BBH", socket.AF_INET, 0, 0)  # struct nfgenmsg
+_AGAIN = 100  # the number of a second transaction
+_OWNER = 2  # NFT_TABLE_F_OWNER, Linux 5.12
+_NETWORK, _TRANSPORT = 1, 2  # NFT_PAYLOAD_…
+_DADDR, _DPORT = 16, 2  # offsets in the IPv4 header, and in the UDP and the TCP header
+_IIF, _L4PROTO = 4, 16  # NFT_META_…
+_UDP, _TCP = socket.IPPROTO_UDP, socket.IPPROTO_TCP
+
+_SOL_PACKET = 263
+_IGNORE_OUTGOING = 23  # PACKET_IGNORE_OUTGOING, Linux 4.20
+_SO_ATTACH_FILTER = 26
+_ETH_P_ALL = 3  # seen before IP, unlike ETH_P_IP, for which the kernel would copy every packet of lo
+_ETH_P_IP = 0x0800
+_AD_PROTOCOL, _AD_PKTTYPE = 0xFFFFF000, 0xFFFFF004  # SKF_AD_OFF + …
+_LD_W, _LD_H, _LD_B, _LD_H_X, _LDX_IHL = 0x20, 0x28, 0x30, 0x48, 0xB1
+_AND, _JEQ, _JSET, _RET = 0x54, 0x15, 0x45, 0x06
+_FRAGMENT = 0x3FFF  # more fragments, or an offset
+_HOST = 0  # PACKET_HOST
+_OUT = 255
+
+Instruction = tuple[int, int, int, int]  # struct sock_filter
+
+
+def guard() -> socket.socket:
+    """Load the table into the calling thread's network namespace; it stands while the socket does. Raises OSError.
+
+    An older one of an earlier version is replaced. That costs a grace period of the kernel (15 ms).
+    """
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
+    try:
+        sock.settimeout(2)
+        try:
+            _talk(sock, [_table(_NEWTABLE, CREATE | EXCL, _OWNER), *_CONTENT])
+        except FileExistsError:
+            old = [_table(_NEWTABLE, CREATE), _table(_DELTABLE, 0)]
+            _talk(sock, [*old, _table(_NEWTABLE, CREATE, _OWNER), *_CONTENT], _AGAIN)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def tap(program: list[Instruction]) -> socket.socket:
+    """A socket for what arrives on lo of the calling thread's namespace and the program lets through. Raises OSError.
+
+    It reads whole IP packets, and never blocks.
+    """
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+    try:
+        sock.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)))
+        sock.bind(("lo", _ETH_P_ALL))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _program(*checks: Instruction) -> list[Instruction]:
+    """Instructions one after another, then the packet is let through; a jump of _OUT leads to the end that drops it."""
+    jumps = [
+        (code, *(len(checks) - place if jump == _OUT else jump for jump in (then, otherwise)), value)
+        for place, (code, then, otherwise, value) in enumerate(checks)
+    ]
+    return [*jumps, (_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0)]  # type: ignore[list-item]
+
+
+def _talk(sock: socket.socket, messages: list[Message], first: int = 1) -> None:
+    """Answers to a transaction before this one may still be there: its numbers were lower."""
+    sock.send(transaction(messages, first))
+    while True:
+        for reply in replies(sock.recv(65536)):
+            if reply.type != ERROR or reply.sequence < first:
+                continue
+            said = verdict(reply)
+            if said.errno:
+                raise OSError(said.errno, f"nftables refused the table {TABLE}: {said.text or said.errno}")
+            if reply.sequence == first + len(messages):
+                return
+
+
+def _be32(value: int) -> bytes:
+    return struct.pack("!i", value)
+
+
+def _table(kind: int, flags: int, table_flags: int = 0) -> Message:
+    return Message(kind, flags, _INFO + attr(1, text(TABLE)) + (attr(2, _be32(table_flags)) if table_flags else b""))
+
+
+def _chain(name: str, hook: int, priority: int) -> Message:
+    where = nest(4, attr(1, _be32(hook)), attr(2, _be32(priority)))
+    body = _INFO + attr(1, text(TABLE)) + attr(3, text(name)) + where + attr(7, text("filter"))
+    return Message(_NEWCHAIN, CREATE, body)
+
+
+def _rule(chain: str, expressions: bytes) -> Message:
+    body = _INFO + attr(1, text(TABLE)) + attr(2, text(chain)) + nest(4, expressions)
+    return Message(_NEWRULE, CREATE | _APPEND, body)
+
+
+def _expression(name: str, *parts: bytes) -> bytes:
+    return nest(1, attr(1, text(name)), nest(2, *parts))
+
+
+def _is(value: bytes) -> bytes:
+    """cmp: register 1 equals the value."""
+    return _expression("cmp", attr(1, _be32(1)), attr(2, _be32(0)), nest(3, attr(1, value)))
+
+
+def _load(base: int, offset: int, size: int) -> bytes:
+    """payload: into register 1."""
+    return _expression("payload", attr(1, _be32(1)), attr(2, _be32(base)), attr(3, _be32(offset)), attr(4, _be32(size)))
+
+
+def _meta(key: int) -> bytes:
+    """meta: into register 1."""
+    return _expression("meta", attr(2, _be32(key)), attr(1, _be32(1)))
+
+
+def _dropped(proto: int) -> Message:
+    to_us = _load(_NETWORK, _DADDR, 4) + _is(socket.inet_aton(ADDRESS))  # first: nearly nothing else is
+    here = _meta(_IIF) + _is(struct.pack("=I", LOOPBACK))
+    port = _meta(_L4PROTO) + _is(bytes([proto])) + _load(_TRANSPORT, _DPORT, 2) + _is(struct.pack("!H", 53))
+    drop = _expression("immediate", attr(1, _be32(0)), nest(2, nest(2, attr(1, _be32(0)))))  # NF_DROP
+    return _rule("queries", to_us + here + port + drop)
+
+
+_CONTENT = [_chain("queries", 0, -400), _dropped(_UDP), _dropped(_TCP)]
+
+_ARRIVED = (
+    (_LD_W, 0, 0, _AD_PROTOCOL),
+    (_JEQ, 0, _OUT, _ETH_P_IP),
+    (_LD_W, 0, 0, _AD_PKTTYPE),
+    (_JEQ, 0, _OUT, _HOST),
+    (_LD_B, 0, 0, 0),
+    (_AND, 0, 0, 0xF0),
+    (_JEQ, 0, _OUT, 0x40),  # IPv4
+    (_LD_H, 0, 0, 6),
+    (_JSET, _OUT, 0, _FRAGMENT),
+    (_LD_B, 0, 0, SHORTEST - 1),  # beyond the end: drops it
+    (_LDX_IHL, 0, 0, 0),
+)
+_OURS = int.from_bytes(socket.inet_aton(ADDRESS))
+
+# UDP and TCP to port 53 of ours, whole, but nothing from there: an answer to ourselves would be a query again. All else
+# on lo is let go by the first check.
+QUERIES = _program(
+    (_LD_W, 0, 0, 16),
+    (_JEQ, 0, _OUT, _OURS),
+    *_ARRIVED,
+    (_LD_B, 0, 0, 9),
+    (_JEQ, 1, 0, _UDP),
+    (_JEQ, 0, _OUT, _TCP),
+    (_LD_H_X, 0, 0, 2),
+    (_JEQ, 0, _OUT, 53),
+    (_LD_H_X, 0, 0, 0),
+    (_JEQ, 0, 2, 53),
+    (_LD_W, 0, 0, 12),
+    (_JEQ, _OUT, 0, _OURS),
+)
+
+# TCP from port 53 of any address in 240.0.0.0/4, where connections end (`streams`).
+FROM_STREAMS = _program(
+    (_LD_B, 0, 0, 12),
+    (_AND, 0, 0, 0xF0),
+    (_JEQ, 0, _OUT, 0xF0),
+    *_ARRIVED,
+    (_LD_B, 0, 0, 9),
+    (_JEQ, 0, _OUT, _TCP),
+    (_LD_H_X, 0, 0, 0),
+    (_JEQ, 0, _OUT, 53),
+)
