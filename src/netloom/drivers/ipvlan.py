@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from netloom.drivers import parents
-from netloom.drivers.options import refuse_unknown
+from netloom.drivers.options import PARENT, refuse_unknown
 from netloom.model.desired import Child, Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed
@@ -43,7 +43,7 @@ class IpvlanOptions(Struct, frozen=True):
             )
         parents.check_common("ipvlan", options)
         refuse_unknown(options, KNOWN, "ipvlan")
-        return IpvlanOptions(options.get(parents.PARENT, ""), mode, flag)
+        return IpvlanOptions(options.get(PARENT, ""), mode, flag)
 
 
 class IpvlanDriver:
@@ -60,7 +60,7 @@ class IpvlanDriver:
 
     def internal(self, request: NetworkRequest) -> bool:
         """Without a parent there is no way out."""
-        return request.internal or not request.options.get(parents.PARENT)
+        return request.internal or not request.options.get(PARENT)
 
     def needs(self, network: Network, facts: HostFacts) -> list[LinkKind]:
         """Its own kind, and that of a parent that must be made."""

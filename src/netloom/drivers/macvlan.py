@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from netloom.drivers import parents
-from netloom.drivers.options import refuse_unknown
+from netloom.drivers.options import PARENT, refuse_unknown
 from netloom.model.desired import Child, Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Failed
@@ -35,7 +35,7 @@ class MacvlanOptions(Struct, frozen=True):
             )
         parents.check_common("macvlan", options)
         refuse_unknown(options, KNOWN, "macvlan")
-        return MacvlanOptions(options.get(parents.PARENT, ""), mode)
+        return MacvlanOptions(options.get(PARENT, ""), mode)
 
 
 class MacvlanDriver:
@@ -52,7 +52,7 @@ class MacvlanDriver:
 
     def internal(self, request: NetworkRequest) -> bool:
         """Without a parent there is no way out."""
-        return request.internal or not request.options.get(parents.PARENT)
+        return request.internal or not request.options.get(PARENT)
 
     def needs(self, network: Network, facts: HostFacts) -> list[LinkKind]:
         """Its own kind, and that of a parent that must be made."""

@@ -11,13 +11,12 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from netloom.drivers.bridge_options import ADVERTISE_COUNT, ADVERTISE_INTERVAL
-from netloom.drivers.options import parse_in_range
-from netloom.model.desired import Address, Child, Desired, HostFacts, LinkKind, Parent, Route, Sysctl
+from netloom.drivers.options import PARENT, parse_in_range
+from netloom.model.desired import Address, Child, Desired, HostFacts, HostLink, LinkKind, Parent, Route, Sysctl
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed
 from netloom.model.network import Network
 
-PARENT = "parent"
 COMMON = (PARENT, ADVERTISE_COUNT, ADVERTISE_INTERVAL)  # options of all drivers of this sort
 KINDS = ("macvlan", "ipvlan")
 
@@ -35,6 +34,16 @@ def parent_of(network: Network) -> str:
 def on_parent(network: Network) -> bool:
     """Do its containers' interfaces stand on an interface of the host?"""
     return network.driver in KINDS and not network.config_only
+
+
+def on_lan(network: Network) -> bool:
+    """Are its containers machines of a LAN, reached by their own addresses and by no port of the host?"""
+    return on_parent(network) or network.lan
+
+
+def users(parent: str, others: Iterable[Network]) -> list[Network]:
+    """The networks, of whatever driver, that stand on an interface of the host or have it as a port."""
+    return [n for n in others if not n.config_only and parent == n.options.get(PARENT, "")]
 
 
 def same_parent(network: Network, others: Iterable[Network]) -> list[Network]:
@@ -79,7 +88,7 @@ def check_there(network: Network, facts: HostFacts) -> None:
 
 def check_beside(network: Network, others: Sequence[Network]) -> None:
     """The kernel keeps one kind on an interface. Raises Conflict naming the network that is there."""
-    for other in same_parent(network, others):
+    for other in users(parent_of(network), others):
         if other.driver != network.driver:
             raise Conflict(
                 f"{other.driver} network {other.name} ({other.id}) is already using parent interface"
@@ -119,11 +128,15 @@ def made(network: Network, facts: HostFacts) -> list[Parent]:
     return [Parent(name=name, index=index, alias="netloom vlan", base=base, vlan=int(number))]
 
 
-def below(network: Network, facts: HostFacts) -> tuple[tuple[str, int], ...]:
-    """The interfaces of others that the network stands on, as they are now: (name, index)."""
-    name = parent_of(network)
-    names = (name, name.rpartition(".")[0])
-    return tuple((link, index) for link, index in zip(facts.links, facts.indices, strict=False) if link in names)
+def below(network: Network, facts: HostFacts) -> tuple[HostLink, ...]:
+    """The interfaces of others that the network stands on, has as a port, or has as its bridge, as they are now."""
+    if network.adopted:
+        names: tuple[str, ...] = (network.bridge,)
+    elif on_parent(network) or network.options.get(PARENT):
+        names = (parent_of(network), parent_of(network).rpartition(".")[0])
+    else:
+        return ()
+    return tuple(one for one in facts.interfaces if one.name in names)
 
 
 def stands(network: Network, facts: HostFacts) -> bool:

@@ -10,13 +10,13 @@ from netloom.drivers import parents
 from netloom.drivers.driver import Driver
 from netloom.drivers.ipvlan import IpvlanDriver
 from netloom.drivers.macvlan import MacvlanDriver
-from netloom.model.desired import Address, Child, HostFacts, Parent, Route
+from netloom.model.desired import Address, Child, HostFacts, HostLink, Parent, Route
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 from netloom.plan.steps import listing
 
-FACTS = HostFacts(links=("lo", "eth0", "eth1"), indices=(1, 2, 3))
+FACTS = HostFacts(interfaces=(HostLink("lo", 1), HostLink("eth0", 2), HostLink("eth1", 3)))
 MACVLAN, IPVLAN = MacvlanDriver(), IpvlanDriver()
 DRIVERS: dict[str, Driver] = {d.name: d for d in (MACVLAN, IPVLAN)}
 
@@ -104,10 +104,10 @@ def test_a_vlan_is_made_once_for_all_and_not_where_there_is_one() -> None:
     assert (vlan.name, vlan.base, vlan.vlan) == ("eth0.10", "eth0", 10)
     assert [vlan] == IPVLAN.network(other, FACTS)
     assert IPVLAN.needs(other, FACTS) == ["ipvlan", "vlan"]
-    foreign = HostFacts(links=(*FACTS.links, "eth0.10"), indices=(*FACTS.indices, 4))
+    foreign = HostFacts(interfaces=(*FACTS.interfaces, HostLink("eth0.10", 4, kind="vlan")))
     assert MACVLAN.network(one, foreign) == []
     assert MACVLAN.needs(one, foreign) == ["macvlan"]
-    assert parents.below(one, foreign) == (("eth0", 2), ("eth0.10", 4))
+    assert [link.index for link in parents.below(one, foreign)] == [2, 4]
 
 
 def test_a_parent_that_has_gone_carries_nothing_and_takes_nobody() -> None:

@@ -10,12 +10,12 @@ from netloom.drivers import ipvlan, macvlan
 from netloom.drivers.bridge_options import KNOWN
 from netloom.drivers.driver import Driver
 from netloom.drivers.registry import BUILT_IN, driver
-from netloom.model.desired import HostFacts
+from netloom.model.desired import HostFacts, HostLink
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import InvalidArgument, NetloomError, NotFound, Unsupported
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 
-UPLINK = HostFacts(links=("lo", "up0"), indices=(1, 2))
+UPLINK = HostFacts(interfaces=(HostLink("lo", 1), HostLink("up0", 2)))
 
 every = pytest.mark.parametrize("one", BUILT_IN, ids=lambda d: d.name)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
+from netloom.drivers.parents import below, on_parent
 from netloom.engine.attaching import SHARED_MODES, Attaching
 from netloom.engine.core import Core
 from netloom.engine.endpoints import delete_child
@@ -17,7 +18,7 @@ from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row, endpoint_row, gone, network_row
 from netloom.firewall.elements import relay_elements
 from netloom.model.container import Container
-from netloom.model.desired import LINKS, Child, Desired, Element, Key, Step, Sysctl
+from netloom.model.desired import LINKS, Address, Child, Desired, Element, HostFacts, Key, Port, Step, Sysctl
 from netloom.model.endpoint import Endpoint
 from netloom.model.names import DataPlaneState, HeldPort, Relay
 from netloom.model.network import Status
@@ -75,7 +76,7 @@ class Reconciler:
                 ended.add(sandbox)  # its end is on the way to us
             else:
                 found += inside
-        found += await self._switched()
+        found += await self._on_others()
         # Nothing is awaited from here to the plan: what is under way is on neither side.
         others = self._under_way(ended)
         wanted, found = ([o for o in objects if o.key not in others] for objects in (self.desired(), found))
@@ -93,11 +94,22 @@ class Reconciler:
                 await core.links.delete(what.index)
         return steps
 
-    async def _switched(self) -> list[Desired]:
-        """The host's own switches that are as wanted; they have no owner by which `observe` could know them."""
-        facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
+    async def _on_others(self) -> list[Desired]:
+        """What stands as wanted on things of the host's own: its switches, its interfaces as ports, addresses of its
+        bridges. They have no mark by which `observe` could know them, and what else is there is not ours.
+        """
+        facts = self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
         now = dict(facts.sysctls)
-        return [w for w in self._forwarding.stands() if isinstance(w, Sysctl) and now.get(w.path) == w.value]
+        found: list[Desired] = [
+            w for w in self._forwarding.stands() if isinstance(w, Sysctl) and now.get(w.path) == w.value
+        ]
+        for network in self._core.tables.networks.values():
+            if below(network, facts) and not on_parent(network):
+                wanted = self._core.network_desired(network)
+                for endpoint in self._core.tables.endpoints_on(network.id) if network.adopted else ():
+                    wanted += self._core.endpoint_desired(endpoint)
+                found += {w.key: w for w in wanted if _stands(w, facts)}.values()
+        return found
 
     async def rows(self) -> None:
         """Make the store agree with the tables, but for what is under way: it was disobeyed by a disk that was full."""
@@ -224,6 +236,21 @@ class Reconciler:
         holder = next((e for e in endpoints if e.ports), None)
         if holder is not None:
             await self._attaching.publishing.hold_again(container, holder)
+
+
+def _stands(what: Desired, facts: HostFacts) -> bool:
+    """On an interface of somebody else, as it is now."""
+    match what:
+        case Port():
+            there = facts.interface(what.link)
+            return there is not None and there.master == what.master
+        case Address(sandbox=""):
+            there = facts.interface(what.link)
+            return there is not None and what.address in there.addresses
+        case Sysctl(sandbox=""):
+            return (what.path, what.value) in facts.sysctls
+        case _:
+            return False
 
 
 def _look_inside(kernel: Kernel, rows: object, *, namespace: Namespace, sandbox: str) -> list[Desired] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from netloom.containers.lifecycle import paused, resumed, start_failed
-from netloom.drivers.parents import on_parent
+from netloom.drivers.parents import on_lan
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -98,7 +98,7 @@ class Recovery:
             if network.status is Status.READY:
                 self._core.tables.put_network(network)
                 self._core.space.restore_network(network.id, network.name, network.pools)
-                if on_parent(network):
+                if on_lan(network) or network.adopted:
                     self._core.space.keep_off(network.id, self._core.facts.addresses)
             else:
                 self._half.append(network)

@@ -11,7 +11,7 @@ from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.reconciler import Reconciler
-from netloom.model.desired import Step
+from netloom.model.desired import HostLink, Step
 
 _ATTEMPTS = 3  # a sandbox may end in the midst of it; what fails so often goes on failing until something changes
 
@@ -123,7 +123,7 @@ class Watching:
         names = {n.bridge or parent_of(n) for n in core.tables.networks.values() if n.bridge or on_parent(n)}
         return names | {e.host_name for e in self._reconciler.living() if e.id not in core.moving}
 
-    def _below(self) -> set[tuple[str, int]]:
+    def _below(self) -> set[HostLink]:
         """Interfaces of others that networks stand on."""
         core = self._core
-        return {one for n in core.tables.networks.values() if on_parent(n) for one in below(n, core.facts)}
+        return {one for n in core.tables.networks.values() for one in below(n, core.facts)}

@@ -24,6 +24,7 @@ from netloom.model.desired import (
     Link,
     Neighbour,
     Parent,
+    Port,
     Route,
     Step,
     Sysctl,
@@ -124,8 +125,9 @@ class _Run:
         self._links([s for s in steps if isinstance(s.what, (Bridge, Parent))])
         self._links([s for s in steps if isinstance(s.what, (Veth, Child))])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
+        self._send_all(self._route, [(s, m) for s in steps if isinstance(s.what, Port) for m in _enslave(s, s.what)])
         for step in steps:
-            if isinstance(step.what, Sysctl) and not step.what.sandbox:
+            if isinstance(step.what, Sysctl) and not step.what.sandbox and not _of_nobody(step.what):
                 _write(step, step.what.path, step.what.value)
         self._enter_each(steps)
 
@@ -205,6 +207,8 @@ class _Run:
 
     def _host_deletions(self, step: Step) -> list[Message]:
         match step.what:
+            case Port(link=name):
+                return [link.change(index, master=0)] if (index := _index(name)) else []
             case Bridge() | Veth() | Parent():
                 return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
@@ -332,6 +336,22 @@ def _host_messages(step: Step) -> Iterable[Message]:
             return ()
 
 
+def _enslave(step: Step, what: Port) -> list[Message]:
+    """It is up, as a port of the bridge."""
+    index = _index(what.link)
+    if not index:
+        raise KernelError(errno.ENODEV, subject(step), detail=f"interface {what.link} is not there")
+    return [link.change(index, master=what.master_index), link.up(index)]
+
+
+def _index(name: str) -> int:
+    """Of the interface of that name, now; 0 for none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
 def _kind(what: Link) -> str:
     match what:
         case Bridge():
@@ -353,10 +373,9 @@ def _below(step: Step, what: Link) -> int:
             pass
         case _:
             return 0
-    try:
-        return socket.if_nametoindex(name)
-    except OSError as error:
-        raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {name} is not there") from error
+    if index := _index(name):
+        return index
+    raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {name} is not there")
 
 
 def _sandbox(step: Step) -> str:
@@ -389,6 +408,13 @@ def _turn_ipv6(step: Step, what: Bridge) -> None:
         sysctl.write(translate.ipv6_switch(what.name), "0" if what.ipv6 else "1")
 
 
+def _of_nobody(what: Sysctl) -> bool:
+    """Is it a switch of an interface that has gone? A new one of that name has its own."""
+    parts = what.path.split("/")
+    named = len(parts) == 5 and parts[2] == "conf" and parts[3] not in ("all", "default")
+    return named and not _index(parts[3])
+
+
 def _write(step: Step, path: str, value: str) -> None:
     try:
         sysctl.write(path, value)
@@ -416,6 +442,11 @@ def _refusal(step: Step, failure: Verdict) -> Exhausted | KernelError:
 
 def _remedy(step: Step, failure: Verdict) -> str:
     match step.what:
+        case Port(link=name) if failure.errno in (errno.EOPNOTSUPP, errno.EBUSY, errno.ELOOP, errno.EINVAL):
+            return (
+                f"{name} cannot be a port of a bridge: wireless stations cannot, nor what is one of another bridge or"
+                " bond, carries macvlan or ipvlan, or is a bridge itself; take the driver ipvlan, or another interface"
+            )
         case Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
             return (
                 f"{parent} is a port of a bridge or a bond, or carries another kind than {kind}; choose another parent"

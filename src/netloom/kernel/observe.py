@@ -7,9 +7,9 @@ named `netloom`; and inside sandboxes what is in the interface group `netlink.li
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from netloom.firewall.forwarding import watched_paths
+from netloom.firewall.forwarding import bridge_paths, watched_paths
 from netloom.kernel import claims, sysctl, translate
 from netloom.kernel.socket import NetlinkSocket
 from netloom.model.desired import (
@@ -20,6 +20,7 @@ from netloom.model.desired import (
     Desired,
     Element,
     HostFacts,
+    HostLink,
     HostRoute,
     Neighbour,
     Parent,
@@ -107,16 +108,27 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         for r in routes
         if r.ifindex not in ours and r.destination not in ("default", "default6")
     )
+    bridges = [one.name for one in everything.values() if one.kind == "bridge" and one.ifindex not in ours]
+    paths = [*watched_paths([*uplinks, *(r.link for r in others)]), *bridge_paths(bridges)]
     return HostFacts(
         default_mtu=first.mtu if first else 1500,
         uplinks=uplinks,
         routes=others,
         claimed=tuple(claims.claimed(everything, ours, all_routes, addresses)),
         addresses=tuple(a.address.partition("/")[0] for a in addresses if a.ifindex not in ours),
-        links=tuple(one.name for one in everything.values() if one.ifindex not in ours),
-        indices=tuple(one.ifindex for one in everything.values() if one.ifindex not in ours),
-        sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
+        interfaces=tuple(
+            _host_link(one, everything, addresses) for one in everything.values() if one.ifindex not in ours
+        ),
+        sysctls=tuple(_values(dict.fromkeys(paths))),
     )
+
+
+def _host_link(
+    one: link.Link, everything: Mapping[int, link.Link], addresses: Iterable[address.InterfaceAddress]
+) -> HostLink:
+    master = everything.get(one.master)
+    own = tuple(a.address for a in addresses if a.ifindex == one.ifindex)
+    return HostLink(one.name, one.ifindex, one.kind, one.mtu, one.mac, master.name if master else "", own)
 
 
 def _bridge(one: link.Link) -> Bridge:

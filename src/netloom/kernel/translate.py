@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import errno
 
-from netloom.model.desired import Address, Bridge, Child, Desired, Element, Link, Neighbour, Parent, Route, Sysctl, Veth
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Child,
+    Desired,
+    Element,
+    Link,
+    Neighbour,
+    Parent,
+    Port,
+    Route,
+    Sysctl,
+    Veth,
+)
 from netloom.netlink import address, link, neighbour, nft, route
 from netloom.netlink.message import Message
 
@@ -12,6 +25,7 @@ _GONE = {
     Bridge: (errno.ENODEV,),
     Veth: (errno.ENODEV,),
     Parent: (errno.ENODEV,),
+    Port: (errno.ENODEV,),
     Child: (errno.ENODEV,),
     Address: (errno.EADDRNOTAVAIL, errno.ENODEV),
     Route: (errno.ESRCH, errno.ENODEV),

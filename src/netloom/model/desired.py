@@ -75,6 +75,18 @@ class Parent(Struct, frozen=True):
         return ("link", self.name)
 
 
+class Port(Struct, frozen=True):
+    """An interface of somebody else, up, as a port of one of our bridges; it leaves with the bridge."""
+
+    link: str
+    master: str
+    master_index: int
+
+    @property
+    def key(self) -> Key:
+        return ("port", self.link)
+
+
 class Child(Struct, frozen=True):
     """A macvlan or ipvlan interface inside `sandbox`, up, made on `parent`, an interface of the host.
 
@@ -168,7 +180,7 @@ class Element(Struct, frozen=True):
         return ("element", self.table, self.set, self.key_data.hex())
 
 
-Desired: TypeAlias = Bridge | Veth | Parent | Child | Address | Route | Neighbour | Sysctl | Element
+Desired: TypeAlias = Bridge | Veth | Parent | Port | Child | Address | Route | Neighbour | Sysctl | Element
 
 
 Link: TypeAlias = Bridge | Veth | Parent | Child
@@ -190,6 +202,18 @@ class HostRoute(Struct, frozen=True):
     address: str = ""  # with prefix length
 
 
+class HostLink(Struct, frozen=True):
+    """An interface of the host that is not ours, as it is now."""
+
+    name: str
+    index: int
+    kind: str = ""  # empty: a physical one, or loopback
+    mtu: int = 1500
+    mac: str = ""
+    master: str = ""  # the bridge or bond of which it is a port
+    addresses: tuple[str, ...] = ()  # that somebody gave it, with prefix length: no link-local ones
+
+
 class HostFacts(Struct, frozen=True):
     """What drivers and IPAM need to know of the host's network namespace; refreshed on notifications."""
 
@@ -198,9 +222,17 @@ class HostFacts(Struct, frozen=True):
     routes: tuple[HostRoute, ...] = ()
     claimed: tuple[HostRoute, ...] = ()  # `routes`, those of other tables, and subnets of interfaces without route
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
-    links: tuple[str, ...] = ()  # names of interfaces that are not ours
-    indices: tuple[int, ...] = ()  # theirs, in the same order
+    interfaces: tuple[HostLink, ...] = ()  # that are not ours
     sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`
+
+    @property
+    def links(self) -> frozenset[str]:
+        """Names of interfaces that are not ours."""
+        return frozenset(one.name for one in self.interfaces)
+
+    def interface(self, name: str) -> HostLink | None:
+        """The interface of that name that is not ours."""
+        return next((one for one in self.interfaces if one.name == name), None)
 
 
 class PassedDrop(Struct, frozen=True):

@@ -29,6 +29,7 @@ from netloom.model.desired import (
     Key,
     Neighbour,
     Parent,
+    Port,
     Route,
     Step,
     Sysctl,
@@ -120,6 +121,8 @@ def _on(what: Desired, places: set[_Place]) -> bool:
             return (what.sandbox, what.link) in places
         case Neighbour():
             return ("", what.link) in places
+        case Port():
+            return ("", what.link) in places or ("", what.master) in places
         case Sysctl():
             # net/ipv4/conf/NAME/forwarding; neigh and mpls settings have the same shape
             parts = what.path.split("/")

@@ -12,6 +12,7 @@ from netloom.model.desired import (
     Element,
     Neighbour,
     Parent,
+    Port,
     Route,
     Step,
     Sysctl,
@@ -52,6 +53,8 @@ def columns(what: Desired) -> tuple[str, str, str, str]:
             kind = f"vlan {what.vlan} on {what.base}" if what.base else "dummy"
             rest = f"{kind} index {what.index} alias {what.alias!r}"
             return "link", what.name, "", rest + _flag(" down", not what.up)
+        case Port():
+            return "port", what.link, _at(what.master), ""
         case Child():
             return "link", what.name, _at(what.parent, what.sandbox), _child(what)
         case Address():
