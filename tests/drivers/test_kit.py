@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from kinds import need
 
 from netloom.testing.daemons import Daemon
 from netloom.testing.driver_checks import CHECKS, Check, Kind
+from netloom.testing.hosts import Netns
 
 pytestmark = pytest.mark.kernel
 
 ON = ("-o", "parent=eth0")
 KINDS = {
     "bridge": Kind("bridge"),
+    "bridge-parent": Kind("bridge", ("-o", "parent=lan{number}")),
+    "bridge-vlan": Kind("bridge", ("-o", "parent=lan{number}.7")),
+    "bridge-adopted": Kind("bridge", ("-o", "com.docker.network.bridge.name=br{number}")),
     "macvlan": Kind("macvlan", ON),
     "macvlan-vlan": Kind("macvlan", ("-o", "parent=eth0.7")),
     "macvlan-dummy": Kind("macvlan", internal=True),
@@ -23,6 +29,22 @@ KINDS = {
     "ipvlan-dummy": Kind("ipvlan", own_mac=False, internal=True),
 }
 NEEDED = ("macvlan", "ipvlan", "vlan", "dummy")
+
+
+@pytest.fixture
+def daemon(daemon: Daemon) -> Iterator[Daemon]:
+    """On a host that has two more uplinks without addresses, and two bridges of its own."""
+    others = [f"{kind}{number}" for kind in ("lan", "br") for number in (1, 2)]
+    with Netns() as beyond:
+        for number in ("1", "2"):
+            peer = ("peer", "name", f"lan{number}", "netns", beyond.netns_path)
+            daemon.host.run("ip", "link", "add", f"lan{number}", "up", "type", "veth", *peer)
+            daemon.host.run("ip", "link", "add", f"br{number}", "up", "type", "bridge")
+        daemon.host.own_links |= {*others}
+        yield daemon
+        for name in others:
+            daemon.host.run("ip", "link", "del", name)
+        daemon.host.own_links -= {*others}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

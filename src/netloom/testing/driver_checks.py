@@ -35,10 +35,14 @@ class Kind(Struct, frozen=True):
     """A driver, its options, and what is peculiar to it."""
 
     driver: str
-    options: tuple[str, ...] = ()  # flags of `docker network create`
+    options: tuple[str, ...] = ()  # flags of `docker network create`; `{number}` is that of the network, 1 or 2
     own_mac: bool = True  # else an interface has its parent's MAC
     gateway: bool = True  # else the default route names the interface alone
     internal: bool = False  # without a way out, though nobody asked for that
+
+    def flags(self, number: int = 1) -> list[str]:
+        """The options of one of its networks."""
+        return [option.format(number=number) for option in self.options]
 
 
 Check: TypeAlias = Callable[[Daemon, Kind], None]
@@ -151,7 +155,7 @@ def outlives_restarts(daemon: Daemon, kind: Kind) -> None:
 def refuses_unknown_options(daemon: Daemon, kind: Kind) -> None:
     """By name, of the network and of the endpoint, with nothing made."""
     before = _standing(daemon)
-    command = ("network", "create", "-d", kind.driver, *kind.options, "-o", "com.example.odd=1", "kit-odd")
+    command = ("network", "create", "-d", kind.driver, *kind.flags(), "-o", "com.example.odd=1", "kit-odd")
     assert "unknown option com.example.odd" in daemon.docker(*command, check=False)
     with _network(daemon, kind) as name:
         odd = f"name={name},driver-opt=com.example.odd=1"
@@ -198,7 +202,8 @@ CHECKS: tuple[Check, ...] = (
 def _story(daemon: Daemon, kind: Kind) -> None:
     """Any request may be the daemon's last."""
     host_config = {"NetworkMode": "none"}
-    options = dict(kind.options[n + 1].split("=", 1) for n, word in enumerate(kind.options) if word == "-o")
+    flags = kind.flags()
+    options = dict(flags[n + 1].split("=", 1) for n, word in enumerate(flags) if word == "-o")
     ipam = {"Config": [{"Subnet": "10.96.1.0/24"}]}
     it = {"Container": "kit-one"}
     requests: tuple[tuple[str, str, Any], ...] = (
@@ -238,7 +243,7 @@ def _steps(daemon: Daemon, kind: Kind) -> int:
 def _network(daemon: Daemon, kind: Kind, *flags: str, number: int = 1) -> Iterator[str]:
     name = f"kit-{number}"
     subnet = ("--subnet", f"10.96.{number}.0/24")
-    daemon.docker("network", "create", "-d", kind.driver, *kind.options, *subnet, *flags, name)
+    daemon.docker("network", "create", "-d", kind.driver, *kind.flags(number), *subnet, *flags, name)
     try:
         yield name
     finally:
