@@ -81,7 +81,7 @@ class BridgeDriver:
         """Nothing that a kernel of our users lacks, but VLANs where one must be made."""
         return parents.needs(network, facts) if network.options.get(PARENT) else []
 
-    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+    def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Any. Raises Failed when the bridge of somebody else has gone."""
         if network.adopted and facts.interface(network.bridge) is None:
             raise Failed(

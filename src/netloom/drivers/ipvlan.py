@@ -85,10 +85,13 @@ class IpvlanDriver:
         """The parent, where it is made for the network."""
         return [] if network.config_only else list(parents.made(network, facts))
 
-    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+    def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Raises Failed when the parent has gone, or for a MAC, which is the parent's."""
         if mac:
-            raise Failed("ipvlan interfaces do not support custom mac address assignment")
+            raise Failed(
+                f"failed to create endpoint {name} on network {network.name}:"
+                " ipvlan interfaces do not support custom mac address assignment"
+            )
         parents.check_stands(network, facts)
 
     def endpoint(self, network: Network, endpoint: Endpoint, facts: HostFacts) -> list[Desired]:

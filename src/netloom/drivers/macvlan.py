@@ -76,7 +76,7 @@ class MacvlanDriver:
         """The parent, where it is made for the network."""
         return [] if network.config_only else list(parents.made(network, facts))
 
-    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+    def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Raises Failed when the parent has gone, or is taken whole by another container."""
         parents.check_stands(network, facts)
         if others and _mode(network) == "passthru":

@@ -18,7 +18,7 @@ from netloom.model.errors import Conflict, Failed
 from netloom.model.network import Network
 
 COMMON = (PARENT, ADVERTISE_COUNT, ADVERTISE_INTERVAL)  # options of all drivers of this sort
-KINDS = ("macvlan", "ipvlan")
+KINDS = ("macvlan", "ipvlan", "device")
 
 _DOTTED = str.maketrans("./", "/.")
 _INDEX_BASE = 0x60000000  # above those that follow from numbers of networks and endpoints
@@ -93,7 +93,8 @@ def check_beside(network: Network, others: Sequence[Network]) -> None:
             raise Conflict(
                 f"{other.driver} network {other.name} ({other.id}) is already using parent interface"
                 f" {parent_of(network)}",
-                remedy=f"one interface carries {' or '.join(KINDS)}; choose another parent, or a VLAN of it",
+                remedy="one interface carries macvlan, or ipvlan, or is a port, or goes to a container whole;"
+                " choose another parent, or a VLAN of it",
             )
 
 

@@ -92,7 +92,9 @@ class Attaching:
         mode = container.host_config.network_mode
         if mode.startswith(SHARED_MODES):
             raise InvalidArgument(SHARED_IS_ALONE)
-        check_endpoint(config, network.name, network.requested, endpoint_faults(config.driver_opts or {}))
+        check_endpoint(
+            config, network.name, network.requested, endpoint_faults(config.driver_opts or {}, network.driver)
+        )
         if network.driver == "host":
             raise InvalidArgument(HOST_MODE_ONLY)
         others = {name for name in container.networks if name != network.name}

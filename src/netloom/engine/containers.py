@@ -287,7 +287,7 @@ class Containers:
                 config,
                 network.name if network else name,
                 network.requested if network else None,
-                endpoint_faults(config.driver_opts or {}),
+                endpoint_faults(config.driver_opts or {}, network.driver if network else "bridge"),
             )
         except InvalidArgument as error:
             raise InvalidArgument(

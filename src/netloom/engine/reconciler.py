@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
+from netloom.drivers.device import lends
 from netloom.drivers.parents import below, on_parent
 from netloom.engine.attaching import SHARED_MODES, Attaching
 from netloom.engine.core import Core
@@ -78,7 +79,7 @@ class Reconciler:
                 found += inside
         found += await self._on_others()
         # Nothing is awaited from here to the plan: what is under way is on neither side.
-        others = self._under_way(ended)
+        others = self._under_way(ended) | self._lost(found)
         wanted, found = ([o for o in objects if o.key not in others] for objects in (self.desired(), found))
         steps = diff(wanted, found)
         if steps:
@@ -161,6 +162,18 @@ class Reconciler:
         keys = {o.key for network in busy for o in core.network_desired(network)}
         keys |= {o.key for endpoint in (*core.moving.values(), *going) for o in core.endpoint_desired(endpoint)}
         return keys | self._forwarding.under_way()
+
+    def _lost(self, found: list[Desired]) -> set[Key]:
+        """Keys of objects of devices that are neither inside nor on the host: unplugged. They may come again."""
+        core, keys = self._core, {o.key for o in found}
+        lost: set[Key] = set()
+        for endpoint in self.living():
+            if lends(core.tables.networks[endpoint.network]):
+                wanted = core.endpoint_desired(endpoint)
+                child = next(o for o in wanted if isinstance(o, Child))
+                if child.key not in keys and core.facts.interface(child.parent) is None:
+                    lost |= {o.key for o in wanted}
+        return lost
 
     async def data_plane(self) -> None:
         """Make the data plane agree: also after it was started anew.

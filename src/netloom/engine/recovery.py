@@ -52,6 +52,7 @@ class Recovery:
     async def run(self) -> None:
         """Load, adopt the living, bury the dead, make the kernel and the data plane agree."""
         core = self._core
+        await core.worker.call(lambda kernel, _: kernel.reclaim())
         core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
         networks, containers, endpoints, daemon = await core.worker.call(
             lambda _, rows: tuple(rows.load(table) for table in ("networks", "containers", "endpoints", "daemon"))

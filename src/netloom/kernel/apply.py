@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import Protocol
 
-from netloom.kernel import elements, flows, sysctl, translate
+from netloom.kernel import elements, flows, lending, sysctl, translate
 from netloom.kernel.namespace import entered
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
 from netloom.kernel.switches import Ipv6Switches
@@ -150,7 +150,9 @@ class _Run:
         """
         work = [(s, s.what) for s in steps if isinstance(s.what, LINKS)]
         making = [(s, w) for s, w in work if s.verb == "add"]
-        failures = self._route.request([translate.create(w, self._netns(s, w), _below(s, w)) for s, w in making])
+        # A device that has been moved already is not there any more to be moved.
+        making = [(s, w) for s, w in making if not (isinstance(w, Child) and self._has_moved(s, w))]
+        failures = self._route.request([self._create(s, w) for s, w in making])
         new = {making[place][1].key for place in range(len(making)) if place not in failures}
         for place, failure in sorted(failures.items()):
             self._check_there(*making[place], failure)
@@ -161,6 +163,27 @@ class _Run:
             self._route,
             [(s, m) for s, w in work for m in (translate.configure if w.key in new else translate.correct)(w)],
         )
+
+    def _create(self, step: Step, what: Link) -> Message:
+        if isinstance(what, Child) and what.kind == "device":
+            body = self._route.get(link.get(name=what.parent))
+            if body is None:
+                raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.parent} is not there")
+            return lending.lend(
+                link.parse(body),
+                home=lending.home_of(self._route.socket),
+                index=what.index,
+                name=translate.first_name(what),
+                mac=what.mac,
+                netns=self._netns(step, what),
+            )
+        return translate.create(what, self._netns(step, what), _below(step, what))
+
+    def _has_moved(self, step: Step, what: Child) -> bool:
+        if what.kind != "device" or _index(what.parent):
+            return False
+        self._check_inside(step, what, Verdict(errno.ENODEV, f"parent interface {what.parent} is not there"))
+        return True
 
     def _check_there(self, step: Step, what: Link, failure: Verdict) -> None:
         """Return when the link is there already; else say in whose way it is."""
@@ -189,7 +212,8 @@ class _Run:
         with self._socket_in(what.sandbox, step) as inside:
             found = [link.parse(body) for body in inside.dump(link.dump())]
         for there in found:
-            if (there.ifindex, there.kind, there.group) == (what.index, what.kind, link.INSIDE):
+            mark = (what.index, link.LENT) if what.kind == "device" else (what.index, link.INSIDE)
+            if (there.ifindex, there.group) == mark and what.kind in (there.kind, "device"):
                 return
         in_the_way = [one for one in found if what.index == one.ifindex or what.name == one.name]
         if not in_the_way:

@@ -76,10 +76,10 @@ def sandbox(socket: NetlinkSocket, key: str, ipv6: Iterable[str]) -> list[Desire
     `ipv6` are the interfaces that have IPv6 on. A veth has the host's index and no host's name; what stands on a
     parent does not tell its name.
     """
-    inside = {one.ifindex: one for one in links(socket) if one.kind == "veth" or one.group == link.INSIDE}
+    inside = {one.ifindex: one for one in links(socket) if one.kind == "veth" or one.group in link.MARKED}
     on = set(ipv6)
     found: list[Desired] = [
-        (_inner_half if one.kind == "veth" else _child)(one, key, one.name in on) for one in inside.values()
+        (_child if one.group in link.MARKED else _inner_half)(one, key, one.name in on) for one in inside.values()
     ]
     found += [
         Address(inside[a.ifindex].name, a.ifindex, a.address, key) for a in _addresses(socket) if a.ifindex in inside
@@ -141,7 +141,7 @@ def _parent(one: link.Link, names: dict[int, str]) -> Parent:
 
 
 def _child(one: link.Link, key: str, ipv6: bool) -> Child:
-    kind: ChildKind = "ipvlan" if one.kind == "ipvlan" else "macvlan"
+    kind: ChildKind = "device" if one.group == link.LENT else "ipvlan" if one.kind == "ipvlan" else "macvlan"
     return Child(kind, key, one.name, one.ifindex, parent="", mode="", mac=one.mac, mtu=one.mtu, ipv6=ipv6)
 
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 Key: TypeAlias = tuple[str, ...]
-ChildKind: TypeAlias = Literal["macvlan", "ipvlan"]
+ChildKind: TypeAlias = Literal["macvlan", "ipvlan", "device"]
 LinkKind: TypeAlias = Literal["macvlan", "ipvlan", "vlan", "dummy"]  # of those that a kernel may lack
 
 
@@ -90,7 +90,8 @@ class Port(Struct, frozen=True):
 class Child(Struct, frozen=True):
     """A macvlan or ipvlan interface inside `sandbox`, up, made on `parent`, an interface of the host.
 
-    It goes with its parent and with its namespace. `mac` empty: its parent's (ipvlan). `mtu` 0: its parent's.
+    Or, as a device, the parent itself, lent: deleted, it goes home as what it was. The others go with their parent
+    and with their namespace. `mac` empty: its parent's (ipvlan). `mtu` 0: its parent's.
     `flag` is of ipvlan alone.
     """
 

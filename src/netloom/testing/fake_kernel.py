@@ -84,6 +84,9 @@ class FakeKernel:
                 self._open(step, sandboxes)
                 self._put(step)
 
+    def reclaim(self) -> None:
+        """Nothing ends here without a daemon."""
+
     def observe(self) -> list[Desired]:
         """Host's objects; of veths the host's half."""
         return [
@@ -109,7 +112,9 @@ class FakeKernel:
 
     def facts(self) -> HostFacts:
         """As given, what is ours left out; with what was done to interfaces of others since."""
-        return msgspec.structs.replace(self._facts, interfaces=tuple(map(self._as_it_is, self._facts.interfaces)))
+        lent = {o.parent for o in self._links.values() if isinstance(o, Child) and o.kind == "device"}
+        here = [self._as_it_is(one) for one in self._facts.interfaces if one.name not in lent]
+        return msgspec.structs.replace(self._facts, interfaces=tuple(here))
 
     def _as_it_is(self, one: HostLink) -> HostLink:
         port = self._objects.get(("port", one.name))
