@@ -15,6 +15,7 @@ from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
 from netloom.api.shapes import CONNECT, DISCONNECT, NETWORK_CREATE
 from netloom.drivers.bridge import bridge_addresses, guard_of
+from netloom.drivers.parents import host_access, host_addresses, shim_name
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import InvalidArgument, NetloomError, NotFound
 from netloom.model.network import Network
@@ -52,6 +53,8 @@ async def inspect_network(call: Call) -> Reply:
     shown = network_json(network, containers)
     if own and network.bridge:
         shown["Bridge"] = bridge_json(network, bridge_addresses(network))
+    if own and host_access(network):
+        shown["HostAccess"] = {"Interface": shim_name(network), "Addresses": host_addresses(network)}
     if own or call.version >= (1, 52):
         shown["Status"] = status_json(call.backend.subnet_figures(network.id))
     return json_reply(shown)

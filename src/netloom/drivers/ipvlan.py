@@ -43,6 +43,7 @@ class IpvlanOptions(Struct, frozen=True):
             )
         parents.check_common("ipvlan", options)
         refuse_unknown(options, KNOWN, "ipvlan")
+        parents.check_host_access(options, shared=(mode, flag) == ("l2", "bridge"))
         return IpvlanOptions(options.get(PARENT, ""), mode, flag)
 
 
@@ -83,7 +84,11 @@ class IpvlanDriver:
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:
         """The parent, where it is made for the network."""
-        return [] if network.config_only else list(parents.made(network, facts))
+        if network.config_only:
+            return []
+        made: list[Desired] = list(parents.made(network, facts))
+        shim = parents.host_access(network) and parents.stands(network, facts)
+        return [*made, *parents.shim(network, "ipvlan")] if shim else made
 
     def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Raises Failed when the parent has gone, or for a MAC, which is the parent's."""
@@ -111,7 +116,8 @@ class IpvlanDriver:
             flag=flag,
             ipv6=network.ipv6,
         )
-        return parents.inside(network, endpoint, child)
+        reached = parents.by_shim(network, endpoint) if parents.host_access(network) else []
+        return [*parents.inside(network, endpoint, child), *reached]
 
 
 def routes_by_device(network: Network) -> bool:

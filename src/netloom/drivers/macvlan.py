@@ -35,6 +35,7 @@ class MacvlanOptions(Struct, frozen=True):
             )
         parents.check_common("macvlan", options)
         refuse_unknown(options, KNOWN, "macvlan")
+        parents.check_host_access(options, shared=mode == "bridge")
         return MacvlanOptions(options.get(PARENT, ""), mode)
 
 
@@ -74,7 +75,11 @@ class MacvlanDriver:
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:
         """The parent, where it is made for the network."""
-        return [] if network.config_only else list(parents.made(network, facts))
+        if network.config_only:
+            return []
+        made: list[Desired] = list(parents.made(network, facts))
+        shim = parents.host_access(network) and parents.stands(network, facts)
+        return [*made, *parents.shim(network, "macvlan", _shim_mac(network))] if shim else made
 
     def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Raises Failed when the parent has gone, or is taken whole by another container."""
@@ -101,7 +106,12 @@ class MacvlanDriver:
             mac=endpoint.mac,
             ipv6=network.ipv6,
         )
-        return parents.inside(network, endpoint, child)
+        reached = parents.by_shim(network, endpoint) if parents.host_access(network) else []
+        return [*parents.inside(network, endpoint, child), *reached]
+
+
+def _shim_mac(network: Network) -> str:
+    return ":".join(("02", *(network.id[i : i + 2] for i in range(0, 10, 2))))
 
 
 def _mode(network: Network) -> str:

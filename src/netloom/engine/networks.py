@@ -11,14 +11,15 @@ from netloom.dns import records
 from netloom.drivers import lan
 from netloom.drivers.bridge_options import NAME as BRIDGE_NAME
 from netloom.drivers.options import PARENT, enabled
-from netloom.drivers.parents import KINDS, lacking, on_lan, parent_of
+from netloom.drivers.parents import HOST, KINDS, host_access, lacking, on_lan, parent_of
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Kernel
 from netloom.engine.tables import gone, network_row
+from netloom.ipam.addresses import Reserved
 from netloom.ipam.space import settled
 from netloom.ipam.validate import check_config
-from netloom.model.desired import Bridge, HostRoute, LinkKind, Parent
+from netloom.model.desired import Bridge, HostRoute, LinkKind, Parent, Shim
 from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import DEFAULT_GATEWAY, PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.plan.diff import diff
@@ -139,7 +140,7 @@ class Networks:
         desired = core.network_own(network)
         await core.worker.run(intents=[network_row(network)], steps=diff([], desired))
         for wanted in desired:
-            if isinstance(wanted, (Bridge, Parent)):
+            if isinstance(wanted, (Bridge, Parent, Shim)):
                 await core.links.delete(wanted.index)
         await core.worker.run(statuses=[gone("networks", network.id)])
         core.tables.drop_network(network)
@@ -250,7 +251,23 @@ class Networks:
         network = lan.placed(network, core.facts)
         if on_lan(network) or network.adopted:
             core.space.keep_off(key, core.facts.addresses)
-        return network
+        return self._with_host(network) if host_access(network) else network
+
+    def _with_host(self, network: Network) -> Network:
+        """An address of each family is the host's own: of its first subnet, as an auxiliary one."""
+        pools: list[IpamConfig] = []
+        try:
+            for pool in network.pools:
+                family = 6 if ":" in pool.subnet else 4
+                aux = dict(pool.aux)
+                if not any((":" in other.subnet) == (family == 6) for other in pools):
+                    own = self._core.space.request(network.id, family, None, Reserved("the host's own address"))
+                    aux[HOST] = own.partition("/")[0]
+                pools.append(msgspec.structs.replace(pool, aux=aux))
+        except BaseException:
+            self._core.space.drop_network(network.id)
+            raise
+        return msgspec.structs.replace(network, pools=tuple(pools))
 
     def _pools(self, key: str, request: NetworkRequest) -> tuple[IpamConfig, ...]:
         """Subnets and gateways, taken."""

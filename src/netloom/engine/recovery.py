@@ -15,7 +15,7 @@ from netloom.engine.reconciler import Reconciler
 from netloom.engine.removal import Removal, forgotten
 from netloom.engine.tables import Row, container_row, decode, endpoint_row, gone
 from netloom.model.container import Container
-from netloom.model.desired import Bridge, Parent
+from netloom.model.desired import Bridge, Parent, Shim
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import KernelError
 from netloom.model.network import Network, Status
@@ -113,7 +113,7 @@ class Recovery:
             desired = core.network_own(network)
             await core.worker.run(steps=absent(desired))
             for what in desired:
-                if isinstance(what, (Bridge, Parent)):
+                if isinstance(what, (Bridge, Parent, Shim)):
                     await core.links.delete(what.index)
 
     def _endpoints(self, endpoints: list[Endpoint]) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-from netloom.drivers.parents import below, on_parent, parent_of
+from netloom.drivers.parents import below, host_access, on_parent, parent_of, shim_name
 from netloom.engine.clashes import Clashes
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
@@ -121,6 +121,7 @@ class Watching:
         """Names of interfaces that should stand; those that come or go just now are somebody's business already."""
         core = self._core
         names = {n.bridge or parent_of(n) for n in core.tables.networks.values() if n.bridge or on_parent(n)}
+        names |= {shim_name(n) for n in core.tables.networks.values() if host_access(n)}
         return names | {e.host_name for e in self._reconciler.living() if e.id not in core.moving}
 
     def _below(self) -> set[HostLink]:

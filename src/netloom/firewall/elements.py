@@ -88,6 +88,11 @@ def lan_elements(bridge: str, *, hosted: bool) -> list[Element]:
     return [*elements, element("switched", (bridge,))] if hosted else elements
 
 
+def shim_element(link: str) -> Element:
+    """What comes from the containers beside a host's interface is forwarded to published ports and nowhere else."""
+    return element("switched", (link,))
+
+
 def member_elements(link: str, addresses: Iterable[str]) -> list[Element]:
     """What keeps a container of a LAN from being reached by way of this host; `link` is the host's to that LAN."""
     return [element("members6" if ":" in a else "members4", (link, a)) for a in addresses]

@@ -26,6 +26,7 @@ from netloom.model.desired import (
     Parent,
     Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -123,7 +124,7 @@ class _Run:
             flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
         self._links([s for s in steps if isinstance(s.what, (Bridge, Parent))])
-        self._links([s for s in steps if isinstance(s.what, (Veth, Child))])
+        self._links([s for s in steps if isinstance(s.what, (Veth, Shim, Child))])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         self._send_all(self._route, [(s, m) for s in steps if isinstance(s.what, Port) for m in _enslave(s, s.what)])
         for step in steps:
@@ -157,7 +158,7 @@ class _Run:
         for place, failure in sorted(failures.items()):
             self._check_there(*making[place], failure)
         for step, what in work:
-            if isinstance(what, Bridge):
+            if isinstance(what, (Bridge, Shim)):
                 _turn_ipv6(step, what)
         self._send_all(
             self._route,
@@ -233,7 +234,7 @@ class _Run:
         match step.what:
             case Port(link=name):
                 return [link.change(index, master=0)] if (index := _index(name)) else []
-            case Bridge() | Veth() | Parent():
+            case Bridge() | Veth() | Parent() | Shim():
                 return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
                 return [translate.delete(step.what)]
@@ -251,7 +252,7 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
-            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent)):
+            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent, Shim)):
                 continue  # no IPv6 to silence
             if failure.errno == errno.ENOENT and isinstance(step.what, Neighbour):
                 continue  # nobody remembers another MAC for the address
@@ -384,14 +385,14 @@ def _kind(what: Link) -> str:
             return "veth"
         case Parent():
             return "vlan" if what.base else "dummy"
-        case Child():
+        case Shim() | Child():
             return what.kind
 
 
 def _below(step: Step, what: Link) -> int:
     """The index, now, of the interface that a link stands on: one of somebody else, which may have come anew."""
     match what:
-        case Child():
+        case Shim() | Child():
             name = what.parent
         case Parent(base=name) if name:
             pass
@@ -427,7 +428,7 @@ def _ipv6(step: Step, on: bool) -> Iterator[None]:
         raise KernelError(error.errno or errno.EIO, subject(step), detail="disable_ipv6") from error
 
 
-def _turn_ipv6(step: Step, what: Bridge) -> None:
+def _turn_ipv6(step: Step, what: Bridge | Shim) -> None:
     with _ipv6(step, what.ipv6):
         sysctl.write(translate.ipv6_switch(what.name), "0" if what.ipv6 else "1")
 
@@ -471,7 +472,7 @@ def _remedy(step: Step, failure: Verdict) -> str:
                 f"{name} cannot be a port of a bridge: wireless stations cannot, nor what is one of another bridge or"
                 " bond, carries macvlan or ipvlan, or is a bridge itself; take the driver ipvlan, or another interface"
             )
-        case Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
+        case Shim(parent=parent, kind=kind) | Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
             return (
                 f"{parent} is a port of a bridge or a bond, or carries another kind than {kind}; choose another parent"
             )

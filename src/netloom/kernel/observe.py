@@ -1,13 +1,13 @@
 """What stands in the kernel and carries our mark, as desired objects; and the facts about the host.
 
-Ours are bridges, VLANs and dummies with an alias `netloom …`, veths named `nl` and twelve hex digits, the tables
-named `netloom`; and inside sandboxes what is in the interface group `netlink.link.INSIDE`.
+Ours are bridges, VLANs, dummies, macvlans and ipvlans with an alias `netloom …`, veths named `nl` and twelve hex
+digits, the tables named `netloom`; and inside sandboxes what is in the interface groups `netlink.link.MARKED`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netloom.firewall.forwarding import bridge_paths, watched_paths
 from netloom.kernel import claims, sysctl, translate
@@ -25,6 +25,8 @@ from netloom.model.desired import (
     Neighbour,
     Parent,
     Route,
+    Shim,
+    ShimKind,
     Sysctl,
     Veth,
 )
@@ -33,6 +35,7 @@ from netloom.netlink import address, link, neighbour, nft, route
 ALIAS = "netloom "
 TABLE = "netloom"
 _VETH = re.compile(r"nl[0-9a-f]{12}")
+_SHIMS = ("macvlan", "ipvlan")
 _LINK_SCOPE = 253
 _BRIDGE_SETTINGS = (  # what drivers set on a bridge, where it differs from a new interface's
     "net/ipv4/conf/{}/forwarding",
@@ -51,7 +54,7 @@ def is_ours(one: link.Link) -> bool:
     """Does it carry our mark?"""
     if one.kind == "veth":
         return _VETH.fullmatch(one.name) is not None
-    return one.kind in ("bridge", "vlan", "dummy") and one.alias.startswith(ALIAS)
+    return one.kind in ("bridge", "vlan", "dummy", *_SHIMS) and one.alias.startswith(ALIAS)
 
 
 def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
@@ -62,10 +65,13 @@ def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
     found: list[Desired] = [_bridge(one) for one in bridges]
     found += [_parent(one, names) for one in everything if one.kind in ("vlan", "dummy") and is_ours(one)]
     found += [_host_half(one, names) for one in everything if one.kind == "veth" and is_ours(one)]
-    ours = {one.ifindex: one.name for one in bridges}
+    shims = [one for one in everything if one.kind in _SHIMS and is_ours(one)]
+    found += [_shim(one, names) for one in shims]
+    ours = {one.ifindex: one.name for one in (*bridges, *shims)}
     found += [Address(ours[a.ifindex], a.ifindex, a.address) for a in _addresses(socket) if a.ifindex in ours]
     found += _neighbours(socket, ours)
-    found += [s for one in bridges for s in _settings(one.name)]
+    found += _routes_by(socket, shims, found)
+    found += [s for one in (*bridges, *shims) for s in _settings(one.name)]
     found += _elements(nft_socket)
     return found
 
@@ -138,6 +144,25 @@ def _bridge(one: link.Link) -> Bridge:
 def _parent(one: link.Link, names: dict[int, str]) -> Parent:
     base = names.get(one.peer, "?") if one.kind == "vlan" else ""
     return Parent(one.name, one.ifindex, one.alias, base=base, vlan=one.vlan, up=one.up)
+
+
+def _shim(one: link.Link, names: dict[int, str]) -> Shim:
+    kind: ShimKind = "ipvlan" if one.kind == "ipvlan" else "macvlan"
+    parent = names.get(one.peer, "?")
+    return Shim(kind, one.name, one.ifindex, parent, one.alias, one.mac, ipv6=_has_ipv6(one.name), up=one.up)
+
+
+def _routes_by(socket: NetlinkSocket, shims: Sequence[link.Link], found: Iterable[Desired]) -> list[Route]:
+    """Routes by interfaces that are ours alone, without those that the kernel makes of their addresses."""
+    if not shims:
+        return []
+    names = {one.ifindex: one.name for one in shims}
+    own = {(o.link, o.address) for o in found if isinstance(o, Address)}
+    return [
+        Route(r.destination, r.via, names[r.ifindex], r.ifindex)
+        for r in _routes(socket)
+        if r.ifindex in names and (names[r.ifindex], r.destination) not in own
+    ]
 
 
 def _child(one: link.Link, key: str, ipv6: bool) -> Child:

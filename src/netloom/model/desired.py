@@ -13,6 +13,7 @@ from msgspec import Struct
 
 Key: TypeAlias = tuple[str, ...]
 ChildKind: TypeAlias = Literal["macvlan", "ipvlan", "device"]
+ShimKind: TypeAlias = Literal["macvlan", "ipvlan"]
 LinkKind: TypeAlias = Literal["macvlan", "ipvlan", "vlan", "dummy"]  # of those that a kernel may lack
 
 
@@ -85,6 +86,27 @@ class Port(Struct, frozen=True):
     @property
     def key(self) -> Key:
         return ("port", self.link)
+
+
+class Shim(Struct, frozen=True):
+    """A macvlan or ipvlan interface of the host itself, up, beside those of containers on `parent`.
+
+    By it the host and they reach each other, which the parent and they cannot. `alias` marks it as ours; it goes with
+    its parent. `mac` empty: its parent's (ipvlan).
+    """
+
+    kind: ShimKind
+    name: str
+    index: int
+    parent: str
+    alias: str
+    mac: str = ""
+    ipv6: bool = False  # else IPv6 is off on it
+    up: bool = True  # False is only ever observed
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.name)
 
 
 class Child(Struct, frozen=True):
@@ -181,11 +203,11 @@ class Element(Struct, frozen=True):
         return ("element", self.table, self.set, self.key_data.hex())
 
 
-Desired: TypeAlias = Bridge | Veth | Parent | Port | Child | Address | Route | Neighbour | Sysctl | Element
+Desired: TypeAlias = Bridge | Veth | Parent | Shim | Port | Child | Address | Route | Neighbour | Sysctl | Element
 
 
-Link: TypeAlias = Bridge | Veth | Parent | Child
-LINKS = (Bridge, Veth, Parent, Child)
+Link: TypeAlias = Bridge | Veth | Parent | Shim | Child
+LINKS = (Bridge, Veth, Parent, Shim, Child)
 
 
 class Step(Struct, frozen=True):

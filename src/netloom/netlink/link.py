@@ -133,7 +133,7 @@ def veth(
 
 
 def macvlan(name: str, index: int, mac: str, mtu: int, mode: str, *, parent: int, netns: int) -> Message:
-    """A macvlan on the link `parent` of this namespace, in that of the fd, down.
+    """A macvlan on the link `parent` of this namespace, in that of the fd (-1: in this one), down.
 
     Before Linux 6.13 EEXIST where this namespace has a link of that name or index.
     """
@@ -159,8 +159,7 @@ def _on_parent(
         + (attr(_ADDRESS, mac_bytes(mac)) if mac else b"")
         + (attr(_MTU, u32(mtu)) if mtu else b"")
         + attr(_LINK, u32(parent))
-        + attr(_GROUP, u32(INSIDE))
-        + attr(_NET_NS_FD, u32(netns))
+        + (attr(_GROUP, u32(INSIDE)) + attr(_NET_NS_FD, u32(netns)) if netns >= 0 else b"")
         + nest(_LINKINFO, attr(_INFO_KIND, text(kind)), data),
     )
 

@@ -31,6 +31,7 @@ from netloom.model.desired import (
     Parent,
     Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -91,7 +92,7 @@ def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[St
 
 def _rank(what: Desired) -> int:
     match what:
-        case Veth() | Child():
+        case Veth() | Child() | Shim():
             return 0
         case Bridge() | Parent():
             return 1
@@ -147,6 +148,8 @@ def _another(new: Desired, old: Desired) -> bool:
             return new.index != old.index
         case Parent(), Parent():
             return (new.index, new.base, new.vlan) != (old.index, old.base, old.vlan)
+        case Shim(), Shim():
+            return (new.index, new.kind, new.parent, new.mac or old.mac) != (old.index, old.kind, old.parent, old.mac)
         case Child(), Child():
             return new.kind != old.kind
         case Veth(), Veth():
@@ -162,6 +165,8 @@ def _another(new: Desired, old: Desired) -> bool:
 def _same(new: Desired, old: Desired) -> bool:
     if isinstance(new, Child) and isinstance(old, Child):
         return True
+    if isinstance(new, Shim) and isinstance(old, Shim) and not new.mac:
+        old = msgspec.structs.replace(old, mac="")
     if isinstance(new, Veth) and isinstance(old, Veth) and not old.sandbox:
         old = msgspec.structs.replace(
             old,

@@ -14,6 +14,7 @@ from netloom.model.desired import (
     Parent,
     Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -53,6 +54,12 @@ def columns(what: Desired) -> tuple[str, str, str, str]:
             kind = f"vlan {what.vlan} on {what.base}" if what.base else "dummy"
             rest = f"{kind} index {what.index} alias {what.alias!r}"
             return "link", what.name, "", rest + _flag(" down", not what.up)
+        case Shim():
+            rest = f"{what.kind} of the host index {what.index} alias {what.alias!r}" + _flag(
+                f" mac {what.mac}", bool(what.mac)
+            )
+            told = rest + _flag(" ipv6", what.ipv6) + _flag(" down", not what.up)
+            return "link", what.name, _at(what.parent), told
         case Port():
             return "port", what.link, _at(what.master), ""
         case Child():

@@ -49,6 +49,7 @@ class _World:
         self.bridges = {n["Bridge"]["Name"]: n for n in self.networks if n["Driver"] == "bridge" and "Bridge" in n}
         self.routed = {b: n for b, n in self.bridges.items() if not n["Bridge"]["LAN"]}  # the host is their router
         self.outside = self.host.own_links
+        self.shims = {n["HostAccess"]["Interface"]: n for n in self.networks if "HostAccess" in n}
         found = daemon.json("GET", "/containers/json?all=1")
         self.containers = [daemon.json("GET", f"/containers/{c['Id']}/json") for c in found]
         self.running = [c for c in self.containers if c["State"]["Running"] and not c["State"]["Restarting"]]
@@ -58,6 +59,15 @@ class _World:
         for bridge, network in self.bridges.items():
             for entry in network["Containers"].values():
                 yield bridge, entry
+
+    def members(self) -> Iterator[tuple[str, str]]:
+        """The host's link to a LAN, and the address of each container of the network there."""
+        lans = {b: n for b, n in self.bridges.items() if b not in self.routed} | self.shims
+        for link, network in lans.items():
+            for entry in network["Containers"].values():
+                for address in (entry["IPv4Address"], entry["IPv6Address"]):
+                    if address:
+                        yield link, address.partition("/")[0]
 
     def options(self, network: str) -> dict[str, str]:
         """Of a network, by id."""
@@ -79,7 +89,7 @@ def _links(world: _World) -> list[str]:
     ports = {n["Options"]["parent"]: b for b, n in world.bridges.items() if "parent" in n["Options"]}
     wanted = {(bridge, "") for bridge in world.bridges.keys() - world.outside}
     wanted |= {(entry["HostInterface"], bridge) for bridge, entry in world.endpoints()}
-    wanted |= {(name, "") for name in _parents_made(world)} | set(ports.items())
+    wanted |= {(name, "") for name in (*_parents_made(world), *world.shims)} | set(ports.items())
     links = world.json("ip", "-j", "link")
     found = {
         (link["ifname"], link.get("master", ""))
@@ -101,7 +111,11 @@ def _parents_made(world: _World) -> set[str]:
 
 
 def _addresses(world: _World) -> list[str]:
-    wanted = set()
+    wanted = {
+        (shim, f"{address}/{128 if ':' in address else 32}")
+        for shim, network in world.shims.items()
+        for address in network["HostAccess"]["Addresses"]
+    }
     for bridge, network in world.bridges.items():
         if network["Bridge"]["Adopted"] or network["Bridge"]["LAN"]:
             wanted |= {(bridge, address) for address in network["Bridge"]["Addresses"]}
@@ -136,6 +150,7 @@ def _routes(world: _World) -> list[str]:
         for pool in network["IPAM"]["Config"]
         if ":" not in pool["Subnet"]
     }
+    wanted |= {(shim, a) for shim, a in world.members() if ":" not in a and shim in world.shims}
     found = {(r["dev"], r["dst"]) for r in world.json("ip", "-j", "route") if r["dev"] not in world.outside}
     return _compare("route", wanted, found)
 
@@ -162,11 +177,7 @@ def _elements(world: _World) -> list[str]:
     findings = _compare("set bridges", bridges, _keys(sets["bridges"]))
     findings += _compare("set same", {(b, b) for b in world.bridges}, _keys(sets["same"]))
     for family in ("4", "6"):
-        members = {
-            (bridge, entry[f"IPv{family}Address"].partition("/")[0])
-            for bridge, entry in world.endpoints()
-            if bridge not in world.routed and entry[f"IPv{family}Address"]
-        }
+        members = {(link, a) for link, a in world.members() if (":" in a) == (family == "6")}
         findings += _compare(f"set members{family}", members, _keys(sets[f"members{family}"]))
     findings += _compare("set apart", apart, _keys(sets["apart"]))
     findings += _compare("set internal", internal, _keys(sets["internal"]))

@@ -29,6 +29,7 @@ from netloom.model.desired import (
     PassedDrop,
     Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -207,6 +208,8 @@ class FakeKernel:
         others = [o for o in others if not isinstance(o, Child)]
         if isinstance(what, Parent) and what.base and what.base not in self._names():
             raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.base} is not there")
+        if isinstance(what, Shim) and what.parent not in self._names():
+            raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.parent} is not there")
         if isinstance(old, LINKS) and (old.index != what.index or type(old) is not type(what)):
             raise KernelError(errno.EEXIST, subject(step), detail="a link of that name is there")
         if taken := next((o for o in others if o.index == what.index), None):
@@ -273,7 +276,7 @@ class FakeKernel:
     def parent_gone(self, name: str) -> None:
         """An interface of the host has gone: what stands on it goes too."""
         for found in list(self._links.values()):
-            if isinstance(found, Child) and found.parent == name:
+            if isinstance(found, (Child, Shim)) and found.parent == name:
                 self._delete(found, wholly=True)
 
 
