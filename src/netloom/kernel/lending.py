@@ -113,12 +113,9 @@ def home_of(any_socket: socket.socket) -> int:
 
 
 def _lent(there: NetlinkSocket, cookie: int) -> list[link.Link]:
+    """By their tickets: where the name could not be given back the group has been already."""
     found = [link.parse(body) for body in there.dump(link.dump())]
-    return [
-        one
-        for one in found
-        if one.group == link.LENT and (was := Ticket.parse(one.alias)) is not None and was.home == cookie
-    ]
+    return [one for one in found if (was := Ticket.parse(one.alias)) is not None and was.home == cookie]
 
 
 def _home(was: Ticket, index: int, netns: int) -> Message:
