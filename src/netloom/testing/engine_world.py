@@ -35,7 +35,13 @@ _FACTS = HostFacts(
     routes=(HostRoute("203.0.113.0/24", "up0"),),
     claimed=(HostRoute("203.0.113.0/24", "up0"),),
     addresses=("203.0.113.5", "127.0.0.1", "::1"),
-    interfaces=(HostLink("lo", 1), HostLink("up0", 2, addresses=("203.0.113.5/24",))),
+    interfaces=(
+        HostLink("lo", 1),
+        HostLink("up0", 2, addresses=("203.0.113.5/24",)),
+        HostLink("lan0", 3, mac="02:00:00:00:01:03"),
+        HostLink("lan1", 4, mac="02:00:00:00:01:04"),
+        HostLink("br0", 5, kind="bridge"),
+    ),
     sysctls=(("net/ipv4/conf/up0/forwarding", "0"), ("net/ipv6/conf/all/forwarding", "0")),
 )
 _SETTINGS: dict[str, Any] = {"state_dir": "/nowhere", "run_dir": "/nowhere", "instance": "00000000", "name": "machine"}

@@ -68,6 +68,10 @@ class FakeKernel:
         """The next step whose line contains the text raises KernelError with this errno."""
         self._failures.append((text, number))
 
+    def lose(self, key: Key) -> None:
+        """Somebody else took it away."""
+        self._objects.pop(key)
+
     def know(self, **changed: Any) -> HostFacts:
         """From now on these facts are otherwise."""
         self._facts = msgspec.structs.replace(self._facts, **changed)
