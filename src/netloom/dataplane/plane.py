@@ -128,6 +128,8 @@ class Plane:
         known = self.sandboxes.pop(sandbox, None)
         if known is not None:
             self._unbind(known)
+            if known.resolver.lent:
+                self._home.give_back(known.sockets.incoming)
             known.sockets.close()
             self._let_go(known.resolver)
         self.zones.drop_sandbox(sandbox)

@@ -6,13 +6,17 @@ A socket keeps its network namespace, and with it the veth, until it is closed.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
 from netloom.dataplane import capture
-from netloom.kernel import namespace
+from netloom.kernel import lending, namespace
+from netloom.model.errors import KernelError
+
+_log = logging.getLogger(__name__)
 
 _RECEIVE = 1 << 20  # bytes of queries that may wait; the kernel allows net.core.rmem_max
 _SIOCGSKNS = 0x894C  # linux/sockios.h: the network namespace of a socket
@@ -77,6 +81,16 @@ class Home:
         netns = fcntl.ioctl(sibling, _SIOCGSKNS)
         try:
             return self.inside(netns, lambda: _fresh(family, kind, protocol))
+        finally:
+            os.close(netns)
+
+    def give_back(self, resident: socket.socket) -> None:
+        """Interfaces of the host that are in the namespace of a socket come home."""
+        netns = fcntl.ioctl(resident, _SIOCGSKNS)
+        try:
+            lending.give_all_back(netns, self.fd)
+        except (OSError, KernelError) as error:
+            _log.warning("an interface of the host could not be brought home: %s", error)
         finally:
             os.close(netns)
 

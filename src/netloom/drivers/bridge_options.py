@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from netloom.drivers.options import PREFIX, parse_bool, parse_in_range, parse_int, parse_ip, refuse_unknown
+from netloom.drivers.options import PARENT, PREFIX, parse_bool, parse_in_range, parse_int, parse_ip, refuse_unknown
 from netloom.firewall.elements import Way
 from netloom.model.errors import Failed, InvalidArgument
 
@@ -33,7 +33,7 @@ GUARD = "netloom.guard"
 ETHERTYPES = f"{GUARD}.ethertypes"
 
 KNOWN = (
-    *(GUARD, ETHERTYPES),
+    *(GUARD, ETHERTYPES, PARENT),
     *(MTU, IFACE_PREFIX, ADVERTISE_COUNT, ADVERTISE_INTERVAL, HOST_IPV4, HOST_IPV6),
     *(NAME, MASQUERADE, ICC, HOST_BINDING, DEFAULT_BRIDGE, INHIBIT_IPV4, GATEWAY_MODE4, GATEWAY_MODE6, TRUSTED),
 )
@@ -109,6 +109,8 @@ class BridgeOptions(Struct, frozen=True):
             source6=_source(HOST_IPV6, values[HOST_IPV6], 6) if HOST_IPV6 in values else "",
             trusted=tuple(dict.fromkeys(_interface(n) for n in values.get(TRUSTED, "").split(":") if n)),
         )
+        if values.get(PARENT) == "lo":
+            raise Failed("loopback interface is not a valid bridge parent link")
         if "isolated" in (parsed.mode4, parsed.mode6) and not internal:
             raise Failed("gateway mode 'isolated' can only be used for an internal network")
         refuse_unknown(options, KNOWN, "bridge")

@@ -7,9 +7,10 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 from netloom.containers.capabilities import effective
 from netloom.drivers.bridge import INDEX_BASE
+from netloom.drivers.device import lends
 from netloom.drivers.endpoint_options import endpoint_options, further_addresses
 from netloom.drivers.ipvlan import routes_by_device
-from netloom.drivers.parents import on_parent
+from netloom.drivers.parents import on_parent, parent_of
 from netloom.engine.core import Core
 from netloom.engine.names import dns_names, has_names
 from netloom.ipam.addresses import Reservation
@@ -42,7 +43,7 @@ class Allotments:
         if network.status is not Status.READY:
             raise NotFound(f"network {network.name} not found")
         beside = core.tables.by_network.get(network.id, {}).values()
-        core.driver(network.driver).admit(network, config.mac, beside, core.facts)
+        core.driver(network.driver).admit(network, container.name, config.mac, beside, core.facts)
         bare = not network.pools
         asked = config.ipam
         taken: dict[int, Reservation] = {}
@@ -57,8 +58,8 @@ class Allotments:
             number = 0 if bare else core.next_number()
             index = self._index(network, number, others)
             name = self._name(network, others)
-            ifname, sysctls = endpoint_options(config.driver_opts or {}, name)
-            mac = "" if bare or network.driver == "ipvlan" else self._mac(config)
+            ifname, sysctls = endpoint_options(config.driver_opts or {}, name, network.driver)
+            mac = "" if bare or network.driver == "ipvlan" else self._mac(network, config)
         except BaseException:
             for reservation in taken.values():
                 reservation.cancel()
@@ -121,8 +122,10 @@ class Allotments:
         subnets = [ip_network(pool.subnet) for pool in network.pools]
         return [(f, text) for f, text in wanted if text and any(ip_address(text) in subnet for subnet in subnets)]
 
-    def _mac(self, config: EndpointConfig) -> str:
-        return parse_mac(config.mac) if config.mac else random_mac(self._core.random(6))
+    def _mac(self, network: Network, config: EndpointConfig) -> str:
+        """Without one that the user chose: a device keeps its own."""
+        own = self._core.facts.interface(parent_of(network)) if lends(network) and not config.mac else None
+        return own.mac if own is not None else parse_mac(config.mac) if config.mac else random_mac(self._core.random(6))
 
     def _index(self, network: Network, number: int, others: Collection[Endpoint]) -> int:
         """Of the inner interface. One that stands on a parent needs an index that is free on the host as well."""

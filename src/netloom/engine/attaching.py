@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import msgspec
 
 from netloom.drivers.endpoint_options import endpoint_faults
-from netloom.drivers.parents import on_parent, parent_of
+from netloom.drivers.parents import on_lan, on_parent, parent_of
 from netloom.engine.allot import Allotments
 from netloom.engine.changeover import Changeover
 from netloom.engine.core import Core
@@ -92,7 +92,9 @@ class Attaching:
         mode = container.host_config.network_mode
         if mode.startswith(SHARED_MODES):
             raise InvalidArgument(SHARED_IS_ALONE)
-        check_endpoint(config, network.name, network.requested, endpoint_faults(config.driver_opts or {}))
+        check_endpoint(
+            config, network.name, network.requested, endpoint_faults(config.driver_opts or {}, network.driver)
+        )
         if network.driver == "host":
             raise InvalidArgument(HOST_MODE_ONLY)
         others = {name for name in container.networks if name != network.name}
@@ -172,7 +174,7 @@ class Attaching:
     async def fresh_facts(self, networks: Iterable[Network]) -> None:
         """Who stands on an interface of the host must know whether it is there now."""
         core = self._core
-        if any(map(on_parent, networks)) and core.stale():
+        if any(on_lan(n) or n.adopted for n in networks) and core.stale():
             core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
 
     async def publish(self, container: Container, endpoints: list[Endpoint]) -> None:
@@ -184,7 +186,7 @@ class Attaching:
         if not outward:
             return
         owner = next((e for e in outward if e.default4), outward[0])
-        if on_parent(self._core.tables.networks[owner.network]):
+        if on_lan(self._core.tables.networks[owner.network]):
             return
         try:
             await self.publishing.publish(container, owner, self._core.tables.networks[owner.network].options)

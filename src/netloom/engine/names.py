@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netloom.dns import records
+from netloom.drivers.device import lends
 from netloom.engine.core import Core, opened
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
@@ -65,6 +66,7 @@ class Names:
             records=tuple(
                 (e.network, text) for e in named if (text := tables.networks[e.network].options.get(records.OPTION))
             ),
+            lent=any(lends(tables.networks[e.network]) for e in standing),
         )
 
     def _links(self, container: Container, named: list[Endpoint]) -> Iterable[tuple[str, str]]:
@@ -91,6 +93,8 @@ class Names:
         if container.sandbox in self._open:
             try:
                 await dataplane.set_resolver(container.sandbox, resolver)
+                if resolver.lent and container.state.pid:
+                    await dataplane.bind_sandbox(container.sandbox, container.state.pid)
                 return
             except NotFound:
                 self._open.discard(container.sandbox)  # closed by itself, as when its process ends

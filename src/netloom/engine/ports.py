@@ -40,6 +40,10 @@ class Kernel(Protocol):
         """
         ...
 
+    def reclaim(self) -> None:
+        """Interfaces of the host that were lent to a container, and that its end has left elsewhere, come home."""
+        ...
+
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark, as desired objects."""
         ...

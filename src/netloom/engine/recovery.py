@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from netloom.containers.lifecycle import paused, resumed, start_failed
-from netloom.drivers.parents import on_parent
+from netloom.drivers.parents import on_lan
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -15,7 +15,7 @@ from netloom.engine.reconciler import Reconciler
 from netloom.engine.removal import Removal, forgotten
 from netloom.engine.tables import Row, container_row, decode, endpoint_row, gone
 from netloom.model.container import Container
-from netloom.model.desired import Bridge, Parent
+from netloom.model.desired import Bridge, Parent, Shim
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import KernelError
 from netloom.model.network import Network, Status
@@ -52,6 +52,7 @@ class Recovery:
     async def run(self) -> None:
         """Load, adopt the living, bury the dead, make the kernel and the data plane agree."""
         core = self._core
+        await core.worker.call(lambda kernel, _: kernel.reclaim())
         core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
         networks, containers, endpoints, daemon = await core.worker.call(
             lambda _, rows: tuple(rows.load(table) for table in ("networks", "containers", "endpoints", "daemon"))
@@ -98,7 +99,7 @@ class Recovery:
             if network.status is Status.READY:
                 self._core.tables.put_network(network)
                 self._core.space.restore_network(network.id, network.name, network.pools)
-                if on_parent(network):
+                if on_lan(network) or network.adopted:
                     self._core.space.keep_off(network.id, self._core.facts.addresses)
             else:
                 self._half.append(network)
@@ -112,7 +113,7 @@ class Recovery:
             desired = core.network_own(network)
             await core.worker.run(steps=absent(desired))
             for what in desired:
-                if isinstance(what, (Bridge, Parent)):
+                if isinstance(what, (Bridge, Parent, Shim)):
                     await core.links.delete(what.index)
 
     def _endpoints(self, endpoints: list[Endpoint]) -> list[Row]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from netloom.containers.lifecycle import start_failed, started
+from netloom.drivers.device import lends
 from netloom.engine.attaching import Attaching, refuse_mixture
 from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
@@ -121,6 +122,9 @@ class Starting:
             container = msgspec.structs.replace(container, networks=networks)
             after = attaching.settled(container, made)
             self._files.write(container, list(after.values()))
+            if any(lends(core.tables.networks[key]) for key in after):
+                # Should this daemon die before a process holds the sandbox, the data plane does.
+                await attaching.names.serve(container, after.values(), self._files.upstreams(container))
             await attaching.endpoints.move({}, after)
         except BaseException as error:
             self._release(container, made)

@@ -84,6 +84,25 @@ def network_elements(bridge: str, *, internal: bool, apart: bool = False, ways: 
     return elements
 
 
+def lan_elements(bridge: str, *, hosted: bool) -> list[Element]:
+    """What a bridge puts into the sets whose containers are machines of a LAN. `hosted`: the host is one too.
+
+    Then published ports of other networks are reached from there, for which the kernel must forward; nothing else is.
+    """
+    elements = [element("same", (bridge, bridge))]
+    return [*elements, element("switched", (bridge,))] if hosted else elements
+
+
+def shim_element(link: str) -> Element:
+    """What comes from the containers beside a host's interface is forwarded to published ports and nowhere else."""
+    return element("switched", (link,))
+
+
+def member_elements(link: str, addresses: Iterable[str]) -> list[Element]:
+    """What keeps a container of a LAN from being reached by way of this host; `link` is the host's to that LAN."""
+    return [element("members6" if ":" in a else "members4", (link, a)) for a in addresses]
+
+
 def trust_elements(bridge: str, links: Iterable[str]) -> list[Element]:
     """Interfaces by which a network's published ports are reached without translation."""
     return [element("trusted", (link, bridge)) for link in links]

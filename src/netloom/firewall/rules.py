@@ -16,6 +16,8 @@ TABLE = "netloom"
 OURS = 0x40000000  # tells other firewalls that this packet is judged here
 HAIRPIN = 0x20000000  # from forward to postrouting, where a bridged packet has no input interface any more
 
+_MEMBERS = (("ip", "members4"), ("ip6", "members6"))
+
 SETS = (
     Set("bridges", ("ifname",), "bridges of networks"),
     Set("same", ("ifname", "ifname"), "each bridge with itself: traffic within one network"),
@@ -27,6 +29,8 @@ SETS = (
     Set("routed", ("ifname", "nf_proto"), "bridges whose published ports are reached by the container's own address"),
     Set("unprotected", ("ifname", "nf_proto"), "bridges whose every port is reached by the container's own address"),
     Set("trusted", ("ifname", "ifname"), "interfaces by which published ports of a bridge are reached likewise"),
+    Set("members4", ("ifname", "ipv4_addr"), "containers that are machines of a LAN, by the host's way to it"),
+    Set("members6", ("ifname", "ipv6_addr"), "the same for IPv6"),
     Set("open4", ("ipv4_addr", "inet_proto", "inet_service"), "those ports"),
     Set("open6", ("ipv6_addr", "inet_proto", "inet_service"), "the same for IPv6"),
     Set("published4", ("inet_proto", "inet_service"), "ports on every IPv4 address", ("ipv4_addr", "inet_service")),
@@ -200,6 +204,8 @@ def our_mark() -> tuple[Rule, ...]:
     mark = f"meta mark set meta mark | {OURS:#x}"
     return (
         Rule(f"iifname @bridges oifname @bridges {mark}"),
+        *(Rule(f"iifname . oifname @same iifname . {ip} saddr @{members} {mark}") for ip, members in _MEMBERS),
+        *(Rule(f"iifname . oifname @same oifname . {ip} daddr @{members} {mark}") for ip, members in _MEMBERS),
         Rule(f"iifname @bridges oifname @uplinks {mark}", "an uplink may be a bridge itself"),
         Rule(f"iifname @uplinks oifname @bridges {mark}"),
         Rule(f'iifname @bridges meta oifkind != "bridge" {mark}'),
@@ -226,6 +232,7 @@ def directions() -> tuple[Rule, ...]:
         Rule("iifname . oifname @same goto within"),
         Rule("iifname @bridges goto from_container"),
         Rule("oifname @bridges goto to_container"),
+        *(Rule(f"oifname . {ip} daddr @{members} goto to_container") for ip, members in _MEMBERS),
     )
 
 
@@ -280,6 +287,8 @@ def isolation() -> tuple[Rule, ...]:
         Rule("oifname . meta nfproto @routed goto routed_ports"),
         Rule("iifname . meta nfproto @routed ct state established,related accept", "the answers"),
         Rule("oifname @bridges drop"),
+        Rule("oifname . ip daddr @members4 drop", "its LAN reaches it, the host does not lead there"),
+        Rule("oifname . ip6 daddr @members6 drop"),
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import Protocol
 
-from netloom.kernel import elements, flows, sysctl, translate
+from netloom.kernel import elements, flows, lending, sysctl, translate
 from netloom.kernel.namespace import entered
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
 from netloom.kernel.switches import Ipv6Switches
@@ -25,7 +25,9 @@ from netloom.model.desired import (
     Loop,
     Neighbour,
     Parent,
+    Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -129,10 +131,11 @@ class _Run:
             flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
         self._links([s for s in steps if isinstance(s.what, (Bridge, Parent, Loop))])
-        self._links([s for s in steps if isinstance(s.what, (Veth, Child))])
+        self._links([s for s in steps if isinstance(s.what, (Veth, Shim, Child))])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
+        self._send_all(self._route, [(s, m) for s in steps if isinstance(s.what, Port) for m in _enslave(s, s.what)])
         for step in steps:
-            if isinstance(step.what, Sysctl) and not step.what.sandbox:
+            if isinstance(step.what, Sysctl) and not step.what.sandbox and not _of_nobody(step.what):
                 _write(step, step.what.path, step.what.value)
         self._enter_each(steps)
 
@@ -156,17 +159,40 @@ class _Run:
         """
         work = [(s, s.what) for s in steps if isinstance(s.what, LINKS)]
         making = [(s, w) for s, w in work if s.verb == "add"]
-        failures = self._route.request([translate.create(w, self._netns(s, w), _below(s, w)) for s, w in making])
+        # A device that has been moved already is not there any more to be moved.
+        making = [(s, w) for s, w in making if not (isinstance(w, Child) and self._has_moved(s, w))]
+        failures = self._route.request([self._create(s, w) for s, w in making])
         new = {making[place][1].key for place in range(len(making)) if place not in failures}
         for place, failure in sorted(failures.items()):
             self._check_there(*making[place], failure)
         for step, what in work:
-            if isinstance(what, Bridge):
+            if isinstance(what, (Bridge, Shim)):
                 _turn_ipv6(step, what)
         self._send_all(
             self._route,
             [(s, m) for s, w in work for m in (translate.configure if w.key in new else translate.correct)(w)],
         )
+
+    def _create(self, step: Step, what: Link) -> Message:
+        if isinstance(what, Child) and what.kind == "device":
+            body = self._route.get(link.get(name=what.parent))
+            if body is None:
+                raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.parent} is not there")
+            return lending.lend(
+                link.parse(body),
+                home=lending.home_of(self._route.socket),
+                index=what.index,
+                name=translate.first_name(what),
+                mac=what.mac,
+                netns=self._netns(step, what),
+            )
+        return translate.create(what, self._netns(step, what), _below(step, what))
+
+    def _has_moved(self, step: Step, what: Child) -> bool:
+        if what.kind != "device" or _index(what.parent):
+            return False
+        self._check_inside(step, what, Verdict(errno.ENODEV, f"parent interface {what.parent} is not there"))
+        return True
 
     def _check_there(self, step: Step, what: Link, failure: Verdict) -> None:
         """Return when the link is there already; else say in whose way it is."""
@@ -195,7 +221,8 @@ class _Run:
         with self._socket_in(what.sandbox, step) as inside:
             found = [link.parse(body) for body in inside.dump(link.dump())]
         for there in found:
-            if (there.ifindex, there.kind, there.group) == (what.index, what.kind, link.INSIDE):
+            mark = (what.index, link.LENT) if what.kind == "device" else (what.index, link.INSIDE)
+            if (there.ifindex, there.group) == mark and what.kind in (there.kind, "device"):
                 return
         in_the_way = [one for one in found if what.index == one.ifindex or what.name == one.name]
         if not in_the_way:
@@ -213,7 +240,9 @@ class _Run:
 
     def _host_deletions(self, step: Step) -> list[Message]:
         match step.what:
-            case Bridge() | Veth() | Parent() | Loop():
+            case Port(link=name):
+                return [link.change(index, master=0)] if (index := _index(name)) else []
+            case Bridge() | Veth() | Parent() | Loop() | Shim():
                 return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
                 return [translate.delete(step.what)]
@@ -231,7 +260,7 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
-            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent, Loop)):
+            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent, Loop, Shim)):
                 continue  # no IPv6 to silence
             if failure.errno == errno.ENOENT and isinstance(step.what, Neighbour):
                 continue  # nobody remembers another MAC for the address
@@ -342,6 +371,22 @@ def _host_messages(step: Step) -> Iterable[Message]:
             return ()
 
 
+def _enslave(step: Step, what: Port) -> list[Message]:
+    """It is up, as a port of the bridge."""
+    index = _index(what.link)
+    if not index:
+        raise KernelError(errno.ENODEV, subject(step), detail=f"interface {what.link} is not there")
+    return [link.change(index, master=what.master_index), link.up(index)]
+
+
+def _index(name: str) -> int:
+    """Of the interface of that name, now; 0 for none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
 def _kind(what: Link) -> str:
     match what:
         case Bridge():
@@ -350,23 +395,22 @@ def _kind(what: Link) -> str:
             return "veth"
         case Parent():
             return "vlan" if what.base else "dummy"
-        case Child():
+        case Shim() | Child():
             return what.kind
 
 
 def _below(step: Step, what: Link) -> int:
     """The index, now, of the interface that a link stands on: one of somebody else, which may have come anew."""
     match what:
-        case Child():
+        case Shim() | Child():
             name = what.parent
         case Parent(base=name) if name:
             pass
         case _:
             return 0
-    try:
-        return socket.if_nametoindex(name)
-    except OSError as error:
-        raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {name} is not there") from error
+    if index := _index(name):
+        return index
+    raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {name} is not there")
 
 
 def _sandbox(step: Step) -> str:
@@ -394,9 +438,16 @@ def _ipv6(step: Step, on: bool) -> Iterator[None]:
         raise KernelError(error.errno or errno.EIO, subject(step), detail="disable_ipv6") from error
 
 
-def _turn_ipv6(step: Step, what: Bridge) -> None:
+def _turn_ipv6(step: Step, what: Bridge | Shim) -> None:
     with _ipv6(step, what.ipv6):
         sysctl.write(translate.ipv6_switch(what.name), "0" if what.ipv6 else "1")
+
+
+def _of_nobody(what: Sysctl) -> bool:
+    """Is it a switch of an interface that has gone? A new one of that name has its own."""
+    parts = what.path.split("/")
+    named = len(parts) == 5 and parts[2] == "conf" and parts[3] not in ("all", "default")
+    return named and not _index(parts[3])
 
 
 def _write(step: Step, path: str, value: str) -> None:
@@ -426,7 +477,12 @@ def _refusal(step: Step, failure: Verdict) -> Exhausted | KernelError:
 
 def _remedy(step: Step, failure: Verdict) -> str:
     match step.what:
-        case Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
+        case Port(link=name) if failure.errno in (errno.EOPNOTSUPP, errno.EBUSY, errno.ELOOP, errno.EINVAL):
+            return (
+                f"{name} cannot be a port of a bridge: wireless stations cannot, nor what is one of another bridge or"
+                " bond, carries macvlan or ipvlan, or is a bridge itself; take the driver ipvlan, or another interface"
+            )
+        case Shim(parent=parent, kind=kind) | Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
             return (
                 f"{parent} is a port of a bridge or a bond, or carries another kind than {kind}; choose another parent"
             )

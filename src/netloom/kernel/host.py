@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from netloom.kernel import foreign, namespace, observe, ruleset, sysctl, translate
+from netloom.kernel import foreign, lending, namespace, observe, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
@@ -83,6 +83,10 @@ class HostKernel:
         if not self._meant:
             self._meant = ruleset.meant(rules.text, rules.families)
         return ruleset.said(self._applier.nft, rules.families) == self._meant
+
+    def reclaim(self) -> None:
+        """Interfaces of the host that an end without a daemon has left elsewhere, or not as they were."""
+        lending.reclaim(self._applier.route, self._home)
 
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark. The ruleset is loaded first where it is missing:

@@ -77,7 +77,7 @@ def test_facts_leave_our_own_networks_out(world: RealWorld) -> None:
     assert (facts.default_mtu, facts.uplinks, facts.routes) == (1500, (), ())
     assert {route.link for route in facts.claimed} == {"lo"}
     assert "172.18.0.1" not in facts.addresses
-    assert facts.links == ("lo",)
+    assert facts.links == {"lo"}
 
 
 def neighbour_of(world: RealWorld, address: str) -> str:

@@ -14,7 +14,9 @@ from netloom.model.desired import (
     Loop,
     Neighbour,
     Parent,
+    Port,
     Route,
+    Shim,
     Sysctl,
     Veth,
 )
@@ -26,6 +28,8 @@ _GONE = {
     Veth: (errno.ENODEV,),
     Parent: (errno.ENODEV,),
     Loop: (errno.ENODEV,),
+    Port: (errno.ENODEV,),
+    Shim: (errno.ENODEV,),
     Child: (errno.ENODEV,),
     Address: (errno.EADDRNOTAVAIL, errno.ENODEV),
     Route: (errno.ESRCH, errno.ENODEV),
@@ -52,6 +56,10 @@ def create(what: Link, netns: int, below: int) -> Message:
             return link.dummy(what.name, what.index)
         case Parent():
             return link.vlan(what.name, what.index, what.vlan, base=below)
+        case Shim(kind="macvlan"):
+            return link.macvlan(what.name, what.index, what.mac, 0, "bridge", parent=below, netns=-1)
+        case Shim():
+            return link.ipvlan(what.name, what.index, 0, "l2", "bridge", parent=below, netns=-1)
         case Child(kind="macvlan"):
             return link.macvlan(first_name(what), what.index, what.mac, what.mtu, what.mode, parent=below, netns=netns)
         case Child():
@@ -96,7 +104,7 @@ def configure(what: Link) -> list[Message]:
     match what:
         case Bridge():
             return [link.change(what.index, mtu=what.mtu, alias=what.alias), link.up(what.index)]
-        case Parent() | Loop():
+        case Parent() | Loop() | Shim():
             return correct(what)
         case Veth():
             return [link.quiet(what.index), *([link.port(what.index, hairpin=True)] if what.hairpin else [])]
@@ -109,7 +117,7 @@ def correct(what: Link) -> list[Message]:
     match what:
         case Bridge():
             return [link.change(what.index, mac=what.mac, mtu=what.mtu, alias=what.alias), link.up(what.index)]
-        case Parent():
+        case Parent() | Shim():
             return [link.change(what.index, alias=what.alias), link.quiet(what.index), link.up(what.index)]
         case Veth():
             return [

@@ -37,6 +37,7 @@ class Resolver(Struct, frozen=True):
     forward: bool = True
     links: tuple[tuple[str, str], ...] = ()  # (name, endpoint id)
     records: tuple[tuple[str, str], ...] = ()  # (network id, records)
+    lent: bool = False  # interfaces of the host are inside: they go home before the sandbox ends
 
 
 class DnsCounts(Struct, frozen=True):

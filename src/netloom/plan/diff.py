@@ -30,7 +30,9 @@ from netloom.model.desired import (
     Loop,
     Neighbour,
     Parent,
+    Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -91,7 +93,7 @@ def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[St
 
 def _rank(what: Desired) -> int:
     match what:
-        case Veth() | Child():
+        case Veth() | Child() | Shim():
             return 0
         case Bridge() | Parent() | Loop():
             return 1
@@ -121,6 +123,8 @@ def _on(what: Desired, places: set[_Place]) -> bool:
             return (what.sandbox, what.link) in places
         case Neighbour():
             return ("", what.link) in places
+        case Port():
+            return ("", what.link) in places or ("", what.master) in places
         case Sysctl():
             # net/ipv4/conf/NAME/forwarding; neigh and mpls settings have the same shape
             parts = what.path.split("/")
@@ -152,6 +156,8 @@ def _another(new: Desired, old: Desired) -> bool:
             return (new.index, new.base, new.vlan) != (old.index, old.base, old.vlan)
         case Loop(), Loop():
             return (new.index, new.peer_index, new.peer_name) != (old.index, old.peer_index, old.peer_name)
+        case Shim(), Shim():
+            return (new.index, new.kind, new.parent, new.mac or old.mac) != (old.index, old.kind, old.parent, old.mac)
         case Child(), Child():
             return new.kind != old.kind
         case Veth(), Veth():
@@ -169,6 +175,8 @@ def _same(new: Desired, old: Desired) -> bool:
         return True
     if isinstance(new, Sysctl) and isinstance(old, Sysctl):
         return new.value == old.value
+    if isinstance(new, Shim) and isinstance(old, Shim) and not new.mac:
+        old = msgspec.structs.replace(old, mac="")
     if isinstance(new, Veth) and isinstance(old, Veth) and not old.sandbox:
         old = msgspec.structs.replace(
             old,

@@ -13,7 +13,9 @@ from netloom.model.desired import (
     Loop,
     Neighbour,
     Parent,
+    Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -58,6 +60,14 @@ def columns(what: Desired) -> tuple[str, str, str, str]:
                 f"veth index {what.index} mac {what.mac} mtu {what.mtu} peer {what.peer_name} index {what.peer_index}"
             )
             return "link", what.name, "", rest + _flag(" down", not what.up)
+        case Shim():
+            rest = f"{what.kind} of the host index {what.index} alias {what.alias!r}" + _flag(
+                f" mac {what.mac}", bool(what.mac)
+            )
+            told = rest + _flag(" ipv6", what.ipv6) + _flag(" down", not what.up)
+            return "link", what.name, _at(what.parent), told
+        case Port():
+            return "port", what.link, _at(what.master), ""
         case Child():
             return "link", what.name, _at(what.parent, what.sandbox), _child(what)
         case Address():
