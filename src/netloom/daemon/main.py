@@ -42,6 +42,7 @@ from netloom.images.store import ImageStore
 from netloom.ipam.pools import DEFAULT_POOLS, Pool, ula_pool
 from netloom.ipam.space import AddressSpace
 from netloom.kernel import namespace
+from netloom.kernel.dhcp_ports import DhcpPorts
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.links import Deleter
 from netloom.kernel.monitor import Changes, Monitor
@@ -145,6 +146,7 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
                 volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
+                dhcp=DhcpPorts(),
                 space=_space(settings, tables),
                 bus=Bus(),
                 clock=SystemClock(),

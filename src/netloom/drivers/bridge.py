@@ -6,7 +6,9 @@ import ipaddress
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
+from netloom.dhcp.settings import by_dhcp
 from netloom.drivers.bridge_options import BridgeOptions
+from netloom.drivers.parents import leased_routes
 from netloom.firewall.elements import (
     apart_elements,
     guard_elements,
@@ -134,6 +136,7 @@ class BridgeDriver:
                 # bridged packets pass the IP hooks.
                 hairpin=bool(endpoint.ports) and not network.internal,
                 peer_ipv6=network.ipv6,
+                peer_mtu=endpoint.lease.terms.mtu if endpoint.lease and not _options(network).mtu else 0,
             )
         ]
         desired += _judged(network, endpoint, addresses)
@@ -178,6 +181,8 @@ def _judged(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> l
         own = [a.partition("/")[0] for a in (*addresses, *endpoint.link_local)]
         if network.ipv6:
             own.append(_link_local(endpoint.mac))
+        if by_dhcp(network):
+            own.append("0.0.0.0")  # who asks for an address (RFC 2131, section 4.1)
         judged += guard_elements(
             endpoint.host_name,
             endpoint.mac,
@@ -202,6 +207,8 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     ):
         if wanted and gateway and not network.internal:
             inner.append(Route(destination=destination, via=gateway, link=link, index=index, sandbox=sandbox))
+    if not network.internal:
+        inner += leased_routes(endpoint, link, index)
     if endpoint.routing:
         # Where it speaks from an address of another interface, it asks for its neighbours as itself: the guard
         # lets no other sender of ARP pass.

@@ -106,6 +106,7 @@ class IpvlanDriver:
             parent=parents.parent_of(network),
             mode=mode,
             flag=flag,
+            mtu=endpoint.lease.terms.mtu if endpoint.lease else 0,
             ipv6=network.ipv6,
         )
         return parents.inside(network, endpoint, child)

@@ -37,6 +37,17 @@ def on_parent(network: Network) -> bool:
     return network.driver in KINDS and not network.config_only
 
 
+def lan_of(network: Network) -> str:
+    """The host's interface by which frames reach the neighbours of its containers."""
+    return parent_of(network) if on_parent(network) else network.bridge
+
+
+def leased_routes(endpoint: Endpoint, link: str, index: int) -> list[Desired]:
+    """Routes beside the default one that came with the endpoint's lease."""
+    routes = endpoint.lease.terms.routes if endpoint.lease else ()
+    return [Route(destination, via, link, index, endpoint.sandbox) for destination, via in routes]
+
+
 def same_parent(network: Network, others: Iterable[Network]) -> list[Network]:
     """The others that stand on the same interface."""
     parent = parent_of(network)
@@ -152,6 +163,8 @@ def inside(network: Network, endpoint: Endpoint, child: Child) -> list[Desired]:
     ):
         if wanted and (gateway or endpoint.on_link) and not network.internal:
             desired.append(Route(destination, gateway, link, index, sandbox))
+    if not network.internal:
+        desired += leased_routes(endpoint, link, index)
     # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
     desired += [Sysctl(path.translate(_DOTTED), value, sandbox) for path, value in endpoint.sysctls]
     return desired

@@ -11,7 +11,7 @@ from netloom.containers.mounts import Wanted
 from netloom.containers.validate import check_name, check_request
 from netloom.drivers.endpoint_options import endpoint_faults
 from netloom.drivers.parents import on_parent
-from netloom.engine.attaching import Attaching
+from netloom.engine.attaching import Attaching, subnets_of
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.joining import resolved
@@ -286,7 +286,7 @@ class Containers:
             check_endpoint(
                 config,
                 network.name if network else name,
-                network.requested if network else None,
+                subnets_of(network) if network else None,
                 endpoint_faults(config.driver_opts or {}),
             )
         except InvalidArgument as error:

@@ -14,6 +14,7 @@ from netloom.engine.lanes import Lanes
 from netloom.engine.ports import (
     Clock,
     DataPlane,
+    DhcpPorts,
     Files,
     Links,
     Namespace,
@@ -52,6 +53,7 @@ class Core:
         volumes: VolumeFolders,
         drivers: Callable[[str], Driver],
         namespaces: NamespaceMaker,
+        dhcp: DhcpPorts,
         space: AddressSpace,
         bus: Bus,
         clock: Clock,
@@ -68,6 +70,7 @@ class Core:
         self.volumes = volumes
         self.driver = drivers
         self.make_namespace = namespaces
+        self.dhcp = dhcp
         self.space = space
         self.bus = bus
         self.clock = clock

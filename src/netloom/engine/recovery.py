@@ -128,7 +128,7 @@ class Recovery:
                 continue
             tables.put_endpoint(endpoint)
             for address in (endpoint.ipv4, endpoint.ipv6):
-                if address:
+                if address and endpoint.lease is None:
                     family = 6 if ":" in address else 4
                     plain = address.partition("/")[0]
                     self._core.space.request(endpoint.network, family, plain, endpoint.container)

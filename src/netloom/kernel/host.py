@@ -113,6 +113,10 @@ class HostKernel:
         if mac:
             self._announcer.announce(link, mac, addresses)
 
+    def send_frame(self, link: str, frame: bytes) -> None:
+        """A whole frame out of a link of the host."""
+        self._announcer.send(link, frame)
+
     def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
         """Our marked rule in the dropping chains of other firewalls, as wanted; those that we may not touch too."""
         return [

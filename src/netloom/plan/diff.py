@@ -158,7 +158,7 @@ def _another(new: Desired, old: Desired) -> bool:
 
 def _same(new: Desired, old: Desired) -> bool:
     if isinstance(new, Child) and isinstance(old, Child):
-        return True
+        return not old.parent or new.mtu == old.mtu  # an observed one does not know its parent
     if isinstance(new, Veth) and isinstance(old, Veth) and not old.sandbox:
         old = msgspec.structs.replace(
             old,
@@ -167,5 +167,6 @@ def _same(new: Desired, old: Desired) -> bool:
             peer_index=new.peer_index,
             peer_mac=new.peer_mac,
             peer_ipv6=new.peer_ipv6,
+            peer_mtu=new.peer_mtu,
         )
     return new == old

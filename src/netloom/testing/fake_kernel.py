@@ -55,6 +55,7 @@ class FakeKernel:
         self._failures: list[tuple[str, int]] = []
         self.log: list[str] = []
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
+        self.frames: list[tuple[str, bytes]] = []
         self.announced: list[tuple[str, str, tuple[str, ...]]] = []
 
     def __str__(self) -> str:
@@ -104,6 +105,10 @@ class FakeKernel:
     def facts(self) -> HostFacts:
         """As given: what is ours is left out."""
         return self._facts
+
+    def send_frame(self, link: str, frame: bytes) -> None:
+        """Kept in `frames`."""
+        self.frames.append((link, frame))
 
     def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
         """Kept in `announced`."""
