@@ -27,6 +27,11 @@ def again(lease: Lease, now: int) -> int:
     return min(now + min(max(left // 2, _SHORTEST), _LONGEST), ends)
 
 
+def left(lease: Lease, now: int) -> int:
+    """Seconds until its end, at least one; FOREVER."""
+    return FOREVER if lease.ends is None else max(1, -((now - lease.ends) // _SECOND))
+
+
 def over(lease: Lease, now: int) -> bool:
     """Has its time come to an end?"""
     return lease.ends is not None and now >= lease.ends

@@ -86,7 +86,16 @@ class Leases:
 
     def keep(self, endpoint: Endpoint) -> None:
         """From now on its lease is renewed."""
-        if endpoint.lease is not None and (due := schedule.due(endpoint.lease)) is not None:
+        lease = endpoint.lease
+        if lease is None or endpoint.sandbox not in self._core.sandboxes:
+            return
+        # The kernel keeps time as well: an address does not outlive its lease, whatever becomes of the daemon.
+        left = schedule.left(lease, self._core.clock.now())
+        namespace = self._core.sandboxes[endpoint.sandbox]
+        self._core.worker.post(
+            lambda kernel, _: kernel.limit_address(namespace, endpoint.inner_index, endpoint.ipv4, left)
+        )
+        if (due := schedule.due(lease)) is not None:
             self._at(endpoint, due)
 
     def resume(self, endpoint: Endpoint) -> None:

@@ -49,6 +49,13 @@ class Kernel(Protocol):
         """Links (as Veth with what can be known inside), addresses and routes inside one sandbox."""
         ...
 
+    def limit_address(self, within: Namespace, index: int, address: str, seconds: int) -> None:
+        """Give an address inside a sandbox so long to live, 0xFFFFFFFF for ever: then the kernel takes it away.
+
+        A sandbox that has ended is success. Raises KernelError.
+        """
+        ...
+
     def facts(self) -> HostFacts:
         """Routes, uplinks and MTU of the host now."""
         ...

@@ -55,6 +55,7 @@ class FakeKernel:
         self._failures: list[tuple[str, int]] = []
         self.log: list[str] = []
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
+        self.lives: dict[str, int] = {}  # seconds, by address
         self.frames: list[tuple[str, bytes]] = []
         self.announced: list[tuple[str, str, tuple[str, ...]]] = []
 
@@ -105,6 +106,10 @@ class FakeKernel:
     def facts(self) -> HostFacts:
         """As given: what is ours is left out."""
         return self._facts
+
+    def limit_address(self, within: Openable, index: int, address: str, seconds: int) -> None:
+        """Kept in `lives`: time passes elsewhere."""
+        self.lives[address] = seconds
 
     def send_frame(self, link: str, frame: bytes) -> None:
         """Kept in `frames`."""
