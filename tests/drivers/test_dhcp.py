@@ -45,8 +45,8 @@ def lan(daemon: Daemon, driver: str, *flags: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        for container in daemon.network(name)["Containers"]:
-            daemon.docker("rm", "-f", container)
+        for container in ("dh-one", "dh-two"):
+            daemon.docker_run("rm", "-f", container)
         daemon.docker("network", "rm", name)
         if driver == "bridge":
             host.run("ip", "link", "del", "dh-port")
@@ -54,6 +54,11 @@ def lan(daemon: Daemon, driver: str, *flags: str) -> Iterator[str]:
 
 def address_of(daemon: Daemon, container: str, network: str) -> str:
     return str(daemon.inspect(container)["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+
+def own_faults(daemon: Daemon) -> list[str]:
+    """What the checker finds, but for the port that a person has put into the bridge."""
+    return [fault for fault in check(daemon) if "dh-port" not in fault]
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -73,7 +78,7 @@ def test_from_attach_to_detach(daemon: Daemon, host: Host, server: Dnsmasq, driv
         assert f"{address}\tpancake" in daemon.docker("exec", "dh-one", "cat", "/etc/hosts")
         assert f"ExtServers: [{OUTSIDE4}]" in daemon.docker("exec", "dh-one", "cat", "/etc/resolv.conf")
         daemon.docker("exec", "dh-one", "ping", "-c", "1", "-W", "2", OUTSIDE4)
-        assert check(daemon) == []
+        assert own_faults(daemon) == []
         daemon.docker("restart", "-t", "0", "dh-one")
         (again,) = server.leases()
         assert (again[2], again[4]) == (address, client)  # another MAC, the same client
@@ -82,9 +87,9 @@ def test_from_attach_to_detach(daemon: Daemon, host: Host, server: Dnsmasq, driv
         eventually(lambda: server.leases() == [], what="the lease to be given back")
         daemon.docker("start", "dh-one")
         assert address_of(daemon, "dh-one", network) == address
-        assert check(daemon) == []
+        assert own_faults(daemon) == []
     eventually(lambda: server.leases() == [], what="the lease to be given back")
-    assert check(daemon) == []
+    assert own_faults(daemon) == []
 
 
 def test_connect_and_disconnect_while_it_runs(daemon: Daemon, server: Dnsmasq) -> None:

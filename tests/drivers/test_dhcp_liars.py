@@ -32,8 +32,8 @@ def lan(daemon: Daemon, name: str, *flags: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        for container in daemon.network(name)["Containers"]:
-            daemon.docker("rm", "-f", container)
+        for container in ("li-one", "li-two"):
+            daemon.docker_run("rm", "-f", container)
         daemon.docker("network", "rm", name)
 
 
@@ -52,7 +52,10 @@ def inside(daemon: Daemon, container: str) -> str:
 LIES: dict[str, tuple[Answer, str]] = {
     "outside": (lambda heard: [grant(heard, "10.9.9.9", ME)], "offers 10.9.9.9, which lies outside of 198.51.100.0/24"),
     "the host's": (lambda heard: [grant(heard, "198.51.100.2", ME)], "which is an address of the host itself"),
-    "the server's": (lambda heard: [grant(heard, OUTSIDE4, ME)], "which 0"),  # somebody on the LAN answers for it
+    "the server's": (
+        lambda heard: [grant(heard, OUTSIDE4, ME)],
+        "on its LAN uses already",
+    ),  # who has it answers for it
     "too short": (lambda heard: [grant(heard, ASKED, ME, 3)], "gives a lease of 3 s, less than 10"),
     "no time": (lambda heard: [grant(heard, ASKED, ME, LEASE_TIME=b"")], "does not say for how long"),
     "no mask": (lambda heard: [grant(heard, ASKED, ME, SUBNET_MASK=b"")], "without a subnet mask"),

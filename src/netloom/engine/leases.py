@@ -231,7 +231,7 @@ class Leases:
             bare = msgspec.structs.replace(standing, ipv4="", gateway4="", lease=None)
             await self._put(bare)
             self._tell(standing, "lost", str(why))
-        self._at(bare, self._core.clock.now())
+        await self._search(container, bare)
 
     async def _put(self, endpoint: Endpoint) -> None:
         self._changing.add(endpoint.id)
@@ -313,15 +313,14 @@ class Leases:
     def _holder(self, endpoint: Endpoint, lan: str, address: str) -> str:
         """Who on a LAN has an address, or is about to; empty: nobody of ours but the endpoint itself."""
         tables = self._core.tables
-        if any(claim == (lan, address) and key != endpoint.id for key, claim in self._claims.items()):
-            return "another container"
         for network in tables.networks.values():
             if network.config_only or lan_of(network) != lan:
                 continue
             for other in tables.endpoints_on(network.id):
                 if other.id != endpoint.id and _plain(other.ipv4) == address:
                     return f"container {tables.containers[other.container].name}"
-        return ""
+        coming = any(claim == (lan, address) and key != endpoint.id for key, claim in self._claims.items())
+        return "another container" if coming else ""
 
     def _standing(self, endpoint: Endpoint) -> Endpoint | None:
         """The endpoint as it stands now, None where it has gone."""

@@ -108,7 +108,7 @@ def _addresses(world: _World) -> list[str]:
     for bridge, network in world.bridges.items():
         if network["Options"].get("com.docker.network.bridge.inhibit_ipv4") == "true":
             continue
-        for pool in network["IPAM"]["Config"]:
+        for pool in _pools(network):
             if network["EnableIPv6"] if ":" in pool["Subnet"] else network["EnableIPv4"]:
                 # Docker shows what the user wrote; without a gateway it is the first address.
                 first = str(ip_network(pool["Subnet"])[1])
@@ -124,12 +124,17 @@ def _addresses(world: _World) -> list[str]:
     return _compare("address", wanted, found)
 
 
+def _pools(network: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of which the bridge has an address: none where a DHCP server of the LAN gives them."""
+    return [] if network["IPAM"]["Driver"] == "dhcp" else network["IPAM"]["Config"]
+
+
 def _routes(world: _World) -> list[str]:
     wanted = {
         (bridge, pool["Subnet"])
         for bridge, network in world.bridges.items()
         if network["EnableIPv4"]
-        for pool in network["IPAM"]["Config"]
+        for pool in _pools(network)
         if ":" not in pool["Subnet"]
     }
     found = {(r["dev"], r["dst"]) for r in world.json("ip", "-j", "route") if r["dev"] not in _OUTSIDE}

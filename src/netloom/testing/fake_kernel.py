@@ -111,6 +111,15 @@ class FakeKernel:
         """Kept in `lives`: time passes elsewhere."""
         self.lives[address] = seconds
 
+    def expire(self, address: str) -> None:
+        """The life of an address inside a sandbox is over; the last of its interface takes the routes along."""
+        for key, what in list(self._objects.items()):
+            if isinstance(what, Address) and what.sandbox and what.address == address:
+                del self._objects[key]
+                for other, route in list(self._objects.items()):
+                    if isinstance(route, Route) and (route.sandbox, route.link) == (what.sandbox, what.link):
+                        del self._objects[other]
+
     def send_frame(self, link: str, frame: bytes) -> None:
         """Kept in `frames`."""
         self.frames.append((link, frame))
