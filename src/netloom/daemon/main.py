@@ -120,6 +120,8 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
         worker.start()
         stack.callback(store.close)
         stack.push_async_callback(worker.stop)
+        dhcp = DhcpPorts()
+        stack.callback(dhcp.close)
         links = Deleter()
         stack.push_async_callback(links.close)
         runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance, open_files)
@@ -146,7 +148,7 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
                 volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
-                dhcp=DhcpPorts(),
+                dhcp=dhcp,
                 space=_space(settings, tables),
                 bus=Bus(),
                 clock=SystemClock(),

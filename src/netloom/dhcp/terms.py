@@ -10,6 +10,7 @@ from netloom.dhcp.message import Malformed, Message
 from netloom.model.lease import FOREVER, Terms
 
 SHORTEST = 10  # seconds: a shorter lease would be renewed all the time
+_SOONEST = 2  # seconds until it is renewed, whatever the server says
 SMALLEST_MTU, LARGEST_MTU = 68, 65535  # RFC 791, RFC 2132
 _MOST = 64  # addresses or routes that are read of one option
 
@@ -92,7 +93,7 @@ def _times(reply: Message, seconds: int) -> tuple[int, int]:
         return FOREVER, FOREVER
     t1 = _number(reply, m.T1, 4) or seconds // 2
     t2 = _number(reply, m.T2, 4) or seconds * 7 // 8
-    if not 1 <= t1 < t2 < seconds:
+    if not _SOONEST <= t1 < t2 < seconds:
         t1, t2 = seconds // 2, seconds * 7 // 8
     return t1, t2
 

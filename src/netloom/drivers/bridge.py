@@ -136,7 +136,7 @@ class BridgeDriver:
                 # bridged packets pass the IP hooks.
                 hairpin=bool(endpoint.ports) and not network.internal,
                 peer_ipv6=network.ipv6,
-                peer_mtu=endpoint.lease.terms.mtu if endpoint.lease and not _options(network).mtu else 0,
+                peer_mtu=_leased_mtu(network, endpoint),
             )
         ]
         desired += _judged(network, endpoint, addresses)
@@ -217,6 +217,13 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
     inner += [Sysctl(path=path.translate(_DOTTED), value=value, sandbox=sandbox) for path, value in endpoint.sysctls]
     return inner
+
+
+def _leased_mtu(network: Network, endpoint: Endpoint) -> int:
+    """What the endpoint's lease says of the LAN, where the user says nothing; no more than the bridge takes."""
+    if endpoint.lease is None or _options(network).mtu:
+        return 0
+    return min(endpoint.lease.terms.mtu, network.mtu)
 
 
 def _untranslated(options: BridgeOptions, ports: Sequence[PortBinding]) -> list[PortBinding]:

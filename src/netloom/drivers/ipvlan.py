@@ -106,7 +106,7 @@ class IpvlanDriver:
             parent=parents.parent_of(network),
             mode=mode,
             flag=flag,
-            mtu=endpoint.lease.terms.mtu if endpoint.lease else 0,
+            mtu=parents.leased_mtu(network, endpoint, facts),
             ipv6=network.ipv6,
         )
         return parents.inside(network, endpoint, child)

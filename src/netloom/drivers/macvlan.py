@@ -99,7 +99,7 @@ class MacvlanDriver:
             parent=parents.parent_of(network),
             mode=_mode(network),
             mac=endpoint.mac,
-            mtu=endpoint.lease.terms.mtu if endpoint.lease else 0,
+            mtu=parents.leased_mtu(network, endpoint, facts),
             ipv6=network.ipv6,
         )
         return parents.inside(network, endpoint, child)

@@ -42,6 +42,16 @@ def lan_of(network: Network) -> str:
     return parent_of(network) if on_parent(network) else network.bridge
 
 
+def leased_mtu(network: Network, endpoint: Endpoint, facts: HostFacts) -> int:
+    """What the endpoint's lease says of the LAN, no more than the parent takes; 0: nothing."""
+    mtu = endpoint.lease.terms.mtu if endpoint.lease else 0
+    if not mtu:
+        return 0
+    names = dict(zip(facts.links, facts.mtus, strict=False))
+    parent = parent_of(network)
+    return min(mtu, names.get(parent) or names.get(parent.rpartition(".")[0]) or mtu)
+
+
 def leased_routes(endpoint: Endpoint, link: str, index: int) -> list[Desired]:
     """Routes beside the default one that came with the endpoint's lease."""
     routes = endpoint.lease.terms.routes if endpoint.lease else ()

@@ -165,8 +165,10 @@ class Attaching:
         if not waiting:
             return made, {}
         bare = await self.endpoints.bring_up(before or {}, waiting)
+        self._core.at("asking")
         asked = [self.leases.obtain(container, e) for e in waiting]
         answers = await asyncio.gather(*asked, return_exceptions=True)
+        self._core.at("leased")
         found = {e.id: e for e in answers if isinstance(e, Endpoint)}
         if failures := [e for e in answers if isinstance(e, BaseException)]:
             for endpoint in found.values():

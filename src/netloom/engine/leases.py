@@ -98,10 +98,13 @@ class Leases:
         if (due := schedule.due(lease)) is not None:
             self._at(endpoint, due)
 
-    def resume(self, endpoint: Endpoint) -> None:
-        """At the daemon's start: is the lease still ours (RFC 2131, section 3.2)? Who has none looks for one."""
+    def restore(self, endpoint: Endpoint) -> None:
+        """It has its lease from an earlier daemon."""
         if endpoint.lease is not None:
             self._claims[endpoint.id] = (self._lan(endpoint), _plain(endpoint.ipv4))
+
+    def resume(self, endpoint: Endpoint) -> None:
+        """Is the lease of an earlier daemon still ours (RFC 2131, section 3.2)? Who has none looks for one."""
         self._begin(endpoint, again=True)
 
     def give_back(self, endpoint: Endpoint) -> None:
@@ -168,6 +171,9 @@ class Leases:
                 await self._extend(container, standing, standing.lease, again)
         except ProcessLookupError:
             return  # its end is on the way to us
+        except (NetloomError, OSError) as error:
+            self._core.complain("a lease could not take effect", error)
+            self._at(standing, self._core.clock.now() + _SEARCH)
 
     async def _extend(self, container: Container, endpoint: Endpoint, lease: Lease, again: bool) -> None:
         core = self._core

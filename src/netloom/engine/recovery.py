@@ -128,6 +128,7 @@ class Recovery:
                 doomed.append(gone("endpoints", endpoint.id))
                 continue
             tables.put_endpoint(endpoint)
+            self._attaching.leases.restore(endpoint)
             for address in (endpoint.ipv4, endpoint.ipv6):
                 if address and endpoint.lease is None:
                     family = 6 if ":" in address else 4

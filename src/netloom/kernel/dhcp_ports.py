@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 from collections import deque
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
 
 from netloom.dhcp.frame import ArpSeen, Datagram, parse
@@ -26,6 +27,7 @@ _SUM_TO_COME = 1 << 3  # TP_STATUS_CSUMNOTREADY: from a neighbour on this machin
 _SO_ATTACH_FILTER = 26
 _STEPS = 14  # of the filter
 _FRAME = 2048
+_THREADS = 4
 _AT_ONCE = 16  # frames that are read before others have their turn
 _KEPT = 64  # frames; what comes beyond is lost, as on any link
 
@@ -60,23 +62,32 @@ def _filter(xid: int) -> bytes:
 
 
 class DhcpPorts:
-    """Implements engine.ports.DhcpPorts."""
+    """Implements engine.ports.DhcpPorts. Its threads are its own: whoever else has work for one does not wait."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, "dhcp")
+
+    def close(self) -> None:
+        """No more is opened."""
+        self._threads.shutdown(wait=False)
 
     async def open(self, within: Openable, index: int, xid: int) -> DhcpPort:
         """Raises ProcessLookupError when the sandbox has ended, OSError when the interface is not there."""
         fd = within.open()
         try:
-            opened = await asyncio.to_thread(namespace.in_thread, lambda: _open(fd, index, xid))
+            loop = asyncio.get_running_loop()
+            opened = await loop.run_in_executor(self._threads, namespace.in_thread, lambda: _open(fd, index, xid))
         finally:
             os.close(fd)
-        return DhcpPort(opened)
+        return DhcpPort(opened, self._threads)
 
 
 class DhcpPort:
     """Implements engine.ports.DhcpPort."""
 
-    def __init__(self, opened: socket.socket) -> None:
+    def __init__(self, opened: socket.socket, threads: Executor) -> None:
         self._socket = opened
+        self._threads = threads
         self.mac: bytes = opened.getsockname()[4]
         self._loop = asyncio.get_running_loop()
         self._seen: deque[Datagram | ArpSeen] = deque(maxlen=_KEPT)
@@ -106,7 +117,7 @@ class DhcpPort:
         """Twice is once."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
-            await asyncio.shield(asyncio.to_thread(self._socket.close))
+            await asyncio.shield(self._loop.run_in_executor(self._threads, self._socket.close))
 
     def _read(self) -> None:
         for _ in range(_AT_ONCE):

@@ -115,6 +115,7 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         addresses=tuple(a.address.partition("/")[0] for a in addresses if a.ifindex not in ours),
         links=tuple(one.name for one in everything.values() if one.ifindex not in ours),
         indices=tuple(one.ifindex for one in everything.values() if one.ifindex not in ours),
+        mtus=tuple(one.mtu for one in everything.values() if one.ifindex not in ours),
         sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
     )
 

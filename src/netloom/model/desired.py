@@ -201,6 +201,7 @@ class HostFacts(Struct, frozen=True):
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
     links: tuple[str, ...] = ()  # names of interfaces that are not ours
     indices: tuple[int, ...] = ()  # theirs, in the same order
+    mtus: tuple[int, ...] = ()  # likewise
     sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`
 
 
