@@ -25,7 +25,8 @@ DRIVERS = ["macvlan", "ipvlan", "bridge"]
 
 @pytest.fixture
 def server(host: Host, tmp_path: Path) -> Iterator[Dnsmasq]:
-    options = (f"--dhcp-option=option:router,{OUTSIDE4}", f"--dhcp-option=option:dns-server,{OUTSIDE4}")
+    told = {"router": OUTSIDE4, "dns-server": OUTSIDE4, "mtu": "1400"}
+    options = [f"--dhcp-option=option:{name},{value}" for name, value in told.items()]
     server = Dnsmasq(host.outside, tmp_path, "wan", FIRST, LAST, *options, "--dhcp-option=option:T1,3")
     yield server
     server.stop()
@@ -74,6 +75,7 @@ def test_from_attach_to_detach(daemon: Daemon, host: Host, server: Dnsmasq, driv
         assert (settings["IPAddress"], settings["IPPrefixLen"], settings["Gateway"]) == (address, 24, OUTSIDE4)
         assert settings["MacAddress"] in (mac, "")  # ipvlan: the parent's
         assert f"default via {OUTSIDE4} dev eth0" in daemon.docker("exec", "dh-one", "ip", "route")
+        assert " mtu 1400 " in daemon.docker("exec", "dh-one", "ip", "link", "show", "eth0")
         assert daemon.docker("exec", "dh-one", "getent", "ahostsv4", "dh-one").startswith(address)
         assert f"{address}\tpancake" in daemon.docker("exec", "dh-one", "cat", "/etc/hosts")
         assert f"ExtServers: [{OUTSIDE4}]" in daemon.docker("exec", "dh-one", "cat", "/etc/resolv.conf")
