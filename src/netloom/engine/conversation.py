@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from netloom.dhcp.exchange import Exchange, Identity, State, farewell
 from netloom.dhcp.frame import ALL, ANY, EVERYBODY, ArpSeen, Datagram, datagram, probe
 from netloom.dhcp.message import DECLINE, Message
-from netloom.engine.ports import DhcpPort
+from netloom.engine.dhcp_ports import DhcpPort
 
 _FIRST, _LONGEST = 1.0, 8.0  # seconds until a message is said again, doubled each time
 _GRACE = 2.0  # seconds in which another server may do better than the one that was not to be used

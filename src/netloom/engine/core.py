@@ -10,11 +10,11 @@ from errno import ESRCH
 
 from netloom.drivers.driver import Driver
 from netloom.drivers.parents import on_parent, same_parent
+from netloom.engine.dhcp_ports import DhcpPorts
 from netloom.engine.lanes import Lanes
 from netloom.engine.ports import (
     Clock,
     DataPlane,
-    DhcpPorts,
     Files,
     Links,
     Namespace,

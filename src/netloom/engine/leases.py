@@ -23,7 +23,8 @@ from netloom.dhcp.settings import DhcpOptions, by_dhcp, client_id, gateway, outs
 from netloom.drivers.parents import lan_of
 from netloom.engine.conversation import Conversation
 from netloom.engine.core import Core
-from netloom.engine.ports import Alarm, DhcpPort
+from netloom.engine.dhcp_ports import DhcpPort
+from netloom.engine.ports import Alarm
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Failed, NetloomError, Unavailable

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from netloom.dhcp.frame import ArpSeen, Datagram
 from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
@@ -96,34 +95,6 @@ class Links(Protocol):
 
     async def delete_inside(self, index: int, within: Namespace, sandbox: str) -> None:
         """The same for a link of a sandbox. Already gone, with its namespace too, is success."""
-        ...
-
-
-class DhcpPort(Protocol):
-    """A link inside a sandbox on which one conversation is held."""
-
-    mac: bytes  # the link's own
-
-    def send(self, frame: bytes) -> None:
-        """One that the link does not take is lost, as any frame may be."""
-        ...
-
-    async def receive(self, timeout: float) -> Datagram | ArpSeen | None:
-        """The next answer, or ARP; None when there was none within so many seconds."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of the link. Twice is once."""
-        ...
-
-
-class DhcpPorts(Protocol):
-    """Opens links inside sandboxes. Used from the event loop."""
-
-    async def open(self, within: Namespace, index: int, xid: int) -> DhcpPort:
-        """For the conversation with this id. Raises ProcessLookupError when the sandbox has ended, OSError when the
-        link is not there.
-        """
         ...
 
 

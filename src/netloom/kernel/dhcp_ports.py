@@ -62,7 +62,7 @@ def _filter(xid: int) -> bytes:
 
 
 class DhcpPorts:
-    """Implements engine.ports.DhcpPorts. Its threads are its own: whoever else has work for one does not wait."""
+    """Implements engine.dhcp_ports.DhcpPorts. Its threads are its own: whoever else has work for one does not wait."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, "dhcp")
@@ -83,7 +83,7 @@ class DhcpPorts:
 
 
 class DhcpPort:
-    """Implements engine.ports.DhcpPort."""
+    """Implements engine.dhcp_ports.DhcpPort."""
 
     def __init__(self, opened: socket.socket, threads: Executor) -> None:
         self._socket = opened

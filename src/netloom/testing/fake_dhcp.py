@@ -1,4 +1,4 @@
-"""A LAN in memory on which DHCP is spoken: implements `engine.ports.DhcpPorts`. A link hears what `answer` says."""
+"""A LAN in memory that speaks DHCP: implements `engine.dhcp_ports.DhcpPorts`. A link hears what `answer` says."""
 
 from __future__ import annotations
 
