@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import dns, engines, healing, life, raw, scenarios
+from bench import dns, engines, healing, lan, life, raw, scenarios
 from bench.engines import Engine
 from bench.figures import Figures
 from bench.report import FEW, MANY, report
@@ -42,6 +42,7 @@ def plan(quick: bool) -> dict[str, tuple[int, Callable[[Engine, Figures], None]]
             lambda engine, figures: life.streams(engine, figures, (64 if quick else 1024) << 20),
         ),
         "dns": (1 if quick else 3, lambda engine, figures: dns.names(engine, figures, 1 if quick else 3)),
+        "lan": (1 if quick else 3, lambda engine, figures: lan.lan(engine, figures, runs, 2 if quick else 5)),
         "restart": (1, lambda engine, figures: life.restart(engine, figures, 10 if quick else 100)),
     }
 
@@ -57,7 +58,7 @@ def main() -> int:
         "--only",
         default="",
         metavar="NAMES",
-        help="some of: connect,crowd,networks,starts,ports,healing,memory,lives,keeping,listing,runs,streams,dns,"
+        help="some of: connect,crowd,networks,starts,ports,healing,memory,lives,keeping,listing,runs,streams,dns,lan,"
         "restart,growth",
     )
     parser.add_argument("--json", default="", metavar="FILE", help="write every sample there")

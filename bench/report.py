@@ -220,6 +220,41 @@ _NAMES: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _undisturbed(figures, "100 containers are created"),
 )
 
+
+def _attached(figures: Figures, kind: str, other: str, bound: float) -> Row:
+    """An attach on a parent beside another's."""
+    what = f"attach {kind}"
+    ratio = _divide(figures.median(other, what), figures.median("netloom", what))
+    ours, theirs = _time(figures, "netloom", what), _time(figures, other, what)
+    return Row(what, ours, f"{other} {theirs}", ratio, f"{other} ≥ {bound:g} ×", _at_least(ratio, bound))
+
+
+def _detached(figures: Figures, kind: str, other: str) -> Row:
+    what = f"detach {kind}"
+    ratio = _divide(figures.median(other, what), figures.median("netloom", what))
+    ours, theirs = _time(figures, "netloom", what), _time(figures, other, what)
+    return Row(what, ours, f"{other} {theirs}", ratio, "", None)
+
+
+def _carried(figures: Figures, kind: str) -> Row:
+    """Throughput beside a bridge's."""
+    what = f"throughput {kind}"
+    ours, bridge = figures.median("netloom", what), figures.median("netloom", "throughput bridge")
+    ratio = _divide(ours, bridge)
+    return Row(what, _plain(ours, "Gbit/s"), f"bridge {_plain(bridge, 'Gbit/s')}", ratio, "", None)
+
+
+_LAN: tuple[Callable[[Figures], Row], ...] = (
+    lambda figures: _attached(figures, "macvlan", "netavark", 1),
+    lambda figures: _attached(figures, "macvlan", "cni", 2),
+    lambda figures: _detached(figures, "macvlan", "netavark"),
+    lambda figures: _detached(figures, "macvlan", "cni"),
+    lambda figures: _attached(figures, "ipvlan", "netavark", 1),
+    lambda figures: _attached(figures, "ipvlan", "cni", 2),
+    lambda figures: _carried(figures, "macvlan"),
+    lambda figures: _carried(figures, "ipvlan"),
+)
+
 ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _faster(figures, "connect", 5),
     _bound,
@@ -253,6 +288,7 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _rate(figures, "cp out of a container", "MiB/s", 1),
     _restart,
     *_NAMES,
+    *_LAN,
 )
 
 

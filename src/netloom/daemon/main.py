@@ -42,6 +42,7 @@ from netloom.images.store import ImageStore
 from netloom.ipam.pools import DEFAULT_POOLS, Pool, ula_pool
 from netloom.ipam.space import AddressSpace
 from netloom.kernel import namespace
+from netloom.kernel.dhcp_ports import DhcpPorts
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.links import Deleter
 from netloom.kernel.monitor import Changes, Monitor
@@ -121,6 +122,8 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
         worker.start()
         stack.callback(store.close)
         stack.push_async_callback(worker.stop)
+        dhcp = DhcpPorts()
+        stack.callback(dhcp.close)
         links = Deleter()
         stack.push_async_callback(links.close)
         runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance, open_files)
@@ -147,6 +150,7 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
                 volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
+                dhcp=dhcp,
                 space=_space(settings, tables),
                 bus=Bus(),
                 clock=SystemClock(),

@@ -6,9 +6,11 @@ import ipaddress
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
+from netloom.dhcp.settings import by_dhcp
 from netloom.drivers import lan, parents
 from netloom.drivers.bridge_options import BridgeOptions
 from netloom.drivers.options import PARENT
+from netloom.drivers.parents import leased_routes
 from netloom.firewall.elements import (
     apart_elements,
     guard_elements,
@@ -127,6 +129,7 @@ class BridgeDriver:
                 # bridged packets pass the IP hooks.
                 hairpin=bool(endpoint.ports) and not network.internal,
                 peer_ipv6=network.ipv6,
+                peer_mtu=_leased_mtu(network, endpoint),
             )
         ]
         desired += _judged(network, endpoint, addresses)
@@ -221,6 +224,8 @@ def _judged(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> l
         own = [a.partition("/")[0] for a in (*addresses, *endpoint.link_local)]
         if network.ipv6:
             own.append(_link_local(endpoint.mac))
+        if by_dhcp(network):
+            own.append("0.0.0.0")  # who asks for an address (RFC 2131, section 4.1)
         judged += guard_elements(
             endpoint.host_name,
             endpoint.mac,
@@ -248,6 +253,8 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     if network.lan and network.ipv6:
         # Its addresses and its router are those that it was given: the guard knows no others.
         inner.append(Sysctl(path=f"net/ipv6/conf/{link.replace('.', '/')}/accept_ra", value="0", sandbox=sandbox))
+    if not network.internal:
+        inner += leased_routes(endpoint, link, index)
     if endpoint.routing:
         # Where it speaks from an address of another interface, it asks for its neighbours as itself: the guard
         # lets no other sender of ARP pass.
@@ -256,6 +263,13 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
     inner += [Sysctl(path=path.translate(_DOTTED), value=value, sandbox=sandbox) for path, value in endpoint.sysctls]
     return inner
+
+
+def _leased_mtu(network: Network, endpoint: Endpoint) -> int:
+    """What the endpoint's lease says of the LAN, where the user says nothing; no more than the bridge takes."""
+    if endpoint.lease is None or _options(network).mtu:
+        return 0
+    return min(endpoint.lease.terms.mtu, network.mtu)
 
 
 def _untranslated(options: BridgeOptions, ports: Sequence[PortBinding]) -> list[PortBinding]:

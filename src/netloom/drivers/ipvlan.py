@@ -114,6 +114,7 @@ class IpvlanDriver:
             parent=parents.parent_of(network),
             mode=mode,
             flag=flag,
+            mtu=parents.leased_mtu(network, endpoint, facts),
             ipv6=network.ipv6,
         )
         reached = parents.by_shim(network, endpoint) if parents.host_access(network) else []

@@ -104,6 +104,7 @@ class MacvlanDriver:
             parent=parents.parent_of(network),
             mode=_mode(network),
             mac=endpoint.mac,
+            mtu=parents.leased_mtu(network, endpoint, facts),
             ipv6=network.ipv6,
         )
         reached = parents.by_shim(network, endpoint) if parents.host_access(network) else []

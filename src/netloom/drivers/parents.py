@@ -57,9 +57,30 @@ def on_lan(network: Network) -> bool:
     return on_parent(network) or network.lan
 
 
+def lan_of(network: Network) -> str:
+    """The host's interface by which frames reach the neighbours of its containers."""
+    return parent_of(network) if on_parent(network) else network.bridge
+
+
 def users(parent: str, others: Iterable[Network]) -> list[Network]:
     """The networks, of whatever driver, that stand on an interface of the host or have it as a port."""
     return [n for n in others if not n.config_only and parent == n.options.get(PARENT, "")]
+
+
+def leased_mtu(network: Network, endpoint: Endpoint, facts: HostFacts) -> int:
+    """What the endpoint's lease says of the LAN, no more than the parent takes; 0: nothing."""
+    mtu = endpoint.lease.terms.mtu if endpoint.lease else 0
+    if not mtu:
+        return 0
+    name = parent_of(network)
+    parent = facts.interface(name) or facts.interface(name.rpartition(".")[0])
+    return min(mtu, parent.mtu) if parent else mtu
+
+
+def leased_routes(endpoint: Endpoint, link: str, index: int) -> list[Desired]:
+    """Routes beside the default one that came with the endpoint's lease."""
+    routes = endpoint.lease.terms.routes if endpoint.lease else ()
+    return [Route(destination, via, link, index, endpoint.sandbox) for destination, via in routes]
 
 
 def same_parent(network: Network, others: Iterable[Network]) -> list[Network]:
@@ -229,6 +250,8 @@ def inside(network: Network, endpoint: Endpoint, child: Child) -> list[Desired]:
     ):
         if wanted and (gateway or endpoint.on_link) and not network.internal:
             desired.append(Route(destination, gateway, link, index, sandbox))
+    if not network.internal:
+        desired += leased_routes(endpoint, link, index)
     # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
     desired += [Sysctl(path.translate(_DOTTED), value, sandbox) for path, value in endpoint.sysctls]
     return desired

@@ -13,6 +13,7 @@ from netloom.drivers.macvlan import MacvlanDriver
 from netloom.model.desired import Address, Child, HostFacts, HostLink, Parent, Route
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError
+from netloom.model.lease import Lease, Terms
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 from netloom.plan.steps import listing
 
@@ -74,6 +75,15 @@ def test_ipvlan_has_its_parents_mac_and_in_l3_a_route_by_device() -> None:
         Address("eth0", 2, "192.0.2.2/24", "5" * 64),
         Route("default", "", "eth0", 2, "5" * 64),
     ]
+
+
+@pytest.mark.parametrize(("parent", "mtu"), [("eth0", 1400), ("eth1", 1300), ("eth1.7", 1300), ("gone", 1400)])
+def test_the_mtu_of_a_lease_is_no_more_than_the_parents(parent: str, mtu: int) -> None:
+    terms = Terms(address="192.0.2.9/24", server="192.0.2.1", seconds=60, t1=30, t2=50, mtu=1400)
+    leased = endpoint(lease=Lease(terms=terms, began=0, mac="", server_mac=""))
+    facts = HostFacts(links=("lo", "eth0", "eth1"), indices=(1, 2, 3), mtus=(65536, 1500, 1300))
+    assert parents.leased_mtu(network(options={"parent": parent}), leased, facts) == mtu
+    assert parents.leased_mtu(network(), endpoint(), facts) == 0
 
 
 def test_internal_has_no_way_out() -> None:

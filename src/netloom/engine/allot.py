@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import ip_address, ip_interface, ip_network
 
 from netloom.containers.capabilities import effective
+from netloom.dhcp.settings import by_dhcp
 from netloom.drivers.bridge import INDEX_BASE
 from netloom.drivers.device import lends
 from netloom.drivers.endpoint_options import endpoint_options, further_addresses
@@ -27,8 +28,10 @@ PREFIX_OPTION = "com.docker.network.container_iface_prefix"
 class Allotments:
     """Makes endpoints, and gives back what they hold."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, give_back: Callable[[Endpoint], None]) -> None:
+        """`give_back` is told of every endpoint that is released."""
         self._core = core
+        self._give_back = give_back
 
     def endpoint(
         self, container: Container, network: Network, config: EndpointConfig, others: Collection[Endpoint]
@@ -44,7 +47,7 @@ class Allotments:
             raise NotFound(f"network {network.name} not found")
         beside = core.tables.by_network.get(network.id, {}).values()
         core.driver(network.driver).admit(network, container.name, config.mac, beside, core.facts)
-        bare = not network.pools
+        bare = not network.pools and not by_dhcp(network)
         asked = config.ipam
         taken: dict[int, Reservation] = {}
         try:
@@ -52,7 +55,7 @@ class Allotments:
                 (4, asked.ipv4 if asked else "", network.ipv4),
                 (6, asked.ipv6 if asked else "", network.ipv6),
             ):
-                if on and not bare:
+                if on and network.pools:
                     taken[family] = core.space.reserve(network.id, family, wanted or None, container.id)
             key = core.new_id()
             number = 0 if bare else core.next_number()
@@ -93,6 +96,9 @@ class Allotments:
     def release(self, endpoint: Endpoint, config: EndpointConfig | None, *, keep_static: bool) -> None:
         """Give addresses back; a stopped container keeps those that its user chose."""
         self._core.moving.pop(endpoint.id, None)
+        self._give_back(endpoint)
+        if endpoint.lease is not None:
+            return
         asked = config.ipam if config else None
         for address, chosen in (
             (endpoint.ipv4, asked.ipv4 if asked else ""),

@@ -12,7 +12,7 @@ from netloom.containers.resources import SWAP, SWAP_WARNING, without_swap
 from netloom.containers.validate import check_name, check_request
 from netloom.drivers.endpoint_options import endpoint_faults
 from netloom.drivers.parents import on_lan
-from netloom.engine.attaching import Attaching
+from netloom.engine.attaching import Attaching, subnets_of
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.joining import resolved
@@ -290,7 +290,7 @@ class Containers:
             check_endpoint(
                 config,
                 network.name if network else name,
-                network.requested if network else None,
+                subnets_of(network) if network else None,
                 endpoint_faults(config.driver_opts or {}, network.driver if network else "bridge"),
             )
         except InvalidArgument as error:

@@ -10,6 +10,7 @@ from errno import ESRCH
 
 from netloom.drivers.driver import Driver
 from netloom.drivers.parents import on_parent, same_parent
+from netloom.engine.dhcp_ports import DhcpPorts
 from netloom.engine.lanes import Lanes
 from netloom.engine.ports import (
     Clock,
@@ -53,6 +54,7 @@ class Core:
         volumes: VolumeFolders,
         drivers: Callable[[str], Driver],
         namespaces: NamespaceMaker,
+        dhcp: DhcpPorts,
         space: AddressSpace,
         bus: Bus,
         clock: Clock,
@@ -69,6 +71,7 @@ class Core:
         self.volumes = volumes
         self.driver = drivers
         self.make_namespace = namespaces
+        self.dhcp = dhcp
         self.space = space
         self.bus = bus
         self.clock = clock

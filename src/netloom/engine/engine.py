@@ -121,10 +121,12 @@ class Engine:
         await self._checks.resume()
         self._restarting.resume()
         self._clashes.follow()
+        self._attaching.resume_leases(self.reconciler.living())
         self.watching.open()
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
+        await self._attaching.leases.close()
         await self._checks.close()
         await self._restarting.close()
         await self._work.drain()

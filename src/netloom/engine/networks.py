@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from netloom.dhcp.settings import DRIVER, check_request
 from netloom.dns import records
 from netloom.drivers import lan
 from netloom.drivers.bridge_options import NAME as BRIDGE_NAME
@@ -276,8 +277,11 @@ class Networks:
 
     def _pools(self, key: str, request: NetworkRequest) -> tuple[IpamConfig, ...]:
         """Subnets and gateways, taken."""
-        if request.ipam_driver not in ("", "default", "null"):
-            raise NotFound(f'plugin "{request.ipam_driver}" not found', remedy="use the IPAM driver default")
+        if request.ipam_driver not in ("", "default", "null", DRIVER):
+            raise NotFound(f'plugin "{request.ipam_driver}" not found', remedy="use the IPAM driver default or dhcp")
+        if request.ipam_driver == DRIVER:
+            check_request(request)
+            return ()
         if not request.ipv4 and not request.ipv6:
             raise InvalidArgument("IPv4 or IPv6 must be enabled")
         if request.ipam_driver == "null":

@@ -52,6 +52,13 @@ class Kernel(Protocol):
         """Links (as Veth with what can be known inside), addresses and routes inside one sandbox."""
         ...
 
+    def limit_address(self, within: Namespace, index: int, address: str, seconds: int) -> None:
+        """Give an address inside a sandbox so long to live, 0xFFFFFFFF for ever: then the kernel takes it away.
+
+        A sandbox that has ended is success. Raises KernelError.
+        """
+        ...
+
     def facts(self) -> HostFacts:
         """Routes, uplinks and MTU of the host now."""
         ...
@@ -61,6 +68,10 @@ class Kernel(Protocol):
 
         `mac` empty is the link's own. A link that has gone needs none.
         """
+        ...
+
+    def send_frame(self, link: str, frame: bytes) -> None:
+        """A whole frame out of a link of the host. A link that has gone takes none."""
         ...
 
     def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:

@@ -238,7 +238,7 @@ class Reconciler:
             return None
         endpoints = self._coming(key)
         try:
-            await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
+            await self._attaching.names.serve(container, endpoints, self._files.upstreams(container, endpoints))
         except ProcessLookupError:
             return None  # its end is on the way to us
         return container, endpoints

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from netloom.containers.lifecycle import paused, resumed, start_failed
+from netloom.dhcp.schedule import over
 from netloom.drivers.parents import on_lan
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
@@ -119,7 +120,7 @@ class Recovery:
     def _endpoints(self, endpoints: list[Endpoint]) -> list[Row]:
         doomed = []
         tables = self._core.tables
-        for endpoint in sorted(endpoints, key=lambda e: e.number):
+        for endpoint in sorted(map(self._still_leased, endpoints), key=lambda e: e.number):
             self._core.numbers_used(endpoint.number)
             if endpoint.ports:
                 self._ports[endpoint.container] = endpoint.ports
@@ -128,12 +129,23 @@ class Recovery:
                 doomed.append(gone("endpoints", endpoint.id))
                 continue
             tables.put_endpoint(endpoint)
+            self._attaching.leases.restore(endpoint)
             for address in (endpoint.ipv4, endpoint.ipv6):
-                if address:
+                if address and endpoint.lease is None:
                     family = 6 if ":" in address else 4
                     plain = address.partition("/")[0]
                     self._core.space.request(endpoint.network, family, plain, endpoint.container)
         return doomed
+
+    def _still_leased(self, endpoint: Endpoint) -> Endpoint:
+        """Without the address whose lease nobody renewed: somebody else may have it by now."""
+        if endpoint.lease is None or endpoint.status is not Status.READY:
+            return endpoint
+        if not over(endpoint.lease, self._core.clock.now()):
+            return endpoint
+        bare = msgspec.structs.replace(endpoint, ipv4="", gateway4="", lease=None)
+        self._mended.append(endpoint_row(bare))
+        return bare
 
     def _adopt(self, container: Container, survivor: Survivor | None) -> bool:
         """Take a living container over. False when it needs an end: it ran, was starting, or was being removed."""

@@ -341,10 +341,13 @@ class _Run:
 
     def _inner_messages(self, step: Step) -> Iterable[Message]:
         match step.what:
-            case Veth() if step.verb == "add":
-                return [link.up(step.what.peer_index)]
+            case Veth(peer_index=index, peer_mtu=mtu) if step.verb != "del":
+                narrowed = [link.change(index, mtu=mtu)] if mtu else []
+                return [*narrowed, *([link.up(index)] if step.verb == "add" else [])]
             case Child() if step.verb == "add":
                 return [link.up(step.what.index)]
+            case Child(index=index, mtu=mtu) if step.verb == "set" and mtu:
+                return [link.change(index, mtu=mtu)]
             case Child() if step.verb == "del" and step.what.key in self._comes_back:
                 return [link.delete(step.what.index)]
             case Address() | Route():
@@ -416,7 +419,7 @@ def _below(step: Step, what: Link) -> int:
 def _sandbox(step: Step) -> str:
     """The sandbox inside which a step has something to do."""
     match step.what:
-        case Veth(sandbox=sandbox) if step.verb == "add":
+        case Veth(sandbox=sandbox, peer_mtu=mtu) if step.verb == "add" or (step.verb == "set" and mtu):
             return sandbox
         case Child(sandbox=sandbox):
             return sandbox

@@ -13,6 +13,7 @@ from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
+from netloom.netlink import address as rtaddress
 from netloom.netlink import conntrack, nft
 from netloom.netlink import link as rtnl
 
@@ -107,6 +108,22 @@ class HostKernel:
         finally:
             os.close(fd)
 
+    def limit_address(self, within: Openable, index: int, address: str, seconds: int) -> None:
+        """Give an address inside a sandbox so long to live, 0xFFFFFFFF for ever. One that has ended is success."""
+        try:
+            fd = within.open()
+        except ProcessLookupError:
+            return
+        try:
+            with namespace.entered(fd, self._home):
+                inside = NetlinkSocket(ROUTE, large=False)
+            with inside:
+                failures = inside.request([rtaddress.limit(index, address, seconds)])
+        finally:
+            os.close(fd)
+        for failure in failures.values():
+            raise KernelError(failure.errno, f"limit the life of address {address}", detail=failure.text)
+
     def facts(self) -> HostFacts:
         """Routes, uplinks, addresses and MTU of the host now."""
         return observe.facts(self._applier.route)
@@ -118,6 +135,10 @@ class HostKernel:
             mac = rtnl.parse(body).mac if body is not None else ""
         if mac:
             self._announcer.announce(link, mac, addresses)
+
+    def send_frame(self, link: str, frame: bytes) -> None:
+        """A whole frame out of a link of the host."""
+        self._announcer.send(link, frame)
 
     def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
         """Our rule or our bridges in the dropping chains of other firewalls, as wanted; those beyond our reach too."""

@@ -51,6 +51,7 @@ class Veth(Struct, frozen=True):
     peer_mac: str
     hairpin: bool = False
     peer_ipv6: bool = False  # else IPv6 is off on the inner interface
+    peer_mtu: int = 0  # of the inner interface; 0: the same
     up: bool = True  # the host's end; False is only ever observed
 
     @property

@@ -172,7 +172,7 @@ def _another(new: Desired, old: Desired) -> bool:
 
 def _same(new: Desired, old: Desired) -> bool:
     if isinstance(new, Child) and isinstance(old, Child):
-        return True
+        return not old.parent or new.mtu == old.mtu  # an observed one does not know its parent
     if isinstance(new, Sysctl) and isinstance(old, Sysctl):
         return new.value == old.value
     if isinstance(new, Shim) and isinstance(old, Shim) and not new.mac:
@@ -185,5 +185,6 @@ def _same(new: Desired, old: Desired) -> bool:
             peer_index=new.peer_index,
             peer_mac=new.peer_mac,
             peer_ipv6=new.peer_ipv6,
+            peer_mtu=new.peer_mtu,
         )
     return new == old

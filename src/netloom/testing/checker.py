@@ -127,7 +127,7 @@ def _addresses(world: _World) -> list[str]:
             continue
         if network["Options"].get("com.docker.network.bridge.inhibit_ipv4") == "true":
             continue
-        for pool in network["IPAM"]["Config"]:
+        for pool in _pools(network):
             if network["EnableIPv6"] if ":" in pool["Subnet"] else network["EnableIPv4"]:
                 # Docker shows what the user wrote; without a gateway it is the first address.
                 first = str(ip_network(pool["Subnet"])[1])
@@ -146,13 +146,18 @@ def _cidr(told: dict[str, Any]) -> str:
     return f"{told['local']}/{told['prefixlen']}"
 
 
+def _pools(network: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of which the bridge has an address: none where a DHCP server of the LAN gives them."""
+    return [] if network["IPAM"]["Driver"] == "dhcp" else network["IPAM"]["Config"]
+
+
 def _routes(world: _World) -> list[str]:
     wanted = {
         (bridge, pool["Subnet"])
         for bridge, network in world.bridges.items()
         if network["EnableIPv4"] and bridge not in world.outside
         if not network["Bridge"]["LAN"] or network["Bridge"]["Addresses"]
-        for pool in network["IPAM"]["Config"]
+        for pool in _pools(network)
         if ":" not in pool["Subnet"]
     }
     wanted |= {(shim, a) for shim, a in world.members() if ":" not in a and shim in world.shims}

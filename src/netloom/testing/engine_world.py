@@ -25,6 +25,7 @@ from netloom.model.host_config import HostConfig, PortSpec, RestartPolicy
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 from netloom.testing import agreement
 from netloom.testing.fake_dataplane import FakeDataPlane
+from netloom.testing.fake_dhcp import FakeDhcp
 from netloom.testing.fake_files import FakeFiles
 from netloom.testing.fake_runtime import FakeRuntime
 from netloom.testing.fake_volumes import FakeVolumes
@@ -111,6 +112,7 @@ class World:
         self.dataplane = FakeDataPlane()
         self.files = FakeFiles()
         self.volumes = FakeVolumes()
+        self.dhcp = FakeDhcp()
         self.runtime = FakeRuntime(self.files, self._process_gone)
         self.clock = StillClock()
         self.settings = Settings(**{**_SETTINGS, **settings})
@@ -137,6 +139,7 @@ class World:
             volumes=Wired(self.wire, "volumes", self.volumes, free=("mountpoint",)),
             drivers=driver,
             namespaces=Wired(self.wire, "namespaces", self.runtime, free=("from_fd", "host")),
+            dhcp=self.dhcp,
             space=AddressSpace([*DEFAULT_POOLS, ula_pool(bytes(32))]),
             bus=Bus(),
             clock=self.clock,

@@ -59,6 +59,8 @@ class FakeKernel:
         self.log: list[str] = []
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
         self.forgets = True  # may connections be forgotten?
+        self.lives: dict[str, int] = {}  # seconds, by address
+        self.frames: list[tuple[str, bytes]] = []
         self.announced: list[tuple[str, str, tuple[str, ...]]] = []
 
     def __str__(self) -> str:
@@ -137,6 +139,23 @@ class FakeKernel:
         ]
         master = port.master if isinstance(port, Port) else one.master
         return msgspec.structs.replace(one, master=master, addresses=(*one.addresses, *added))
+
+    def limit_address(self, within: Openable, index: int, address: str, seconds: int) -> None:
+        """Kept in `lives`: time passes elsewhere."""
+        self.lives[address] = seconds
+
+    def expire(self, address: str) -> None:
+        """The life of an address inside a sandbox is over; the last of its interface takes the routes along."""
+        for key, what in list(self._objects.items()):
+            if isinstance(what, Address) and what.sandbox and what.address == address:
+                del self._objects[key]
+                for other, route in list(self._objects.items()):
+                    if isinstance(route, Route) and (route.sandbox, route.link) == (what.sandbox, what.link):
+                        del self._objects[other]
+
+    def send_frame(self, link: str, frame: bytes) -> None:
+        """Kept in `frames`."""
+        self.frames.append((link, frame))
 
     def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
         """Kept in `announced`."""
