@@ -1,23 +1,27 @@
-"""Port 53 of 127.0.0.11 without taking it: what a packet socket on a sandbox's `lo` is to see, and nobody else.
-
-The packet socket gets a copy of each packet before IP does. A table in the sandbox then drops the packet, so that no
-server of the container sees it and no ICMP error tells the client that nobody listens:
+"""Port 53 of 127.0.0.11 without taking it: a protocol of its own inside the sandbox, as one nfnetlink transaction.
 
     table ip netloom_dns {
-        flags owner
-        chain queries { type filter hook prerouting priority -400
-            ip daddr 127.0.0.11 iif lo udp dport 53 drop
-            ip daddr 127.0.0.11 iif lo tcp dport 53 drop }
+        flags owner,persist
+        chain queries { type filter hook input priority 400
+            ip daddr != 127.0.0.11 accept
+            ip protocol 253 drop
+            iif lo udp dport 53 ip ttl set 17 ip protocol set 253
+            iif lo tcp dport 53 ip ttl set 6 ip protocol set 253 }
     }
 
-It belongs to the netlink socket that loaded it: `nft flush ruleset` inside leaves it, and it goes when that socket
-closes. Queries pass the container's own output rules before, answers after: both with port 53, as of one connection.
-Sources of the numbers: linux/netfilter/nf_tables.h, linux/filter.h, linux/if_packet.h.
+A query becomes a packet of protocol 253 (RFC 3692: for experiments), which a raw socket reads: UDP and TCP do not see
+it, so no server of the container does, and no error tells the client that nobody listens. What it was is in its TTL,
+which has done its work. The container's own rules come before, and see port 53.
+
+The table belongs to the netlink socket that loaded it: `nft flush ruleset` inside passes it over. Packet sockets
+would do without it, but closing one costs a grace period of the kernel (15 ms), and so would the end of the process
+for each sandbox. Sources of the numbers: linux/netfilter/nf_tables.h, linux/filter.h, linux/if_packet.h.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import socket
 import struct
 
@@ -26,7 +30,7 @@ from netloom.netlink.nft import transaction
 
 TABLE = "netloom_dns"
 ADDRESS = "127.0.0.11"
-SHORTEST = 28  # bytes of a packet that the tap lets through: the headers of IP and UDP
+PROTOCOL = 253  # of a query inside
 LOOPBACK = 1  # the index of lo, in every namespace
 
 _NETFILTER = 12  # NETLINK_NETFILTER
@@ -34,22 +38,22 @@ _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _NEWTABLE, _DELTABLE, _NEWCHAIN, _NEWRULE = (_SUBSYSTEM | n for n in (0, 2, 3, 6))
 _APPEND = 0x800  # NLM_F_APPEND
 _INFO = struct.pack("!BBH", socket.AF_INET, 0, 0)  # struct nfgenmsg
-_AGAIN = 100  # the number of a second transaction
-_OWNER = 2  # NFT_TABLE_F_OWNER, Linux 5.12
+_OWNER, _PERSIST = 2, 4  # NFT_TABLE_F_…; without PERSIST (Linux 6.9) closing the socket costs a grace period
+_INPUT = 1  # NF_INET_LOCAL_IN
+_DROP, _ACCEPT = 0, 1  # NF_…
 _NETWORK, _TRANSPORT = 1, 2  # NFT_PAYLOAD_…
-_DADDR, _DPORT = 16, 2  # offsets in the IPv4 header, and in the UDP and the TCP header
+_TTL, _DADDR, _DPORT = 8, 16, 2  # offsets in the IPv4 header, and in the UDP and the TCP header
 _IIF, _L4PROTO = 4, 16  # NFT_META_…
 _UDP, _TCP = socket.IPPROTO_UDP, socket.IPPROTO_TCP
 
 _SOL_PACKET = 263
 _IGNORE_OUTGOING = 23  # PACKET_IGNORE_OUTGOING, Linux 4.20
 _SO_ATTACH_FILTER = 26
-_ETH_P_ALL = 3  # seen before IP, unlike ETH_P_IP, for which the kernel would copy every packet of lo
+_ETH_P_ALL = 3
 _ETH_P_IP = 0x0800
 _AD_PROTOCOL, _AD_PKTTYPE = 0xFFFFF000, 0xFFFFF004  # SKF_AD_OFF + …
-_LD_W, _LD_H, _LD_B, _LD_H_X, _LDX_IHL = 0x20, 0x28, 0x30, 0x48, 0xB1
-_AND, _JEQ, _JSET, _RET = 0x54, 0x15, 0x45, 0x06
-_FRAGMENT = 0x3FFF  # more fragments, or an offset
+_LD_W, _LD_B, _LD_H_X, _LDX_IHL = 0x20, 0x30, 0x48, 0xB1
+_AND, _JEQ, _RET = 0x54, 0x15, 0x06
 _HOST = 0  # PACKET_HOST
 _OUT = 255
 
@@ -57,22 +61,31 @@ Instruction = tuple[int, int, int, int]  # struct sock_filter
 
 
 def guard() -> socket.socket:
-    """Load the table into the calling thread's network namespace; it stands while the socket does. Raises OSError.
+    """Load the table into the calling thread's network namespace; it cannot be flushed while the socket is open.
 
-    An older one of an earlier version is replaced. That costs a grace period of the kernel (15 ms).
+    One that stands already is replaced, which costs a grace period (15 ms). Raises OSError.
     """
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
     try:
         sock.settimeout(2)
         try:
-            _talk(sock, [_table(_NEWTABLE, CREATE | EXCL, _OWNER), *_CONTENT])
-        except FileExistsError:
-            old = [_table(_NEWTABLE, CREATE), _table(_DELTABLE, 0)]
-            _talk(sock, [*old, _table(_NEWTABLE, CREATE, _OWNER), *_CONTENT], _AGAIN)
+            _load_table(sock, _OWNER | _PERSIST, 1)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            _load_table(sock, 0, 200)  # before Linux 6.9: it can be flushed
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _load_table(sock: socket.socket, flags: int, first: int) -> None:
+    try:
+        _talk(sock, [_table(_NEWTABLE, CREATE | EXCL, flags), *_CONTENT], first)
+    except FileExistsError:
+        old = [_table(_NEWTABLE, CREATE), _table(_DELTABLE, 0)]
+        _talk(sock, [*old, _table(_NEWTABLE, CREATE, flags), *_CONTENT], first + 100)
 
 
 def tap(program: list[Instruction]) -> socket.socket:
@@ -101,7 +114,7 @@ def _program(*checks: Instruction) -> list[Instruction]:
     return [*jumps, (_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0)]  # type: ignore[list-item]
 
 
-def _talk(sock: socket.socket, messages: list[Message], first: int = 1) -> None:
+def _talk(sock: socket.socket, messages: list[Message], first: int) -> None:
     """Answers to a transaction before this one may still be there: its numbers were lower."""
     sock.send(transaction(messages, first))
     while True:
@@ -138,9 +151,9 @@ def _expression(name: str, *parts: bytes) -> bytes:
     return nest(1, attr(1, text(name)), nest(2, *parts))
 
 
-def _is(value: bytes) -> bytes:
-    """cmp: register 1 equals the value."""
-    return _expression("cmp", attr(1, _be32(1)), attr(2, _be32(0)), nest(3, attr(1, value)))
+def _is(value: bytes, *, differs: bool = False) -> bytes:
+    """cmp: register 1 equals the value, or does not."""
+    return _expression("cmp", attr(1, _be32(1)), attr(2, _be32(int(differs))), nest(3, attr(1, value)))
 
 
 def _load(base: int, offset: int, size: int) -> bytes:
@@ -153,56 +166,44 @@ def _meta(key: int) -> bytes:
     return _expression("meta", attr(2, _be32(key)), attr(1, _be32(1)))
 
 
-def _dropped(proto: int) -> Message:
-    to_us = _load(_NETWORK, _DADDR, 4) + _is(socket.inet_aton(ADDRESS))  # first: nearly nothing else is
-    here = _meta(_IIF) + _is(struct.pack("=I", LOOPBACK))
-    port = _meta(_L4PROTO) + _is(bytes([proto])) + _load(_TRANSPORT, _DPORT, 2) + _is(struct.pack("!H", 53))
-    drop = _expression("immediate", attr(1, _be32(0)), nest(2, nest(2, attr(1, _be32(0)))))  # NF_DROP
-    return _rule("queries", to_us + here + port + drop)
+def _verdict(code: int) -> bytes:
+    return _expression("immediate", attr(1, _be32(0)), nest(2, nest(2, attr(1, _be32(code)))))
 
 
-_CONTENT = [_chain("queries", 0, -400), _dropped(_UDP), _dropped(_TCP)]
+def _protocol_is(number: int) -> bytes:
+    return _meta(_L4PROTO) + _is(bytes([number]))
 
-_ARRIVED = (
+
+def _captured(proto: int) -> bytes:
+    """Sets TTL and protocol at once. A packet without a whole UDP header (the load fails) is left to the kernel."""
+    here = _meta(_IIF) + _is(struct.pack("=I", LOOPBACK)) + _protocol_is(proto)
+    port = _load(_TRANSPORT, 4, 4) + _load(_TRANSPORT, _DPORT, 2) + _is(struct.pack("!H", 53))
+    new = _expression("immediate", attr(1, _be32(1)), nest(2, attr(1, bytes([proto, PROTOCOL]))))
+    target = attr(5, _be32(1)) + attr(2, _be32(_NETWORK)) + attr(3, _be32(_TTL)) + attr(4, _be32(2))
+    return here + port + new + _expression("payload", target)
+
+
+_RULES = (
+    _load(_NETWORK, _DADDR, 4) + _is(socket.inet_aton(ADDRESS), differs=True) + _verdict(_ACCEPT),
+    _protocol_is(PROTOCOL) + _verdict(_DROP),
+    _captured(_UDP),
+    _captured(_TCP),
+)
+_CONTENT = [_chain("queries", _INPUT, 400), *(_rule("queries", one) for one in _RULES)]
+
+
+# TCP from port 53 of any address in 240.0.0.0/4, where connections end (`streams`), as it comes in.
+FROM_STREAMS = _program(
     (_LD_W, 0, 0, _AD_PROTOCOL),
     (_JEQ, 0, _OUT, _ETH_P_IP),
     (_LD_W, 0, 0, _AD_PKTTYPE),
     (_JEQ, 0, _OUT, _HOST),
-    (_LD_B, 0, 0, 0),
-    (_AND, 0, 0, 0xF0),
-    (_JEQ, 0, _OUT, 0x40),  # IPv4
-    (_LD_H, 0, 0, 6),
-    (_JSET, _OUT, 0, _FRAGMENT),
-    (_LD_B, 0, 0, SHORTEST - 1),  # beyond the end: drops it
-    (_LDX_IHL, 0, 0, 0),
-)
-_OURS = int.from_bytes(socket.inet_aton(ADDRESS))
-
-# UDP and TCP to port 53 of ours, whole, but nothing from there: an answer to ourselves would be a query again. All else
-# on lo is let go by the first check.
-QUERIES = _program(
-    (_LD_W, 0, 0, 16),
-    (_JEQ, 0, _OUT, _OURS),
-    *_ARRIVED,
     (_LD_B, 0, 0, 9),
-    (_JEQ, 1, 0, _UDP),
     (_JEQ, 0, _OUT, _TCP),
-    (_LD_H_X, 0, 0, 2),
-    (_JEQ, 0, _OUT, 53),
-    (_LD_H_X, 0, 0, 0),
-    (_JEQ, 0, 2, 53),
-    (_LD_W, 0, 0, 12),
-    (_JEQ, _OUT, 0, _OURS),
-)
-
-# TCP from port 53 of any address in 240.0.0.0/4, where connections end (`streams`).
-FROM_STREAMS = _program(
     (_LD_B, 0, 0, 12),
     (_AND, 0, 0, 0xF0),
     (_JEQ, 0, _OUT, 0xF0),
-    *_ARRIVED,
-    (_LD_B, 0, 0, 9),
-    (_JEQ, 0, _OUT, _TCP),
+    (_LDX_IHL, 0, 0, 0),
     (_LD_H_X, 0, 0, 0),
     (_JEQ, 0, _OUT, 53),
 )

@@ -17,9 +17,9 @@ _DNS = struct.pack("!H", 53)
 _DONT_FRAGMENT, _TTL = 0x4000, 64
 _FIXED = "!BBHHHBBH4s4s"  # the whole IP header; the kernel fills in length, id and checksum
 
-# What is looked at of a packet: version and header length, protocol, the client's address, and, of a UDP packet
-# without IP options, its port and the UDP length. Raises struct.error for a packet of less than HEAD bytes.
-head = struct.Struct("!B8xB2x4s4x2s2xH2x").unpack_from
+# What is looked at of a packet: version and header length, TTL (what its protocol was: `capture`), the client, and, of
+# UDP without IP options, port and length. Raises struct.error for a packet of less than HEAD bytes.
+head = struct.Struct("!B7xB3x4s4x2s2xH2x").unpack_from
 HEAD = IP_HEADER + UDP_HEADER  # bytes
 PLAIN = 0x45  # version 4, no options
 

@@ -13,12 +13,14 @@ from netloom.dataplane import packets
 CLIENT, SERVER = bytes((127, 0, 0, 1)), bytes((127, 0, 0, 11))
 
 
-def ip(payload: bytes, proto: int = packets.UDP, *, options: bytes = b"", total: int = -1, first: int = -1) -> bytes:
+def ip(
+    payload: bytes, proto: int = packets.UDP, *, options: bytes = b"", total: int = -1, first: int = -1, ttl: int = 64
+) -> bytes:
     """A packet as a client's; lengths are right unless given."""
     start = packets.IP_HEADER + len(options)
     words = first if first >= 0 else 0x40 | start // 4
     length = total if total >= 0 else start + len(payload)
-    return struct.pack("!BBHHHBBH4s4s", words, 0, length, 7, 0, 64, proto, 0, CLIENT, SERVER) + options + payload
+    return struct.pack("!BBHHHBBH4s4s", words, 0, length, 7, 0, ttl, proto, 0, CLIENT, SERVER) + options + payload
 
 
 def udp(query: bytes, length: int = -1) -> bytes:
@@ -64,7 +66,7 @@ def test_a_query_is_what_udp_would_deliver(packet: bytes, query: bytes | None) -
 
 
 def test_a_plain_query_is_seen_at_a_glance() -> None:
-    packet = ip(udp(QUERY))
+    packet = ip(udp(QUERY), 253, ttl=packets.UDP)
     assert packets.head(packet) == (packets.PLAIN, packets.UDP, CLIENT, PORT, len(packet) - packets.IP_HEADER)
 
 

@@ -52,9 +52,10 @@ class Home:
         opened: list[socket.socket] = []
         try:
             with namespace.entered(netns, self.fd):
-                tap = capture.tap(capture.QUERIES)
+                tap = _fresh(socket.AF_INET, socket.SOCK_RAW, capture.PROTOCOL)
                 opened.append(tap)
                 tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE)
+                tap.bind((capture.ADDRESS, 0))
                 raw = raw_socket(socket.IPPROTO_UDP)
                 opened.append(raw)
                 raw.bind((capture.ADDRESS, 0))

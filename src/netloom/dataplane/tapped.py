@@ -91,6 +91,8 @@ class TappedSockets(ResolverSockets):
         return send
 
     def _send(self, client: bytes, packet: bytes) -> None:
+        if client == packets.RESOLVER and packet[2:4] == packet[:2]:
+            return  # from our own port: the answer would be a query again
         try:
             self._sockets.raw.sendto(packet, (socket.inet_ntoa(client), 0))
         except OSError:

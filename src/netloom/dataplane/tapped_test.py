@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from netloom.dataplane import capture
 from netloom.dataplane.client import DataPlaneClient
 from netloom.dataplane.conftest import RED, entry, plane, short
 from netloom.dataplane.packets_test import ip, tcp, udp
@@ -77,6 +78,16 @@ async def test_what_earlier_versions_left_is_replaced(host: Host, box: Netns, tm
         await check_names(box)
 
 
+async def test_a_kernel_without_lasting_tables(box: Netns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux before 6.9: the table is there, but can be flushed."""
+    monkeypatch.setattr(capture, "_PERSIST", 1 << 20)
+    for _ in range(2):
+        with box.call(capture.guard):
+            assert "udp dport 53" in box.run("nft", "list", "ruleset")
+    box.run("nft", "flush", "ruleset")
+    assert box.run("nft", "list", "ruleset") == ""
+
+
 async def test_hostile_packets_on_lo_are_nothing_or_malformed(host: Host, box: Netns, tmp_path: Path) -> None:
     dropped = [
         ip(udp(WEB, 7)),
@@ -88,6 +99,8 @@ async def test_hostile_packets_on_lo_are_nothing_or_malformed(host: Host, box: N
         ip(tcp(flags=0), 6),
         ip(tcp(flags=0xFF), 6),
         ip(tcp(WEB, flags=0x18), 6),  # of no connection
+        ip(udp(WEB), 253),
+        ip(udp(WEB), 253, ttl=17),  # as if it had been one
         fragment(ip(udp(WEB)), 0x2000),
         fragment(ip(udp(WEB)), 0x0001),
         moved(ip(udp(WEB)), 53, "127.0.0.11"),  # its answer would be a query again
@@ -105,7 +118,7 @@ async def test_hostile_packets_on_lo_are_nothing_or_malformed(host: Host, box: N
                 raw.sendto(packet, ("127.0.0.11", 0))
         await check_names(box)
         found = await counts(client)
-        assert found.queries == len(taken) + 1 + 2  # the one that cannot be answered, and those of the check
+        assert found.queries == len(taken) + 2 + 2  # two that cannot be answered, and those of the check
         assert found.malformed == 3
 
 
