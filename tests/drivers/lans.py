@@ -45,7 +45,7 @@ def network(daemon: Daemon, name: str, *flags: str, driver: str = "bridge") -> I
     try:
         yield
     finally:
-        for container in daemon.network(name)["Containers"]:
+        for container in daemon.docker("ps", "-aq", "--filter", f"network={name}").split():
             daemon.docker("rm", "-f", container)
         daemon.docker("network", "rm", name)
 

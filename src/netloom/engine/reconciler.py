@@ -114,6 +114,17 @@ class Reconciler:
                 found += {w.key: w for w in wanted if _stands(w, facts)}.values()
         return found
 
+    def unmet(self) -> bool:
+        """Does a network lack something on an interface of others, as the facts tell?"""
+        facts = self._core.facts
+        return any(
+            not _stands(wanted, facts)
+            for network in self._core.tables.networks.values()
+            if network.status is Status.READY and below(network, facts) and not on_parent(network)
+            for wanted in self._core.network_desired(network)
+            if isinstance(wanted, Port) or (isinstance(wanted, Address) and network.adopted)
+        )
+
     async def rows(self) -> None:
         """Make the store agree with the tables, but for what is under way: it was disobeyed by a disk that was full."""
         core, tables = self._core, self._core.tables
