@@ -6,6 +6,7 @@ import select
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
@@ -42,8 +43,14 @@ class Dnsmasq:
 
     def leases(self) -> list[list[str]]:
         """Time of the end, MAC, address, hostname, client id of each lease."""
-        text = self._file.read_text() if self._file.exists() else ""
+        former, text = None, self._text()
+        while text != former:  # it is cut to nothing before it is written anew
+            time.sleep(0.02)
+            former, text = text, self._text()
         return [line.split() for line in text.splitlines()]
+
+    def _text(self) -> str:
+        return self._file.read_text() if self._file.exists() else ""
 
     def heard(self, kind: str) -> int:
         """How many messages of a kind (`DHCPREQUEST`) it has heard."""
