@@ -13,7 +13,8 @@ A query becomes a packet of protocol 253 (RFC 3692: for experiments), which a ra
 it, so no server of the container does, and no error tells the client that nobody listens. What it was is in its TTL,
 which has done its work. The container's own rules come before, and see port 53.
 
-The table belongs to the netlink socket that loaded it: `nft flush ruleset` inside passes it over. Packet sockets
+The table belongs to the netlink socket that loaded it: `nft flush ruleset` inside passes it over. Whoever changes its
+content must give it another name: one of this name is taken over as it is. Packet sockets
 would do without it, but closing one costs a grace period of the kernel (15 ms), and so would the end of the process
 for each sandbox. Sources of the numbers: linux/netfilter/nf_tables.h, linux/filter.h, linux/if_packet.h.
 """
@@ -25,8 +26,8 @@ import errno
 import socket
 import struct
 
-from netloom.netlink.message import CREATE, ERROR, EXCL, Message, attr, nest, replies, text, verdict
-from netloom.netlink.nft import transaction
+from netloom.netlink.message import CREATE, ERROR, Message, attr, frame, nest, replies, text, verdict
+from netloom.netlink.nft import get_table, transaction
 
 TABLE = "netloom_dns"
 ADDRESS = "127.0.0.11"
@@ -63,29 +64,44 @@ Instruction = tuple[int, int, int, int]  # struct sock_filter
 def guard() -> socket.socket:
     """Load the table into the calling thread's network namespace; it cannot be flushed while the socket is open.
 
-    One that stands already is replaced, which costs a grace period (15 ms). Raises OSError.
+    One that a data plane left when it was killed is taken over. Another one is replaced, which costs a grace period
+    (15 ms). Raises OSError.
     """
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
     try:
         sock.settimeout(2)
-        try:
-            _load_table(sock, _OWNER | _PERSIST, 1)
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-            _load_table(sock, 0, 200)  # before Linux 6.9: it can be flushed
+        if not _stands(sock):
+            before = []
+        elif _done(sock, [_table(_NEWTABLE, CREATE, _OWNER | _PERSIST)], 10):
+            return sock  # the kernel allows it for a lasting table that nobody owns: one of ours
+        else:
+            before = [_table(_NEWTABLE, CREATE), _table(_DELTABLE, 0)]
+        if not _done(sock, [*before, _table(_NEWTABLE, CREATE, _OWNER | _PERSIST), *_CONTENT], 20):
+            _talk(sock, [*before, _table(_NEWTABLE, CREATE), *_CONTENT], 40)  # before Linux 6.9: it can be flushed
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-def _load_table(sock: socket.socket, flags: int, first: int) -> None:
+def _stands(sock: socket.socket) -> bool:
+    """Is there a table of this name? Looked at first: a transaction that fails costs a grace period too."""
+    sock.send(frame([get_table(socket.AF_INET, TABLE)], 1))
+    while True:
+        for reply in replies(sock.recv(65536)):
+            if reply.type == ERROR:
+                return verdict(reply).errno == 0
+
+
+def _done(sock: socket.socket, messages: list[Message], first: int) -> bool:
+    """False: the kernel does not support it. Raises OSError."""
     try:
-        _talk(sock, [_table(_NEWTABLE, CREATE | EXCL, flags), *_CONTENT], first)
-    except FileExistsError:
-        old = [_table(_NEWTABLE, CREATE), _table(_DELTABLE, 0)]
-        _talk(sock, [*old, _table(_NEWTABLE, CREATE, flags), *_CONTENT], first + 100)
+        _talk(sock, messages, first)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return False
+    return True
 
 
 def tap(program: list[Instruction]) -> socket.socket:

@@ -158,7 +158,7 @@ class HandSandbox(_Message, frozen=True, array_like=True, tag=True):
 
 
 class HandPackets(_Message, frozen=True, array_like=True, tag=True):
-    """With packet socket, raw socket and guard; if connections were ever made, both their sockets; the pidfd last.
+    """With tap, raw socket and guard; if connections were ever made, both their sockets; the pidfd last.
 
     Without a pidfd where the process is not known. `number` is the sandbox's among the streams.
     """

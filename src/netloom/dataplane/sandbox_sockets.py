@@ -59,7 +59,6 @@ class Home:
                 raw = raw_socket(socket.IPPROTO_UDP)
                 opened.append(raw)
                 raw.bind((capture.ADDRESS, 0))
-                raw.connect(("127.0.0.1", 0))  # where nearly all clients are: answers to them need no address
                 return Packets(tap, raw, capture.guard())
         except BaseException:
             for sock in opened:

@@ -1,4 +1,4 @@
-"""127.0.0.11 of a sandbox without a port of it: queries are read from a packet socket on its `lo`."""
+"""127.0.0.11 of a sandbox without a port of it: queries are read from a raw socket (`capture`)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from netloom.dns.responder import Responder
 from netloom.model.names import Resolver
 
 _PLAIN_QUERY = packets.HEAD + QUERY  # bytes of a packet without IP options
-_HERE = bytes((127, 0, 0, 1))  # to which the raw socket is connected
+_HERE, _THERE = bytes((127, 0, 0, 1)), ("127.0.0.1", 0)  # where nearly all clients are
 _HEAD, _IP_HEADER, _PLAIN, _UDP = packets.HEAD, packets.IP_HEADER, packets.PLAIN, packets.UDP
 _LARGEST = packets.LARGEST
 
 
 class TappedSockets(ResolverSockets):
-    """`incoming` is the packet socket. What TCP takes is opened when the first connection comes."""
+    """`incoming` is the tap. What TCP takes is opened when the first connection comes."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class TappedSockets(ResolverSockets):
         return message, [sock.fileno() for sock in (*self._sockets, *(self._ends or ()))]
 
     def _datagrams(self) -> None:
-        quick, receive, send = self.responder.quick, self.incoming.recv, self._sockets.raw.send
+        quick, receive, send = self.responder.quick, self.incoming.recv, self._sockets.raw.sendto
         cache, now = self.forwarder.cache, self.loop.time()
         head, answer_to = packets.head, packets.answer_to
         taken = 0
@@ -77,7 +77,7 @@ class TappedSockets(ResolverSockets):
                 self.take(query, self._sender(client, port), tcp=False)
             elif client == _HERE:
                 try:
-                    send(answer_to(port, answer))
+                    send(answer_to(port, answer), _THERE)
                 except OSError:
                     continue  # the container's own firewall refuses it
             else:

@@ -78,6 +78,23 @@ async def test_what_earlier_versions_left_is_replaced(host: Host, box: Netns, tm
         await check_names(box)
 
 
+async def test_a_client_that_has_gone_costs_no_other_its_answer(host: Host, box: Netns, tmp_path: Path) -> None:
+    """The kernel tells of a closed port; a connected socket would fail with that the next time it sends."""
+    async with plane(host, tmp_path) as client:
+        await served(client, box)
+        await asyncio.to_thread(box.call, _ask_beside_leavers)
+
+
+def _ask_beside_leavers() -> None:
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with raw, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stays:
+        stays.settimeout(5)
+        for _ in range(20):
+            raw.sendto(ip(udp(WEB)), ("127.0.0.11", 0))  # from a port where nobody is
+            stays.sendto(WEB, ("127.0.0.11", 53))
+            assert stays.recv(600)[-4:] == socket.inet_aton("172.18.0.2")
+
+
 async def test_a_kernel_without_lasting_tables(box: Netns, monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux before 6.9: the table is there, but can be flushed."""
     monkeypatch.setattr(capture, "_PERSIST", 1 << 20)
