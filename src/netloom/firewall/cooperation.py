@@ -73,12 +73,12 @@ def admitted() -> tuple[Rule, ...]:
         Rule("ip6 saddr fe80::/10 accept", "a link-local client has no route beyond its link"),
         *(
             rule
-            for kind in ("offered", "offered_ranges")
+            for kind, protocol in (("offered", "meta l4proto"), ("offered_ranges", "ct original protocol"))
             for rule in (
-                Rule(f"ip daddr . meta l4proto . th dport @{kind}4_at {mark}"),
-                Rule(f"meta nfproto ipv4 meta l4proto . th dport @{kind}4 {mark}"),
-                Rule(f"ip6 daddr . meta l4proto . th dport @{kind}6_at {mark}"),
-                Rule(f"meta nfproto ipv6 meta l4proto . th dport @{kind}6 {mark}"),
+                Rule(f"ip daddr . {protocol} . th dport @{kind}4_at {mark}"),
+                Rule(f"meta nfproto ipv4 {protocol} . th dport @{kind}4 {mark}"),
+                Rule(f"ip6 daddr . {protocol} . th dport @{kind}6_at {mark}"),
+                Rule(f"meta nfproto ipv6 {protocol} . th dport @{kind}6 {mark}"),
             )
         ),
     )

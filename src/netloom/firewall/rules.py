@@ -127,9 +127,9 @@ def published4() -> tuple[Rule, ...]:
     """One address first, then any."""
     return (
         Rule("dnat ip to ip daddr . meta l4proto . th dport map @published4_at"),
-        Rule("dnat ip to ip daddr . meta l4proto . th dport map @published_ranges4_at"),
+        Rule("dnat ip to ip daddr . ct original protocol . th dport map @published_ranges4_at"),
         Rule("dnat ip to meta l4proto . th dport map @published4"),
-        Rule("dnat ip to meta l4proto . th dport map @published_ranges4", "without a port: it stays"),
+        Rule("dnat ip to ct original protocol . th dport map @published_ranges4", "without a port: it stays"),
     )
 
 
@@ -139,9 +139,9 @@ def published6() -> tuple[Rule, ...]:
         Rule("ip6 daddr ::1 goto relay", "::1 never leaves the loopback interface: nothing like route_localnet exists"),
         Rule("ip6 saddr fe80::/10 goto relay", "a link-local client has no route beyond its link"),
         Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6_at"),
-        Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_ranges6_at"),
+        Rule("dnat ip6 to ip6 daddr . ct original protocol . th dport map @published_ranges6_at"),
         Rule("dnat ip6 to meta l4proto . th dport map @published6"),
-        Rule("dnat ip6 to meta l4proto . th dport map @published_ranges6"),
+        Rule("dnat ip6 to ct original protocol . th dport map @published_ranges6"),
         Rule("goto relay", "an IPv4-only container"),
     )
 
@@ -154,9 +154,9 @@ def relay() -> tuple[Rule, ...]:
     target = "meta l4proto tcp redirect to :meta nfproto map @relay_port"
     return (
         Rule(f"ip6 daddr . meta l4proto . th dport @relayed_at {target}"),
-        Rule(f"ip6 daddr . meta l4proto . th dport @relayed_ranges_at {target}"),
+        Rule(f"ip6 daddr . ct original protocol . th dport @relayed_ranges_at {target}"),
         Rule(f"meta l4proto . th dport @relayed {target}"),
-        Rule(f"meta l4proto . th dport @relayed_ranges {target}"),
+        Rule(f"ct original protocol . th dport @relayed_ranges {target}"),
     )
 
 
@@ -165,9 +165,9 @@ def relay_guard() -> tuple[Rule, ...]:
     return (
         Rule("meta nfproto ipv6 tcp dport @relay_ports ct status & dnat == 0 drop", "not redirected: an outsider"),
         Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_at drop"),
-        Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_ranges_at drop"),
+        Rule("iifname @internal ip6 daddr . ct original protocol . th dport @relayed_ranges_at drop"),
         Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed drop"),
-        Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed_ranges drop"),
+        Rule("iifname @internal meta nfproto ipv6 ct original protocol . th dport @relayed_ranges drop"),
     )
 
 

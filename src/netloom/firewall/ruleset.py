@@ -30,7 +30,11 @@ Family = Literal["inet", "bridge", "ip", "ip6"]
 
 
 class Set(Struct, frozen=True):
-    """A set, or a map where `data` is not empty: a hash, or, as `interval`, of ranges of the last field."""
+    """A set, or a map where `data` is not empty: a hash, or, as `interval`, of ranges of the last field.
+
+    A key of ranges takes the protocol from `ct original protocol`: for `meta l4proto` nft adds a change of byte order
+    that not every kernel has for a single byte.
+    """
 
     name: str
     fields: tuple[Field, ...]
