@@ -66,8 +66,9 @@ class Endpoints:
         added = [e for key, e in after.items() if key not in before]
         changed = [e for key, e in after.items() if key in before and before[key] != e]
         removed = [e for key, e in before.items() if key not in after]
+        said, new = core.policies.coming(added)
         steps = diff(
-            self._desired([*changed, *added]),
+            [*said, *self._desired([*changed, *added])],
             self._own(before[e.network] for e in changed) + self._outside(removed),
         )
         self.hold(added)
@@ -82,6 +83,9 @@ class Endpoints:
                 statuses=[*rows, *(endpoint_row(stands[e.network]) for e in [*added, *changed]), *_gone(removed)],
             )
         except BaseException:
+            if new:  # others may count on what did not come
+                core.policies.unknow(new)
+                core.doubted()
             await self._back(before, after, added, changed)
             raise
         self._core.at("fenced")

@@ -6,6 +6,7 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
+from netloom.firewall import policy
 from netloom.firewall.guard import guard_table
 from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
 
@@ -49,6 +50,7 @@ SETS = (
     Set("uplinks", ("ifname",), "interfaces by which networks reach other hosts"),
     Set("switched", ("ifname",), "interfaces whose IPv4 forwarding netloom switched on"),
     Set("switched_family", ("nf_proto",), "families whose forwarding netloom switched on for the whole host"),
+    *policy.SETS,
 )
 
 
@@ -217,8 +219,10 @@ def published() -> tuple[Rule, ...]:
 
 
 def isolation() -> tuple[Rule, ...]:
-    """Nothing else between networks, but what routed ones open to everybody."""
+    """Nothing else between networks, but what policies open, and routed ones to everybody."""
     return (
+        Rule(f"meta mark & {policy.CROSSING:#x} != 0 accept", "a policy opens it"),
+        Rule("iifname . oifname @crossed ct state established,related accept", "and its answers"),
         Rule("oifname . meta nfproto @routed goto routed_ports"),
         Rule("iifname . meta nfproto @routed ct state established,related accept", "the answers"),
         Rule("oifname @bridges drop"),
@@ -277,6 +281,7 @@ def _table() -> Table:
             chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),
             chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
+            *policy.chains(),
             chain("our_mark", our_mark(), hook=Hook("filter", "forward", -10)),
             chain("forward", directions(), foreign(), hook=Hook("filter", "forward", 0)),
             chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 # Types of key and data fields, by nft's own names but for one.
 Field = Literal[
+    "classid",
     "ether_addr",
     "ether_type",
     "ifname",
@@ -22,6 +23,7 @@ Field = Literal[
     "inet_service",
     "ipv4_addr",
     "ipv6_addr",
+    "mark",
     "nd_target",
     "nf_proto",
 ]
@@ -30,12 +32,18 @@ Family = Literal["inet", "bridge"]
 
 
 class Set(Struct, frozen=True):
-    """A set, or a map where `data` is not empty; plain hashes, no intervals."""
+    """A set, or a map where `data` is not empty; a plain hash, but where `flags` say more.
+
+    `interval`: the last field of a key may be a range, all of them one value or an interval. `timeout`: elements may go
+    by themselves. `counted`: each element counts its hits.
+    """
 
     name: str
     fields: tuple[Field, ...]
     about: str
     data: tuple[Field, ...] = ()
+    flags: Literal["", "interval", "timeout"] = ""
+    counted: bool = False
 
 
 class Rule(Struct, frozen=True):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from netloom.kernel import foreign, namespace, observe, ruleset, sysctl, translate
+from netloom.kernel import flows, foreign, namespace, observe, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
-from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
+from netloom.model.desired import Desired, Element, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
 from netloom.netlink import link as rtnl
 
@@ -118,6 +118,14 @@ class HostKernel:
         return [
             PassedDrop(d.owner, d.chain, d.remedy, changed=foreign.let_pass(d, wanted=wanted)) for d in foreign.look()
         ]
+
+    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
+        """Forget the tracked connections of which (protocol, source, target, the target's port) is denied; how many."""
+        return flows.end(self._applier.nft, denied)
+
+    def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
+        """Elements of these sets of ours, and how often each was hit."""
+        return observe.hits(self._applier.nft, sets)
 
     def supports(self, kind: LinkKind) -> bool:
         """Has this kernel links of that kind, as a module or built in? Nothing is made; a module may be loaded."""

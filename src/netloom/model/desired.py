@@ -26,6 +26,7 @@ class Bridge(Struct, frozen=True):
     alias: str
     ipv6: bool = False
     up: bool = True  # False is only ever observed
+    hooked: bool = False  # what it bridges passes the IP hooks, whatever bridge-nf-call-iptables says
 
     @property
     def key(self) -> Key:
@@ -153,7 +154,8 @@ class Sysctl(Struct, frozen=True):
 class Element(Struct, frozen=True):
     """One element of a set or map of our nftables table, in the kernel's register encoding.
 
-    `value` is a map's data, `verdict` a verdict map's; both absent for a set.
+    `value` is a map's data, `verdict` a verdict map's; both absent for a set. `key_end` is the upper end of an
+    interval whose lower one is `key_data`. `timeout` (ms): it goes by itself after that.
     """
 
     set: str
@@ -162,10 +164,13 @@ class Element(Struct, frozen=True):
     verdict: Literal["accept", "drop"] | None = None
     table: str = "netloom"
     family: int = 1  # NFPROTO_INET
+    key_end: bytes | None = None
+    timeout: int = 0
 
     @property
     def key(self) -> Key:
-        return ("element", self.table, self.set, self.key_data.hex())
+        key = ("element", self.table, self.set, self.key_data.hex())
+        return key if self.key_end is None else (*key, self.key_end.hex())
 
 
 Desired: TypeAlias = Bridge | Veth | Parent | Child | Address | Route | Neighbour | Sysctl | Element

@@ -1,7 +1,8 @@
 """Elements of nftables sets and maps by nfnetlink transactions, and dumps of them.
 
 Source: linux/netfilter/nfnetlink.h and nf_tables.h. Numbers in attributes are big-endian here, unlike rtnetlink's.
-Only plain (hash) sets, maps and verdict maps; element keys and values are in the kernel's register encoding.
+Sets, maps and verdict maps, of hashes and of concatenated intervals; element keys and values are in the kernel's
+register encoding.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ _TABLE_NAME, _TABLE_USERDATA = 1, 6  # NFTA_TABLE_…
 _CHAIN_TABLE, _CHAIN_SAYS = 1, (3, 4, 5, 7)  # NFTA_CHAIN_… name, hook, policy, type
 _RULE_TABLE, _RULE_SAYS = 1, (2, 4)  # NFTA_RULE_… chain, expressions
 _SET_TABLE, _SET_NAME, _SET_FLAGS = 1, 2, 3  # NFTA_SET_…
-_NOT_PLAIN = 0x01 | 0x02 | 0x04 | 0x10 | 0x20  # NFT_SET_… anonymous, constant, interval, timeout, eval
+_NOT_PLAIN = 0x01 | 0x02 | 0x10 | 0x20  # NFT_SET_… anonymous, constant, timeout, eval
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_…
 _LIST_ELEM = 1  # NFTA_LIST_ELEM
-_ELEM_KEY, _ELEM_DATA = 1, 2  # NFTA_SET_ELEM_…
+_ELEM_KEY, _ELEM_DATA, _ELEM_TIMEOUT, _ELEM_EXPRESSION, _ELEM_KEY_END = 1, 2, 4, 7, 10  # NFTA_SET_ELEM_…
+_EXPRESSION_DATA, _COUNTER_PACKETS = 2, 2  # NFTA_EXPR_DATA, NFTA_COUNTER_PACKETS
 _DATA_VALUE, _DATA_VERDICT = 1, 2  # NFTA_DATA_…
 _VERDICT_CODE = 1  # NFTA_VERDICT_CODE
 _CODES: dict[str, bytes] = {"drop": struct.pack("!I", 0), "accept": struct.pack("!I", 1)}  # NF_DROP, NF_ACCEPT
@@ -57,10 +59,12 @@ class SetElement(NamedTuple):
     key: bytes
     value: bytes | None
     verdict: VerdictName
+    key_end: bytes | None = None
+    hits: int = 0  # of the element's counter, packets
 
 
 class SetInfo(NamedTuple):
-    """A set or map. A `plain` one is a named hash whose elements come and go by transactions alone."""
+    """A set or map. A `plain` one is named, and its elements come and go by transactions alone."""
 
     name: str
     plain: bool
@@ -75,9 +79,18 @@ def element(
     *,
     value: bytes | None = None,
     verdict: VerdictName = None,
+    key_end: bytes | None = None,
+    timeout: int = 0,
 ) -> Message:
-    """Add or delete one element. Adding what is there with the same data succeeds, with other data EEXIST or EBUSY."""
+    """Add or delete one element. Adding what is there with the same data succeeds, with other data EEXIST or EBUSY.
+
+    `timeout` in ms; one that is there already keeps its own.
+    """
     one = nest(_ELEM_KEY, attr(_DATA_VALUE, key))
+    if key_end is not None:
+        one += nest(_ELEM_KEY_END, attr(_DATA_VALUE, key_end))
+    if operation == "add" and timeout:
+        one += attr(_ELEM_TIMEOUT, struct.pack("!Q", timeout))
     if operation == "add":
         if verdict is not None:
             one += nest(_ELEM_DATA, nest(_DATA_VERDICT, attr(_VERDICT_CODE, _CODES[verdict])))
@@ -120,8 +133,14 @@ def parse_elements(body: bytes) -> list[SetElement]:
         verdict: VerdictName = None
         if _DATA_VERDICT in data:
             verdict = _VERDICTS.get(attributes(data[_DATA_VERDICT]).get(_VERDICT_CODE, b""))
-        found.append(SetElement(key, data.get(_DATA_VALUE), verdict))
+        end = attributes(parts.get(_ELEM_KEY_END, b"")).get(_DATA_VALUE)
+        found.append(SetElement(key, data.get(_DATA_VALUE), verdict, end, _hits(parts.get(_ELEM_EXPRESSION, b""))))
     return found
+
+
+def _hits(expression: bytes) -> int:
+    counter = attributes(attributes(expression).get(_EXPRESSION_DATA, b""))
+    return int.from_bytes(counter.get(_COUNTER_PACKETS, b""), "big")
 
 
 def dump_sets(family: int, table: str) -> Message:

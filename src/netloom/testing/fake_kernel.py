@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ from netloom.model.desired import (
     Bridge,
     Child,
     Desired,
+    Element,
     HostFacts,
     Key,
     Link,
@@ -89,6 +90,14 @@ class FakeKernel:
             for o in self._objects.values()
             if isinstance(o, Veth) or not getattr(o, "sandbox", "")
         ]
+
+    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
+        """There are none."""
+        return 0
+
+    def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
+        """Nothing passes, so nothing is hit."""
+        return [(o, 0) for o in self._objects.values() if isinstance(o, Element) and o.set in sets]
 
     def supports(self, kind: LinkKind) -> bool:
         """All but `missing`."""

@@ -1,0 +1,126 @@
+"""What policies make of each network and endpoint: the engine's snapshot of who is who. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from netloom.drivers.bridge_options import closes
+from netloom.engine.tables import Tables
+from netloom.model.desired import Bridge, Desired, Element, HostFacts
+from netloom.model.endpoint import Endpoint
+from netloom.model.network import Network, Status
+from netloom.model.policy import Policy
+from netloom.policy.elements import (
+    crossing_elements,
+    endpoint_elements,
+    network_elements,
+    outer_elements,
+    pair_elements,
+)
+from netloom.policy.judge import Judge, Place
+from netloom.policy.rulebook import NOBODY, Choice, Rulebook, Subject, identity
+
+
+class PolicyState:
+    """`known` are the identities of which the kernel knows what is said; it grows as endpoints come."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self.stored: dict[str, Policy] = {}
+        self.book = Rulebook()
+        self.known: dict[int, Choice] = {}
+
+    def become(self, book: Rulebook, endpoints: Iterable[Endpoint]) -> None:
+        """Another rulebook, and the identities of those endpoints alone."""
+        self.book = book
+        self.known = {}
+        for endpoint in endpoints:
+            self._know(endpoint)
+
+    def choice(self, endpoint: Endpoint) -> Choice:
+        """The selectors that choose an endpoint."""
+        container = self._tables.containers.get(endpoint.container)
+        network = self._tables.networks[endpoint.network]
+        if container is None or not network.bridge:
+            return NOBODY
+        return self.book.choice(Subject(container.id, container.name, container.config.labels, network.name))
+
+    def endpoint(self, endpoint: Endpoint) -> list[Element]:
+        """Who an endpoint is."""
+        if not self.book.policies:
+            return []
+        return endpoint_elements(identity(self.choice(endpoint)), *_plain(endpoint))
+
+    def network(self, network: Network, wanted: list[Desired]) -> list[Desired]:
+        """What a driver wants of a network, and what policies do."""
+        if not network.bridge:
+            return wanted
+        closed, trial = self.closed(network)
+        if not closed and not self.book.policies:
+            return wanted
+        # Frames between its ports pass the IP hooks from now on, whatever the host's own switch says.
+        hooked = [msgspec.structs.replace(o, hooked=True) if isinstance(o, Bridge) else o for o in wanted]
+        return [*hooked, *network_elements(network.bridge, closed=closed, trial=trial)]
+
+    def closed(self, network: Network) -> tuple[bool, bool]:
+        """Does nothing pass there that no policy allows? And in a dry run?"""
+        closed = closes(network.options) or network.name in self.book.closed(trial=False)
+        return closed, network.name in self.book.closed(trial=True)
+
+    def stands(self) -> list[Desired]:
+        """What belongs to no single network or endpoint."""
+        if not self.book.policies:
+            return []
+        bridges = {n.name: n.bridge for n in self._tables.networks.values() if n.bridge and n.status is Status.READY}
+        return [
+            *pair_elements(self.book.pairs(self.known)),
+            *outer_elements(self.book),
+            *crossing_elements(self.book, bridges),
+        ]
+
+    def coming(self, endpoints: Iterable[Endpoint]) -> tuple[list[Element], set[int]]:
+        """What is said of identities that come with these endpoints, known from now on; and which those are."""
+        new = {number for endpoint in endpoints if (number := self._know(endpoint))}
+        return (list(pair_elements(self.book.pairs(self.known, new))), new) if new else ([], new)
+
+    def unknow(self, identities: Iterable[int]) -> None:
+        """What `coming` told did not come."""
+        for number in identities:
+            self.known.pop(number, None)
+
+    def attribution(self) -> Mapping[Element, tuple[str, ...]]:
+        """Elements that count, and which entries they come from."""
+        return pair_elements(self.book.pairs(self.known))
+
+    def judge(self, facts: HostFacts) -> Judge:
+        """A snapshot that needs nothing of us any more."""
+        tables = self._tables
+        places: dict[str, Place] = {}
+        host = set(facts.addresses)
+        closed = {n.name for n in tables.networks.values() if n.bridge and self.closed(n)[0]}
+        for network in tables.networks.values():
+            if not network.bridge:
+                continue
+            host |= {pool.gateway for pool in network.pools}
+            for endpoint in tables.endpoints_on(network.id):
+                choice = self.choice(endpoint)
+                named = tuple((rule.allow, rule.ports) for rule in self.book.names(choice))
+                for address in filter(None, _plain(endpoint)):
+                    places[address] = Place(identity(choice), network.name, named)
+        return Judge(self.book, self.book.pairs(self.known), places, closed, host)
+
+    def _know(self, endpoint: Endpoint) -> int:
+        """Its identity, if it is a new one; else 0."""
+        choice = self.choice(endpoint) if self.book.policies else NOBODY
+        number = identity(choice)
+        if not number or number in self.known:
+            return 0
+        self.known[number] = choice
+        return number
+
+
+def _plain(endpoint: Endpoint) -> tuple[str, str]:
+    """Its addresses without prefix length."""
+    return endpoint.ipv4.partition("/")[0], endpoint.ipv6.partition("/")[0]

@@ -1,0 +1,62 @@
+"""A policy against the networks and the other policies that stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from netloom.model.errors import InvalidArgument, NotFound
+from netloom.model.network import Network
+from netloom.model.policy import Entry, Policy
+from netloom.policy.rulebook import crosses
+
+_GUARD = "netloom.guard"
+_FALSE = ("false", "0", "f", "F", "FALSE", "False")
+
+
+def refuse_unfit(made: Policy, networks: Mapping[str, Network], others: Iterable[Policy]) -> None:
+    """Raise for a network that is not there or cannot be judged, and for what another policy says the contrary of."""
+    for name in made.closed:
+        _judged(name, networks, f"policy {made.name}: default")
+    for entry in made.entries:
+        where = f"policy {made.name}: entry {entry.name}"
+        for side, peer in (("from", entry.source), ("to", entry.target)):
+            if peer.network:
+                _judged(peer.network, networks, f"{where}: {side}")
+        if crosses(entry):
+            _crossable(entry, networks, where)
+    for other in others:
+        if other.name != made.name:
+            _refuse_contrary(made, other)
+
+
+def _judged(name: str, networks: Mapping[str, Network], where: str) -> None:
+    network = networks.get(name)
+    if network is None:
+        raise NotFound(f"{where}: network {name} not found", remedy="`netloom network ls` lists them")
+    if not network.bridge or network.config_only:
+        raise InvalidArgument(
+            f"{where}: network {name} (driver {network.driver}) does not pass this host's firewall",
+            remedy="policies judge networks of the driver bridge",
+        )
+    if network.options.get(_GUARD) in _FALSE:
+        raise InvalidArgument(
+            f"{where}: containers of network {name} may call themselves what they like ({_GUARD}=false)",
+            remedy="create it without that option",
+        )
+
+
+def _crossable(entry: Entry, networks: Mapping[str, Network], where: str) -> None:
+    for name in (entry.source.network, entry.target.network):
+        if networks[name].internal:
+            raise InvalidArgument(f"{where}: network {name} is internal", remedy="nothing leads into it or out of it")
+
+
+def _refuse_contrary(made: Policy, other: Policy) -> None:
+    for mine in made.entries:
+        for theirs in other.entries:
+            same = (mine.source, mine.target, set(mine.ports)) == (theirs.source, theirs.target, set(theirs.ports))
+            if same and mine.allow != theirs.allow and made.dry_run == other.dry_run:
+                raise InvalidArgument(
+                    f"policy {made.name}: entry {mine.name} ({mine}) is the contrary of {other.name}/{theirs.name}",
+                    remedy="remove one of them",
+                )

@@ -1,0 +1,70 @@
+"""What policies say, as elements of the firewall's sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from netloom.firewall.elements import element
+from netloom.firewall.policy import HOST
+from netloom.model.desired import Element
+from netloom.model.policy import PortRange
+from netloom.policy.rulebook import Pair, Rulebook, identity
+
+__all__ = ["HOST", "endpoint_elements", "network_elements", "outer_elements", "pair_elements"]
+
+_PROTOCOLS = {"tcp": ("tcp",), "udp": ("udp",), "sctp": ("sctp",), "icmp": ("icmp", "ipv6-icmp")}
+
+
+def endpoint_elements(number: int, ipv4: str, ipv6: str) -> list[Element]:
+    """Who an endpoint is, by its addresses without prefix; nobody (0) needs no element."""
+    return [
+        element(f"{side}{family}", (address,), (number,))
+        for family, address in ((4, ipv4), (6, ipv6))
+        if address and number
+        for side in ("from", "to")
+    ]
+
+
+def network_elements(bridge: str, *, closed: bool, trial: bool) -> list[Element]:
+    """Where nothing passes that no policy allows, and where a dry run would have it so."""
+    return [element(name, (bridge,)) for name, wanted in (("closed", closed), ("trial_closed", trial)) if wanted]
+
+
+def crossing_elements(book: Rulebook, bridges: Mapping[str, str]) -> list[Element]:
+    """The bridges between which policies open a way; `bridges` by network name."""
+    return [
+        element("crossed", (bridges[one], bridges[other]))
+        for one, other in sorted(book.crossings)
+        if one in bridges and other in bridges
+    ]
+
+
+def outer_elements(book: Rulebook) -> list[Element]:
+    """Who the addresses outside of netloom's networks are."""
+    return [
+        element(
+            f"outer_{side}{family}", (f"ipv{family}", segment.first), (identity(segment.choice),), last=segment.last
+        )
+        for family, part in book.segments.items()
+        for segment in part
+        for side in ("from", "to")
+    ]
+
+
+def pair_elements(pairs: Iterable[Pair]) -> dict[Element, tuple[str, ...]]:
+    """What is said of identities, and who says so."""
+    found: dict[Element, tuple[str, ...]] = {}
+    for pair in pairs:
+        if not pair.ports:
+            found[element(f"{pair.kind}_pairs", (pair.source, pair.target))] = pair.by
+        for port in pair.ports:
+            for made in _of_port(pair, port):
+                found[made] = pair.by
+    return found
+
+
+def _of_port(pair: Pair, port: PortRange) -> list[Element]:
+    return [
+        element(f"{pair.kind}_ports", (pair.source, pair.target, proto, port.first), last=port.last)
+        for proto in _PROTOCOLS[port.proto]
+    ]
