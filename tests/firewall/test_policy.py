@@ -46,7 +46,7 @@ class Town:
         for name, number in NUMBERS.items():
             subnets = ("--subnet", f"10.{number}.0.0/24", "--ipv6", "--subnet", f"fd00:{number}::/64")
             daemon.docker("network", "create", *subnets, name)
-        for name, (network, label, last) in BOXES.items():
+        for name, (network, label, _) in BOXES.items():
             addresses = ("--ip", self.address(name), "--ip6", self.address(name, 6))
             published = ("-p", "8080:80", "-p", "8081:81/udp") if name == "po-web" else ()
             daemon.docker(
@@ -144,3 +144,231 @@ def test_a_closed_network_lets_pass_what_is_allowed(town: Town, family: int) -> 
         assert town.places["host"].reaches(town.address("po-web", family), 80), "the host reaches every container"
         assert not town.places["po-web"].ping(town.address("po-db", family), timeout=0.3)
     assert town.places["po-web"].ping(town.address("po-db", family))
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_addresses_outside_by_cidr(town: Town, family: int) -> None:
+    mine = f"{OUTSIDE4}/32" if family == 4 else f"{OUTSIDE6}/128"
+    around = "198.51.100.0/24" if family == 4 else "2001:db8::/32"
+    with town.policy(deny=[{"from": WEB, "to": {"cidr": around}, "ports": ["81/tcp", "81/udp"]}]):
+        assert not town.reaches("po-web", "outside", 81, "tcp", family)
+        assert not town.reaches("po-far", "outside", 81, "udp", family)
+        assert town.reaches("po-web", "outside", 80, "tcp", family)
+        assert town.reaches("po-db", "outside", 81, "tcp", family)
+    with town.policy(default={"po-app": "deny"}, allow=[{"from": {"network": "po-app"}, "to": {"cidr": mine}}]):
+        assert town.reaches("po-db", "outside", 80, "udp", family)
+        assert not town.reaches("po-db", "po-web", 80, "tcp", family)
+
+
+def test_published_ports_are_judged_by_their_client(town: Town) -> None:
+    outside, host = town.places["outside"], "198.51.100.2"
+    assert outside.reaches(host, 8080)
+    with town.policy(deny=[{"from": {"cidr": OUTSIDE4}, "to": {"container": "po-web"}, "ports": [80]}]):
+        assert not outside.reaches(host, 8080)
+        assert outside.reaches(host, 8081, "udp")
+        assert town.places["po-other"].reaches(host, 8080)
+    with town.policy(default={"po-app": "deny"}):
+        assert not outside.reaches(host, 8080)
+        assert not town.places["po-far"].reaches(host, 8080)
+        assert town.places["host"].reaches(host, 8080), "the host is not judged"
+    assert outside.reaches(host, 8080)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_way_between_networks(town: Town, family: int) -> None:
+    def seen() -> list[bool]:
+        return [
+            town.reaches("po-far", "po-db", 80, "tcp", family),
+            town.reaches("po-far", "po-db", 81, "tcp", family),
+            town.reaches("po-db", "po-far", 80, "tcp", family),
+            town.reaches("po-far", "po-web", 80, "tcp", family),
+        ]
+
+    assert seen() == [False] * 4
+    way = {"from": {"network": "po-far"}, "to": {"network": "po-app", **DB}, "ports": [80]}
+    with town.policy(allow=[way]):
+        assert seen() == [True, False, False, False]
+    assert seen() == [False] * 4
+    with town.policy(allow=[{"from": {"label": "role"}, "to": {"label": "role"}}]):
+        assert seen() == [False] * 4, "where no networks are named nothing is opened"
+
+
+def test_services_of_the_host(town: Town) -> None:
+    with town.places["host"].serve("0.0.0.0", 7100), town.places["host"].serve("::", 7100):
+        for address in ("10.80.0.1", "fd00:80::1"):
+            assert town.places["po-web"].reaches(address, 7100)
+            with town.policy(deny=[{"from": WEB, "to": {"host": True}}]):
+                assert not town.places["po-web"].reaches(address, 7100)
+                assert town.places["po-db"].reaches(address, 7100)
+            with town.policy(default={"po-app": "deny"}, allow=[{"from": DB, "to": {"host": True}, "ports": [7100]}]):
+                assert not town.places["po-web"].reaches(address, 7100)
+                assert town.places["po-db"].reaches(address, 7100)
+
+
+def hits(town: Town) -> dict[str, int]:
+    told = json.loads(town.netloom("policy", "show", "--format", "json", "po"))
+    return {entry["Name"]: entry["Hits"] for entry in told["Entries"] if entry["Verdict"] == "deny"} | told[
+        "DefaultHits"
+    ]
+
+
+def test_a_dry_run_counts_and_lets_pass(town: Town) -> None:
+    document = {
+        "default": {"po-app": "deny"},
+        "deny": [{"name": "no-db", "from": WEB, "to": DB, "ports": [80]}],
+        "allow": [{"from": {"container": "po-other"}, "to": DB}],
+    }
+    with town.policy("--dry-run", **document):
+        assert town.reaches("po-web", "po-db", 80)
+        assert town.reaches("po-web", "po-db", 81)
+        assert town.reaches("po-other", "po-db", 80)
+        assert hits(town) == {"no-db": 1, "po-app": 1}
+        assert "would be denied" in town.netloom("policy", "log")
+    with town.policy(**document):
+        assert not town.reaches("po-web", "po-db", 80)
+        assert hits(town)["no-db"] >= 1
+
+
+def test_denials_are_told_with_names(town: Town) -> None:
+    with town.policy(deny=[{"name": "no-db", "from": WEB, "to": DB, "ports": [81]}], default={"po-far": "deny"}):
+        assert not town.reaches("po-web", "po-db", 81)
+        assert not town.reaches("po-far", "outside", 80, family=6)
+
+        def log() -> list[tuple[str, str, int, str]]:
+            told = town.daemon.json("GET", "/policies/log")
+            return [(d["Source"]["Name"], d["Target"]["Name"], d["Target"]["Port"], d["Entry"]) for d in told]
+
+        eventually(
+            lambda: (
+                ("po-web on po-app", "po-db on po-app", 81, "po/no-db") in log()
+                and ("po-far on po-far", "", 80, "") in log()
+            ),
+            what="the log",
+        )
+        assert re.search(
+            r"denied tcp po-web on po-app \(10\.80\.0\.10\) port \d+ to po-db", town.netloom("policy", "log")
+        )
+
+
+@contextmanager
+def connected(town: Town, source: str, target: str, port: int) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection that stands: its client's end and its server's."""
+
+    def listening() -> socket.socket:
+        server = socket.create_server((town.address(target), port))
+        server.settimeout(5)
+        return server
+
+    with town.places[target].call(listening) as server:
+        client = town.places[source].call(socket.create_connection, (town.address(target), port), 5.0)
+        with client, server.accept()[0] as accepted:
+            yield client, accepted
+
+
+def carries(sender: socket.socket, receiver: socket.socket) -> bool:
+    """Does a word get through? Each is different: a late one is another's."""
+    word = str(time.monotonic_ns()).encode() + b";"
+    sender.sendall(word)
+    receiver.settimeout(0.6)
+    heard = b""
+    try:
+        while word not in heard:
+            heard += receiver.recv(4096)
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_a_change_ends_what_it_denies_and_nothing_else(town: Town, first: str) -> None:
+    with (
+        connected(town, "po-web", "po-db", 90) as (client, server),
+        connected(town, "po-other", "po-db", 91) as (others, other_end),
+    ):
+        assert carries(client, server)
+        assert carries(server, client)
+        deny = [{"from": WEB, "to": DB, "ports": ["90/tcp"]}]
+        with town.policy(deny=deny):
+            ends = [(client, server), (server, client)]
+            for sender, receiver in ends if first == "client" else reversed(ends):
+                assert not carries(sender, receiver)
+            assert carries(others, other_end)
+            assert carries(other_end, others)
+
+
+def test_a_closed_network_keeps_the_connections_that_it_allows(town: Town) -> None:
+    with (
+        connected(town, "po-web", "po-db", 92) as (client, server),
+        connected(town, "po-other", "po-db", 93) as (others, other_end),
+        town.policy(default={"po-app": "deny"}, allow=[{"from": WEB, "to": DB, "ports": [92]}]),
+    ):
+        assert carries(server, client)
+        assert carries(client, server)
+        assert not carries(other_end, others)
+        assert not carries(others, other_end)
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_policies_outlive_the_daemon(town: Town, end: str) -> None:
+    with town.policy(deny=[{"from": WEB, "to": DB, "ports": [80]}], default={"po-far": "deny"}):
+        getattr(town.daemon, end)()
+        assert not town.reaches("po-web", "po-db", 80)
+        town.daemon.start()
+        assert not town.reaches("po-web", "po-db", 80)
+        assert town.reaches("po-web", "po-db", 81)
+        assert not town.reaches("po-far", "outside", 80)
+        assert check(town.daemon) == []
+        town.daemon.host.run("nft", "flush", "ruleset")
+        eventually(lambda: not town.reaches("po-web", "po-db", 80), timeout=10, what="the repair")
+    assert town.reaches("po-web", "po-db", 80)
+
+
+def test_who_comes_is_judged_from_the_first_packet_and_a_new_name_counts(town: Town) -> None:
+    daemon = town.daemon
+    with town.policy(deny=[{"from": {"container": "po-late"}, "to": DB}, {"from": {"label": "late=yes"}, "to": WEB}]):
+        daemon.docker(
+            "run", "-d", "--name", "po-late", "--network", "po-app", "--label", "late=yes", "host", "sleep", "600"
+        )
+        with Netns.of(daemon.inspect("po-late")["State"]["Pid"]) as late:
+            assert not late.reaches(town.address("po-db"), 80)
+            assert not late.reaches(town.address("po-web"), 80)
+            assert late.reaches(town.address("po-other"), 80)
+            daemon.docker("rename", "po-late", "po-early")
+            assert late.reaches(town.address("po-db"), 80)
+            assert not late.reaches(town.address("po-web"), 80)
+            daemon.docker("rename", "po-early", "po-late")
+            assert not late.reaches(town.address("po-db"), 80)
+        daemon.docker("rm", "-f", "po-late")
+
+
+def test_entries_in_a_container_s_own_labels(town: Town) -> None:
+    daemon = town.daemon
+    label = "netloom.policy.deny.to=label:role=db 80; cidr:198.51.100.0/24"
+    daemon.docker("run", "-d", "--name", "po-own", "--network", "po-app", "--label", label, "host", "sleep", "600")
+    with Netns.of(daemon.inspect("po-own")["State"]["Pid"]) as own:
+        assert not own.reaches(town.address("po-db"), 80)
+        assert own.reaches(town.address("po-db"), 81)
+        assert not own.reaches(OUTSIDE4, 80)
+        assert own.reaches(OUTSIDE6, 80)
+    assert "labels" in town.netloom("policy", "ls")
+    daemon.docker("rm", "-f", "po-own")
+    assert "labels" not in town.netloom("policy", "ls")
+    done = daemon.docker_run("create", "--label", "netloom.policy.deny.to=somebody", "host", "true")
+    assert done.returncode != 0
+    assert "label netloom.policy.deny.to: 'somebody' chooses nobody" in done.stderr
+
+
+def test_what_is_refused_changes_nothing(town: Town) -> None:
+    with town.policy(deny=[{"from": WEB, "to": DB, "ports": [80]}]):
+        for document, told in (
+            ({"deny": [{"from": {"network": "nosuch"}}]}, "entry deny-1: from: network nosuch not found"),
+            ({"deny": [{"to": {"cidr": "10.0.0.1/8"}}]}, "has host bits set"),
+            ({"allow": [{"from": WEB, "ports": ["99999"]}]}, "'99999' is no port"),
+            ({"allow": [{"from": WEB}], "deny": [{"from": WEB}]}, "deny-1 and allow-1 contradict each other"),
+            ({"default": {"none": "deny"}}, "policies judge networks of the driver bridge"),
+        ):
+            done = town.run("policy", "apply", "-", stdin=json.dumps({"name": "po", **document}))
+            assert done.returncode == 1
+            assert told in done.stderr
+            assert not town.reaches("po-web", "po-db", 80)
+            assert town.reaches("po-web", "po-db", 81)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from netloom.dataplane.forwarding import Forwarder, Outside
 from netloom.dataplane.holding import Holding
+from netloom.dataplane.learning import Learning
 from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.relays import Relays
 from netloom.dataplane.resolver import ResolverSockets
@@ -17,6 +18,7 @@ from netloom.dataplane.watch import LASTING, Watch
 from netloom.dns.responder import Responder
 from netloom.dns.view import Pairs
 from netloom.dns.zone import Zones
+from netloom.kernel.learnt import LearntNames
 from netloom.model.errors import Failed, NetloomError, NotFound
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver, Upstream
 
@@ -46,6 +48,7 @@ class Plane:
         self.relays = Relays(loop, self.holding, listener)
         self.sandboxes: dict[str, Sandbox] = {}
         self._home = Home()
+        self._names = LearntNames()
         self._outside = Outside()
         self._watches: dict[str, Watch] = {}  # by network
         self._responders: dict[Sight, tuple[Responder, int]] = {}  # with the number of sandboxes that share it
@@ -72,7 +75,9 @@ class Plane:
             return self._home.open_here(family, kind)
 
         forwarder = Forwarder(self._loop, opener, self._outside, resolver.upstreams, enabled=resolver.forward)
-        sockets = ResolverSockets(self._loop, sandbox, udp, tcp, self._responder(resolver), forwarder)
+        learning = Learning(self._names, self._loop.time)
+        learning.configure(resolver)
+        sockets = ResolverSockets(self._loop, sandbox, udp, tcp, self._responder(resolver), forwarder, learning)
         known = self.sandboxes[sandbox] = Sandbox(resolver, sockets)
         self._show(known)
 
@@ -102,6 +107,7 @@ class Plane:
             return
         old, known.resolver = known.resolver, resolver
         known.sockets.responder = self._responder(resolver)
+        known.sockets.learning.configure(resolver)
         known.sockets.forwarder.configure(resolver.upstreams, enabled=resolver.forward)
         self._show(known)
         self._let_go(old)
@@ -206,6 +212,7 @@ class Plane:
             self.close_sandbox(sandbox, _ignore)
         self.relays.close()
         self.holding.close()
+        self._names.close()
         self._home.close()
 
     def _known(self, sandbox: str) -> Sandbox:

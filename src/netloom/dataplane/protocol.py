@@ -14,7 +14,7 @@ from msgspec import Struct
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 
 SOCKET = "dataplane.sock"  # in the run directory
-VERSION = 2
+VERSION = 3
 HANDOVER = 1  # the same for what a successor is given
 
 

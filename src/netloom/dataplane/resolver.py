@@ -7,6 +7,7 @@ import socket
 import struct
 
 from netloom.dataplane.forwarding import Answer, Forwarder
+from netloom.dataplane.learning import Learning
 from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.watch import OWN, Watch, told
 from netloom.dns.message import FORMERR, NOTIMP, RCODE
@@ -24,7 +25,8 @@ _FULL_PAUSE = 1.0  # seconds without accepting when descriptors have run out
 class ResolverSockets:
     """Owns both sockets. `responder` may be replaced at any time; the next query sees the new one.
 
-    While `watches` holds any, every query is told to them, and takes the slow road.
+    While `watches` holds any, every query is told to them, and takes the slow road; so it does where policies speak of
+    names.
     """
 
     def __init__(
@@ -35,8 +37,10 @@ class ResolverSockets:
         tcp: socket.socket,
         responder: Responder,
         forwarder: Forwarder,
+        learning: Learning,
     ) -> None:
         self.sandbox = sandbox
+        self.learning = learning
         self.udp = udp
         self.tcp = tcp
         self.responder = responder
@@ -70,6 +74,7 @@ class ResolverSockets:
     def close(self) -> None:
         """Close the sockets and every connection; the namespace is not held any longer."""
         self.forwarder.close()
+        self.learning.close()
         self.loop.remove_reader(self.udp)
         self._stop_accepting()
         for connection in list(self._connections):
@@ -91,10 +96,12 @@ class ResolverSockets:
 
     def quick(self, query: bytes, now: float) -> bytes | None:
         """The answer that is at hand."""
-        return None if self.watches else self.responder.quick(query, self.forwarder.cache, now)
+        return None if self.watches or self.learning.rules else self.responder.quick(query, self.forwarder.cache, now)
 
     def take(self, query: bytes, answer: Answer, *, tcp: bool) -> bool:
         """Answer a query for which there is no quick answer; False: it gets none."""
+        if self.learning.rules:
+            answer = self.learning.before(answer)
         if self.watches:
             answer = told(self.watches, self.sandbox, query, answer, self.loop.time)
         reply = self.responder.respond(query, tcp=tcp)
@@ -111,6 +118,7 @@ class ResolverSockets:
     def _datagrams(self) -> None:
         quick, receive, send = self.responder.quick, self.udp.recvfrom, self.udp.sendto
         cache, now = self.forwarder.cache, self.loop.time()
+        slow = bool(self.watches or self.learning.rules)
         taken = 0
         for _ in range(_DRAIN):
             try:
@@ -118,7 +126,7 @@ class ResolverSockets:
             except OSError:
                 break
             taken += 1
-            answer = None if self.watches else quick(query, cache, now)
+            answer = None if slow else quick(query, cache, now)
             if answer is None:
                 self.take(query, self._sender(client), tcp=False)
                 continue

@@ -21,7 +21,7 @@ class Denials:
     def tell(self, proto: int, source: str, source_port: int, target: str, target_port: int, *, dry_run: bool) -> None:
         """Keep it, and send it out as an event."""
         core = self._core
-        judge = core.policies.judge(core.facts)
+        judge = core.policies.judge(core.facts, (source, target))
         verdict = judge.verdict(proto, source, target, target_port, dry_run=dry_run)
         denial = Denial(
             time_nano=core.clock.now(),

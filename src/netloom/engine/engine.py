@@ -102,8 +102,10 @@ class Engine:
         self._containers = Containers(
             core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
+        self._containers.follow = self._removal.follow = self._policies.follow
         self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
+        self._policies.resolvers = self.reconciler.resolvers
         self._repairs = Repairs(core, self.reconciler)
         self.watching = Watching(
             core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repairs.tell
@@ -188,6 +190,12 @@ class Engine:
     async def policy_hits(self) -> dict[str, int]:
         """See Backend."""
         return await self._policies.hits()
+
+    def denied(
+        self, proto: int, source: str, source_port: int, target: str, target_port: int, *, dry_run: bool
+    ) -> None:
+        """The kernel logged a packet that policies deny, or would deny."""
+        self._denials.tell(proto, source, source_port, target, target_port, dry_run=dry_run)
 
     def denials(self) -> list[Denial]:
         """See Backend."""

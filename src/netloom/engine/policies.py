@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from netloom.engine.core import Core
 from netloom.engine.ports import Kernel
 from netloom.engine.tables import Row, decode, gone, policy_row
+from netloom.model.container import Container
 from netloom.model.desired import Bridge, Desired, Element
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import NotFound
@@ -18,7 +19,7 @@ from netloom.plan.diff import diff
 from netloom.policy import parse
 from netloom.policy.checks import refuse_unfit
 from netloom.policy.judge import Judge
-from netloom.policy.labels import label_policy
+from netloom.policy.labels import carries, label_policy
 from netloom.policy.rulebook import Rulebook
 
 _LANE = "policies"
@@ -30,7 +31,7 @@ class Policies:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._state = core.policies
-        self.told: Callable[[], Any] | None = None  # resolvers learn which names matter
+        self.resolvers: Callable[[], Awaitable[None]] = _nobody  # tells them what they should know
 
     def restore(self, rows: Mapping[str, bytes]) -> None:
         """Start-up: what the store says; the comparison that follows makes the kernel agree."""
@@ -55,10 +56,21 @@ class Policies:
             await self._change({k: p for k, p in self._state.stored.items() if k != name}, [gone("policies", name)])
         core.publish("policy", "destroy", name, name=name)
 
-    async def refresh(self) -> None:
-        """A container that carries entries has come, gone, or has another name."""
+    async def follow(self, container: Container, change: Callable[[], None]) -> None:
+        """Make a change to the tables by which a container comes, goes or has another name, and what follows from it.
+
+        The change is made whatever fails: what lacks is found by the comparison that follows.
+        """
+        if not self._state.book.policies and not carries(container.config.labels):
+            change()
+            return
         async with self._core.lanes.hold(_LANE):
-            await self._change(self._state.stored, [])
+            before = self._objects()
+            change()
+            try:
+                await self._change(self._state.stored, [], before)
+            except Exception as error:
+                self._core.complain(f"policies could not follow container {container.name}", error)
 
     def get(self, name: str) -> Policy:
         """Raises NotFound naming what there is."""
@@ -113,10 +125,10 @@ class Policies:
         networks = self._core.tables.networks.values()
         return [n for n in networks if n.bridge and n.status is Status.READY and not n.config_only]
 
-    async def _change(self, stored: Mapping[str, Policy], rows: list[Row]) -> None:
+    async def _change(self, stored: Mapping[str, Policy], rows: list[Row], before: list[Desired] | None = None) -> None:
         core, state = self._core, self._state
         former = (state.stored, state.book)
-        before = self._objects()
+        before = self._objects() if before is None else before
         state.stored = dict(stored)
         state.become(self._book(state.stored), self._living())
         after = self._objects()
@@ -135,17 +147,23 @@ class Policies:
             except Exception as error:
                 core.complain("the former policies could not be put back", error)
             raise
-        if self.told is not None:
-            await self.told()
+        await self._tell_names(former[1])
 
-    async def renamed(self) -> None:
-        """A container has another name: who it is may have changed."""
-        if self._state.book.policies:
-            await self.refresh()
+    async def _tell_names(self, former: Rulebook) -> None:
+        """Resolvers learn which names matter; what was learnt of names that matter no more is forgotten after that."""
+        before, now = former.all_names, self._state.book.all_names
+        if before != now:
+            await self.resolvers()
+        if before - now:
+            await self._core.worker.call(lambda kernel, _: kernel.forget_names())
 
 
 _TRIALS = ("trial_deny_ports", "trial_deny_pairs")
 _CLOSED = ("closed", "trial_closed")
+
+
+async def _nobody() -> None:
+    """Nobody resolves yet."""
 
 
 def _end(kernel: Kernel, rows: object, *, judge: Judge) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -20,7 +20,7 @@ from netloom.policy.elements import (
     pair_elements,
 )
 from netloom.policy.judge import Judge, Place
-from netloom.policy.rulebook import NOBODY, Choice, Rulebook, Subject, identity
+from netloom.policy.rulebook import NOBODY, Choice, Pair, Rulebook, Subject, identity
 
 
 class PolicyState:
@@ -31,11 +31,13 @@ class PolicyState:
         self.stored: dict[str, Policy] = {}
         self.book = Rulebook()
         self.known: dict[int, Choice] = {}
+        self._said: list[Pair] | None = None
 
     def become(self, book: Rulebook, endpoints: Iterable[Endpoint]) -> None:
         """Another rulebook, and the identities of those endpoints alone."""
         self.book = book
         self.known = {}
+        self._said = None
         for endpoint in endpoints:
             self._know(endpoint)
 
@@ -75,7 +77,7 @@ class PolicyState:
             return []
         bridges = {n.name: n.bridge for n in self._tables.networks.values() if n.bridge and n.status is Status.READY}
         return [
-            *pair_elements(self.book.pairs(self.known)),
+            *pair_elements(self._pairs()),
             *outer_elements(self.book),
             *crossing_elements(self.book, bridges),
         ]
@@ -89,13 +91,14 @@ class PolicyState:
         """What `coming` told did not come."""
         for number in identities:
             self.known.pop(number, None)
+            self._said = None
 
     def attribution(self) -> Mapping[Element, tuple[str, ...]]:
         """Elements that count, and which entries they come from."""
-        return pair_elements(self.book.pairs(self.known))
+        return pair_elements(self._pairs())
 
-    def judge(self, facts: HostFacts) -> Judge:
-        """A snapshot that needs nothing of us any more."""
+    def judge(self, facts: HostFacts, of: Collection[str] = ()) -> Judge:
+        """A snapshot that needs nothing of us any more; with `of` for connections between those addresses alone."""
         tables = self._tables
         places: dict[str, Place] = {}
         host = set(facts.addresses)
@@ -105,11 +108,18 @@ class PolicyState:
                 continue
             host |= {pool.gateway for pool in network.pools}
             for endpoint in tables.endpoints_on(network.id):
+                if of and not any(address in of for address in _plain(endpoint)):
+                    continue
                 choice = self.choice(endpoint)
                 named = tuple((rule.allow, rule.ports) for rule in self.book.names(choice))
                 for address in filter(None, _plain(endpoint)):
                     places[address] = Place(identity(choice), network.name, named)
-        return Judge(self.book, self.book.pairs(self.known), places, closed, host)
+        return Judge(self.book, self._pairs(), places, closed, host)
+
+    def _pairs(self) -> list[Pair]:
+        if self._said is None:
+            self._said = self.book.pairs(self.known)
+        return self._said
 
     def _know(self, endpoint: Endpoint) -> int:
         """Its identity, if it is a new one; else 0."""
@@ -118,6 +128,7 @@ class PolicyState:
         if not number or number in self.known:
             return 0
         self.known[number] = choice
+        self._said = None
         return number
 
 

@@ -73,6 +73,10 @@ class Kernel(Protocol):
         """
         ...
 
+    def forget_names(self) -> None:
+        """Forget all that the firewall has learnt of names."""
+        ...
+
     def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
         """Elements of these sets of ours, and how often each was hit."""
         ...

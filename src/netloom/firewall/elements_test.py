@@ -34,7 +34,8 @@ from netloom.testing.hosts import Netns
 
 SETS = [s for t in ruleset().tables for s in t.sets]
 FAMILY = {s.name: t.family for t in ruleset().tables for s in t.sets}
-EXAMPLES = {
+EXAMPLES: dict[str, tuple[str | int, Any]] = {
+    "classid": (0x10002, "1:2"),
     "ether_addr": ("02:42:0a:00:00:02", "02:42:0a:00:00:02"),
     "ether_type": (0x88CC, 0x88CC),
     "ifname": ("br-0123456789ab", "br-0123456789ab"),
@@ -42,6 +43,7 @@ EXAMPLES = {
     "inet_service": (8080, 8080),
     "ipv4_addr": ("172.18.0.2", "172.18.0.2"),
     "ipv6_addr": ("fd00::2", "fd00::2"),
+    "mark": (0x30004, 0x30004),
     "nd_target": ("fd00::2", "0xfd000000000000000000000000000002"),
     "nf_proto": ("ipv6", "ipv6"),
 }
@@ -75,6 +77,8 @@ def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
             shown_by_nft = host.run("nft", "-j", "list", kind, FAMILY[s.name], "netloom", s.name)
             listed = json.loads(shown_by_nft)["nftables"][1][kind]
             wanted = [[shown(s.fields), shown(s.data)]] if s.data else [shown(s.fields)]
+            if s.counted:
+                wanted = [{"elem": {"val": shown(s.fields), "counter": {"packets": 0, "bytes": 0}}}]
             assert listed["elem"] == wanted, s.name
         host.call(apply, "del")
         assert "elements" not in host.run("nft", "list", "ruleset")
@@ -82,7 +86,8 @@ def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
 
 @pytest.mark.root
 def test_text_loads_the_same_elements_as_netlink() -> None:
-    everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in SETS]
+    lasting = [s for s in SETS if s.flags != "timeout"]  # what goes by itself is not compared
+    everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in lasting]
     with Netns() as host:
         host.run("nft", "-f", "-", stdin=load(ruleset(), everything))
 

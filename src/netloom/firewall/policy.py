@@ -160,15 +160,17 @@ def _chains(suffix: str, field: str) -> tuple[Chain, ...]:
             f"trial_closed{suffix}",
             [Rule(f"{match} return") for match in allowed],
             _by_name("allow", "return"),
-            (Rule("goto would_be_denied"),),
+            (
+                Rule("iifname @trial_closed goto would_be_denied", "last, or its counter would count what is allowed"),
+                Rule("oifname @trial_closed goto would_be_denied"),
+            ),
         ),
         chain(
             f"trial{suffix}",
             (
                 Rule(f"{_ports(field)} @trial_deny_ports goto would_be_denied"),
                 Rule(f"{_pair(field)} @trial_deny_pairs goto would_be_denied"),
-                Rule(f"iifname @trial_closed goto trial_closed{suffix}"),
-                Rule(f"oifname @trial_closed goto trial_closed{suffix}"),
+                Rule(f"goto trial_closed{suffix}"),
             ),
         ),
         chain(f"verdict{suffix}", _denials(field), _allowances(field, suffix), (Rule(f"goto otherwise{suffix}"),)),

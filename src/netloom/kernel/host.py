@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from netloom.firewall.policy import SETS
+from netloom.firewall.ruleset import Set
 from netloom.kernel import flows, foreign, namespace, observe, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
@@ -14,6 +16,7 @@ from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, Element, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
 from netloom.netlink import link as rtnl
+from netloom.netlink import nft
 
 
 class Ruleset(NamedTuple):
@@ -123,6 +126,10 @@ class HostKernel:
         """Forget the tracked connections of which (protocol, source, target, the target's port) is denied; how many."""
         return flows.end(self._applier.nft, denied)
 
+    def forget_names(self) -> None:
+        """Forget all that the firewall has learnt of names."""
+        self._applier.nft.transaction([nft.flush_set(nft.INET, observe.TABLE, s.name) for s in SETS if _learnt(s)])
+
     def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
         """Elements of these sets of ours, and how often each was hit."""
         return observe.hits(self._applier.nft, sets)
@@ -141,6 +148,10 @@ class HostKernel:
             return fd
 
         return namespace.in_thread(inside)
+
+
+def _learnt(one: Set) -> bool:
+    return one.flags == "timeout"
 
 
 def _with_ipv6() -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from netloom.model.policy import NameRule
+
 
 class NameEntry(Struct, frozen=True):
     """The names of one endpoint in one network. `ptr` is what a reverse look-up says (`web.red`)."""
@@ -37,6 +39,8 @@ class Resolver(Struct, frozen=True):
     forward: bool = True
     links: tuple[tuple[str, str], ...] = ()  # (name, endpoint id)
     records: tuple[tuple[str, str], ...] = ()  # (network id, records)
+    names: tuple[NameRule, ...] = ()  # of whose addresses the firewall is told before the sandbox is
+    senders: tuple[str, ...] = ()  # the sandbox's own addresses, where there are such names
 
 
 class DnsCounts(Struct, frozen=True):

@@ -32,6 +32,7 @@ _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _GETTABLE, _GETSET = _SUBSYSTEM | 1, _SUBSYSTEM | 10
 _GETCHAIN, _GETRULE = _SUBSYSTEM | 4, _SUBSYSTEM | 7
 _NEWELEM, _GETELEM, _DELELEM = _SUBSYSTEM | 12, _SUBSYSTEM | 13, _SUBSYSTEM | 14
+ELEMENTS = (_NEWELEM, _DELELEM)
 _BEGIN, _END = 16, 17  # NFNL_MSG_BATCH_…
 
 _INFO = struct.Struct("!BBH")  # struct nfgenmsg: family, version, resource id
@@ -40,6 +41,7 @@ _CHAIN_TABLE, _CHAIN_SAYS = 1, (3, 4, 5, 7)  # NFTA_CHAIN_… name, hook, policy
 _RULE_TABLE, _RULE_SAYS = 1, (2, 4)  # NFTA_RULE_… chain, expressions
 _SET_TABLE, _SET_NAME, _SET_FLAGS = 1, 2, 3  # NFTA_SET_…
 _NOT_PLAIN = 0x01 | 0x02 | 0x10 | 0x20  # NFT_SET_… anonymous, constant, timeout, eval
+_INTERVAL, _CONCATENATED = 0x04, 0x80
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_…
 _LIST_ELEM = 1  # NFTA_LIST_ELEM
 _ELEM_KEY, _ELEM_DATA, _ELEM_TIMEOUT, _ELEM_EXPRESSION, _ELEM_KEY_END = 1, 2, 4, 7, 10  # NFTA_SET_ELEM_…
@@ -152,7 +154,8 @@ def parse_set(body: bytes) -> SetInfo:
     """A set or map of a dump. Raises Malformed."""
     found = _attributes(body)
     flags = int.from_bytes(found.get(_SET_FLAGS, b""), "big")
-    return SetInfo(decode(found.get(_SET_NAME, b"")), plain=not flags & _NOT_PLAIN)
+    single = flags & _INTERVAL and not flags & _CONCATENATED  # there an interval is two elements
+    return SetInfo(decode(found.get(_SET_NAME, b"")), plain=not flags & _NOT_PLAIN and not single)
 
 
 def dump_chains(family: int, table: str) -> Message:
@@ -200,6 +203,17 @@ def table_of(body: bytes) -> str:
     Raises Malformed.
     """
     return decode(_attributes(body).get(1, b""))
+
+
+def set_of(body: bytes) -> str:
+    """The set that a message of type ELEMENTS is about. Raises Malformed."""
+    return decode(_attributes(body).get(_LIST_SET, b""))
+
+
+def flush_set(family: int, table: str, set_name: str) -> Message:
+    """Delete all elements of a set."""
+    body = _INFO.pack(family, 0, 0) + attr(_LIST_TABLE, text(table)) + attr(_LIST_SET, text(set_name))
+    return Message(_DELELEM, 0, body)
 
 
 def _attributes(body: bytes) -> dict[int, bytes]:

@@ -15,6 +15,7 @@ _FALSE = ("false", "0", "f", "F", "FALSE", "False")
 
 def refuse_unfit(made: Policy, networks: Mapping[str, Network], others: Iterable[Policy]) -> None:
     """Raise for a network that is not there or cannot be judged, and for what another policy says the contrary of."""
+    _refuse_trial_of_names(made)
     for name in made.closed:
         _judged(name, networks, f"policy {made.name}: default")
     for entry in made.entries:
@@ -27,6 +28,15 @@ def refuse_unfit(made: Policy, networks: Mapping[str, Network], others: Iterable
     for other in others:
         if other.name != made.name:
             _refuse_contrary(made, other)
+
+
+def _refuse_trial_of_names(made: Policy) -> None:
+    for entry in made.entries:
+        if made.dry_run and entry.target.name:
+            raise InvalidArgument(
+                f"policy {made.name}: entry {entry.name}: a dry run knows no addresses of names",
+                remedy="write a cidr, or leave the entry out of the dry run",
+            )
 
 
 def _judged(name: str, networks: Mapping[str, Network], where: str) -> None:

@@ -135,6 +135,11 @@ class Rulebook:
         )
 
     @property
+    def all_names(self) -> frozenset[Said]:
+        """The entries that speak of names."""
+        return frozenset(said for said in self.said if said.entry.target.name)
+
+    @property
     def crossings(self) -> set[tuple[str, str]]:
         """Names of networks between which a way is open, each pair in both directions."""
         ways = [(e.source.network, e.target.network) for s in self.said if s.kind == "cross" and (e := s.entry)]

@@ -95,6 +95,9 @@ class FakeKernel:
         """There are none."""
         return 0
 
+    def forget_names(self) -> None:
+        """Nobody has looked up any."""
+
     def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
         """Nothing passes, so nothing is hit."""
         return [(o, 0) for o in self._objects.values() if isinstance(o, Element) and o.set in sets]

@@ -1,0 +1,101 @@
+"""Names that policies speak of: what they were answered with is known to the firewall before the container is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+
+from netloom.dataplane.forwarding import Answer
+from netloom.dns import message as m
+from netloom.dns.rdata.a import A
+from netloom.dns.rdata.aaaa import AAAA
+from netloom.dns.wire import WireError, name_text
+from netloom.kernel.learnt import Learnt, LearntNames
+from netloom.model.errors import NetloomError
+from netloom.model.names import Resolver
+from netloom.model.policy import NameRule
+
+_log = logging.getLogger(__name__)
+_MOST = 4096  # of one sandbox at a time; beyond, the oldest are forgotten here and go by their timeout
+
+
+class Learning:
+    """What one sandbox has learnt. `rules` and `senders` (its addresses) may be replaced at any time."""
+
+    def __init__(self, names: LearntNames, clock: Callable[[], float]) -> None:
+        self._names = names
+        self._clock = clock
+        self.rules: tuple[NameRule, ...] = ()
+        self.senders: tuple[str, ...] = ()
+        self._until: dict[Learnt, float] = {}
+
+    def configure(self, resolver: Resolver) -> None:
+        """What a resolver that comes or changes says of names."""
+        self.rules, self.senders = resolver.names, resolver.senders
+
+    def before(self, answer: Answer) -> Answer:
+        """The same callback, which is called when the firewall knows."""
+
+        def answered(reply: bytes, source: str) -> None:
+            self._learn(reply)
+            answer(reply, source)
+
+        return answered
+
+    def close(self) -> None:
+        """The sandbox has ended: its address may be another's soon."""
+        now = self._clock()
+        standing = [one for one, until in self._until.items() if until > now]
+        self._until.clear()
+        if standing:
+            self._try(lambda: self._names.forget(standing))
+
+    def _learn(self, reply: bytes) -> None:
+        try:
+            message = m.decode(reply)
+        except WireError:
+            return
+        if not message.questions:
+            return
+        asked = name_text(message.questions[0].name).lower().removesuffix(".")
+        rules = [rule for rule in self.rules if matches(rule.pattern, asked)]
+        if not rules:
+            return
+        for record in message.answers:
+            if isinstance(record.data, A | AAAA):
+                learnt = list(self._meant(rules, str(record.data)))
+                self._keep(learnt, max(1, record.ttl))
+
+    def _meant(self, rules: list[NameRule], target: str) -> Iterator[Learnt]:
+        address = ip_address(target)
+        for sender in self.senders:
+            if ip_address(sender).version != address.version:
+                continue
+            for rule in rules:
+                for proto, port in rule.ports or (("", 0),):
+                    yield Learnt(rule.allow, sender, str(address), proto, port)
+
+    def _keep(self, learnt: list[Learnt], ttl: int) -> None:
+        if not learnt:
+            return
+        self._try(lambda: self._names.put(learnt, ttl))
+        until = self._clock() + ttl
+        for one in learnt:
+            self._until.pop(one, None)
+            self._until[one] = until
+        while len(self._until) > _MOST:
+            del self._until[next(iter(self._until))]
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except NetloomError as error:  # the container is answered; what follows is judged without the name
+            _log.error("the firewall does not learn a name: %s", error)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Is it the name, or below what follows `*.`?"""
+    if pattern.startswith("*."):
+        return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1
+    return name == pattern
