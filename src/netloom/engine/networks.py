@@ -8,8 +8,10 @@ from functools import partial
 import msgspec
 
 from netloom.dns import records
+from netloom.drivers.bridge_options import DEFAULT, closes
 from netloom.drivers.options import enabled
 from netloom.drivers.parents import KINDS, lacking, parent_of
+from netloom.engine.bridge_hooks import need_bridge_hooks
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Kernel
@@ -65,6 +67,8 @@ class Networks:
             core.driver(network.driver).check(network, self._others(network), core.facts)
             self._forwarding.refuse(network)
             await self._refuse_unknown_kinds(network)
+            if closes(network.options) and not network.config_only:
+                await need_bridge_hooks(core, f"{DEFAULT}=deny")
             if not network.name.strip():
                 raise InvalidArgument("invalid name: name is empty")
             if core.tables.network_named(network.name) is not None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from netloom.engine.bridge_hooks import need_bridge_hooks
 from netloom.engine.core import Core
 from netloom.engine.ports import Kernel
 from netloom.engine.tables import Row, decode, gone, policy_row
@@ -42,6 +43,7 @@ class Policies:
         """Put a policy in the place of that of its name. When it returns, it holds for standing connections too."""
         core = self._core
         made = parse.policy(document, created=core.clock.now(), dry_run=dry_run)
+        await need_bridge_hooks(core, f"policy {made.name}")
         refuse_unfit(made, {n.name: n for n in core.tables.networks.values()}, self._state.stored.values())
         async with core.lanes.hold(_LANE):
             await self._change({**self._state.stored, made.name: made}, [policy_row(made)])

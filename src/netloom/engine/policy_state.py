@@ -64,7 +64,12 @@ class PolicyState:
             return wanted
         # Frames between its ports pass the IP hooks from now on, whatever the host's own switch says.
         hooked = [msgspec.structs.replace(o, hooked=True) if isinstance(o, Bridge) else o for o in wanted]
-        return [*hooked, *network_elements(network.bridge, closed=closed, trial=trial)]
+        others = {n.name: n.bridge for n in self._tables.networks.values() if n.bridge and n.status is Status.READY}
+        return [
+            *hooked,
+            *network_elements(network.bridge, closed=closed, trial=trial),
+            *crossing_elements(self.book, network.name, network.bridge, others),
+        ]
 
     def closed(self, network: Network) -> tuple[bool, bool]:
         """Does nothing pass there that no policy allows? And in a dry run?"""
@@ -75,12 +80,7 @@ class PolicyState:
         """What belongs to no single network or endpoint."""
         if not self.book.policies:
             return []
-        bridges = {n.name: n.bridge for n in self._tables.networks.values() if n.bridge and n.status is Status.READY}
-        return [
-            *pair_elements(self._pairs()),
-            *outer_elements(self.book),
-            *crossing_elements(self.book, bridges),
-        ]
+        return [*pair_elements(self._pairs()), *outer_elements(self.book)]
 
     def coming(self, endpoints: Iterable[Endpoint]) -> tuple[list[Element], set[int]]:
         """What is said of identities that come with these endpoints, known from now on; and which those are."""

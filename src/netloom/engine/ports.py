@@ -73,6 +73,10 @@ class Kernel(Protocol):
         """
         ...
 
+    def hooks_bridges(self) -> bool:
+        """Can what bridges carry pass the IP hooks (br_netfilter)?"""
+        ...
+
     def forget_names(self) -> None:
         """Forget all that the firewall has learnt of names."""
         ...

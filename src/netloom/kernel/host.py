@@ -126,6 +126,10 @@ class HostKernel:
         """Forget the tracked connections of which (protocol, source, target, the target's port) is denied; how many."""
         return flows.end(self._applier.nft, denied)
 
+    def hooks_bridges(self) -> bool:
+        """Can what bridges carry pass the IP hooks (br_netfilter)?"""
+        return os.path.isdir("/proc/sys/net/bridge")
+
     def forget_names(self) -> None:
         """Forget all that the firewall has learnt of names."""
         self._applier.nft.transaction([nft.flush_set(nft.INET, observe.TABLE, s.name) for s in SETS if _learnt(s)])

@@ -17,7 +17,10 @@ _AT_ONCE = 16  # datagrams, then others get their turn
 
 
 class LogListener:
-    """Calls `tell` for each packet of a log group, on the running loop. Raises KernelError (EBUSY: somebody listens)."""
+    """Calls `tell` for each packet of a log group, on the running loop.
+
+    Raises KernelError; EBUSY when somebody else listens.
+    """
 
     def __init__(self, group: int, tell: Callable[[nflog.Logged], None]) -> None:
         self._tell = tell

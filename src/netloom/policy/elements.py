@@ -30,12 +30,13 @@ def network_elements(bridge: str, *, closed: bool, trial: bool) -> list[Element]
     return [element(name, (bridge,)) for name, wanted in (("closed", closed), ("trial_closed", trial)) if wanted]
 
 
-def crossing_elements(book: Rulebook, bridges: Mapping[str, str]) -> list[Element]:
-    """The bridges between which policies open a way; `bridges` by network name."""
+def crossing_elements(book: Rulebook, name: str, bridge: str, others: Mapping[str, str]) -> list[Element]:
+    """Between a network and those that stand (bridges by name) policies open a way; it goes with either of both."""
+    bridges = {**others, name: bridge}
     return [
         element("crossed", (bridges[one], bridges[other]))
         for one, other in sorted(book.crossings)
-        if one in bridges and other in bridges
+        if name in (one, other) and one in bridges and other in bridges
     ]
 
 

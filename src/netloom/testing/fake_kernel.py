@@ -55,6 +55,7 @@ class FakeKernel:
         self._facts = facts or HostFacts()
         self._failures: list[tuple[str, int]] = []
         self.log: list[str] = []
+        self.br_netfilter = True
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
         self.announced: list[tuple[str, str, tuple[str, ...]]] = []
 
@@ -94,6 +95,10 @@ class FakeKernel:
     def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
         """There are none."""
         return 0
+
+    def hooks_bridges(self) -> bool:
+        """Unless a test says otherwise."""
+        return self.br_netfilter
 
     def forget_names(self) -> None:
         """Nobody has looked up any."""
