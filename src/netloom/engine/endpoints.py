@@ -66,10 +66,14 @@ class Endpoints:
         added = [e for key, e in after.items() if key not in before]
         changed = [e for key, e in after.items() if key in before and before[key] != e]
         removed = [e for key, e in before.items() if key not in after]
-        said, new = core.policies.coming(added)
+        said = core.policies.coming(added)
         steps = diff(
             [*said, *self._desired([*changed, *added])],
-            self._own(before[e.network] for e in changed) + self._outside(removed),
+            [
+                *self._own(before[e.network] for e in changed),
+                *self._outside(removed),
+                *core.policies.leaving(removed),
+            ],
         )
         self.hold(added)
         for endpoint in added:
@@ -83,9 +87,8 @@ class Endpoints:
                 statuses=[*rows, *(endpoint_row(stands[e.network]) for e in [*added, *changed]), *_gone(removed)],
             )
         except BaseException:
-            if new:  # others may count on what did not come
-                core.policies.unknow(new)
-                core.doubted()
+            if said:
+                core.doubted()  # others may count on what did not come
             await self._back(before, after, added, changed)
             raise
         self._core.at("fenced")
@@ -106,7 +109,7 @@ class Endpoints:
         """Take endpoints away, whatever fails: what cannot go now is found by the comparison that follows."""
         core = self._core
         self.going(endpoints)
-        steps = diff((), self._outside(endpoints))
+        steps = diff((), [*self._outside(endpoints), *core.policies.leaving(endpoints)])
         try:
             await core.worker.run(
                 intents=[endpoint_row(_deleting(e)) for e in endpoints], steps=steps, statuses=_gone(endpoints)
@@ -147,10 +150,13 @@ class Endpoints:
     async def _back(self, before: Set, after: Set, added: list[Endpoint], changed: list[Endpoint]) -> None:
         """Plan to the former state; what does not come or go now is found by the comparison that follows."""
         core = self._core
-        former = [before[e.network] for e in changed] + [e for key, e in before.items() if key not in after]
+        removed = [e for key, e in before.items() if key not in after]
+        former = [before[e.network] for e in changed] + removed
+        said = core.policies.coming(removed)
+        gone = [*self._own(changed), *self._outside(added), *core.policies.leaving(added)]
         try:
             await core.worker.run(
-                steps=diff(self._desired(former), self._own(changed) + self._outside(added)),
+                steps=diff([*said, *self._desired(former)], gone),
                 sandboxes=core.sandboxes,
                 statuses=[endpoint_row(_ready(e)) for e in former] + _gone(added),
             )

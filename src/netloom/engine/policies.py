@@ -138,6 +138,7 @@ class Policies:
             # Nothing is awaited from `before` to here: who attaches meanwhile is on both sides or on neither.
             await core.worker.run(intents=rows, steps=diff(after, before))
             await core.worker.call(partial(_end, judge=state.judge(core.facts)))
+            await self._tell_names(former[1])
         except BaseException:
             state.stored = former[0]
             state.become(former[1], self._living())
@@ -146,10 +147,10 @@ class Policies:
                     policy_row(former[0][key]) if key in former[0] else gone(table, key) for table, key, _ in rows
                 ]
                 await core.worker.run(intents=undone, steps=diff(self._objects(), after))
+                await self.resolvers()
             except Exception as error:
                 core.complain("the former policies could not be put back", error)
             raise
-        await self._tell_names(former[1])
 
     async def _tell_names(self, former: Rulebook) -> None:
         """Resolvers learn which names matter; what was learnt of names that matter no more is forgotten after that."""

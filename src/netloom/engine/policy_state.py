@@ -24,19 +24,23 @@ from netloom.policy.rulebook import NOBODY, Choice, Pair, Rulebook, Subject, ide
 
 
 class PolicyState:
-    """`known` are the identities of which the kernel knows what is said; it grows as endpoints come."""
+    """`known` are the identities of which the kernel knows what is said: those of endpoints that stand or come."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self.stored: dict[str, Policy] = {}
         self.book = Rulebook()
         self.known: dict[int, Choice] = {}
+        self._numbers: dict[str, int] = {}  # of endpoints that somebody chooses, by id
+        self._holders: dict[int, set[str]] = {}  # the same, by identity
         self._said: list[Pair] | None = None
 
     def become(self, book: Rulebook, endpoints: Iterable[Endpoint]) -> None:
         """Another rulebook, and the identities of those endpoints alone."""
         self.book = book
         self.known = {}
+        self._numbers = {}
+        self._holders = {}
         self._said = None
         for endpoint in endpoints:
             self._know(endpoint)
@@ -82,16 +86,28 @@ class PolicyState:
             return []
         return [*pair_elements(self._pairs()), *outer_elements(self.book)]
 
-    def coming(self, endpoints: Iterable[Endpoint]) -> tuple[list[Element], set[int]]:
-        """What is said of identities that come with these endpoints, known from now on; and which those are."""
+    def coming(self, endpoints: Iterable[Endpoint]) -> list[Element]:
+        """What is said of identities that come with these endpoints, known from now on."""
         new = {number for endpoint in endpoints if (number := self._know(endpoint))}
-        return (list(pair_elements(self.book.pairs(self.known, new))), new) if new else ([], new)
+        return list(pair_elements(self.book.pairs(self.known, new))) if new else []
 
-    def unknow(self, identities: Iterable[int]) -> None:
-        """What `coming` told did not come."""
-        for number in identities:
-            self.known.pop(number, None)
-            self._said = None
+    def leaving(self, endpoints: Iterable[Endpoint]) -> list[Element]:
+        """What is said of identities that nobody has any more when these endpoints have gone."""
+        gone = set()
+        for endpoint in endpoints:
+            number = self._numbers.pop(endpoint.id, 0)
+            if number:
+                holders = self._holders[number]
+                holders.discard(endpoint.id)
+                if not holders:
+                    gone.add(number)
+        if not gone:
+            return []
+        unsaid = list(pair_elements(self.book.pairs(self.known, gone)))
+        for number in gone:
+            del self._holders[number], self.known[number]
+        self._said = None
+        return unsaid
 
     def attribution(self) -> Mapping[Element, tuple[str, ...]]:
         """Elements that count, and which entries they come from."""
@@ -125,7 +141,11 @@ class PolicyState:
         """Its identity, if it is a new one; else 0."""
         choice = self.choice(endpoint) if self.book.policies else NOBODY
         number = identity(choice)
-        if not number or number in self.known:
+        if not number or endpoint.id in self._numbers:
+            return 0
+        self._numbers[endpoint.id] = number
+        self._holders.setdefault(number, set()).add(endpoint.id)
+        if number in self.known:
             return 0
         self.known[number] = choice
         self._said = None
