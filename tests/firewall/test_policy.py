@@ -362,6 +362,35 @@ def test_entries_in_a_container_s_own_labels(town: Town) -> None:
     assert "label netloom.policy.deny.to: 'somebody' chooses nobody" in done.stderr
 
 
+def test_a_network_that_is_made_closed(town: Town) -> None:
+    daemon = town.daemon
+    daemon.docker("network", "create", "-o", "netloom.policy.default=deny", "po-shut")
+    for name in ("po-one", "po-two"):
+        daemon.docker("run", "-d", "--name", name, "--network", "po-shut", "host", "sleep", "600")
+    one, two = (stack_of(daemon, name) for name in ("po-one", "po-two"))
+    with one[0] as first, two[0] as second, second.serve("0.0.0.0", 80):
+        assert not first.reaches(two[1], 80)
+        assert not first.reaches(OUTSIDE4, 80)
+        with town.policy(allow=[{"from": {"container": "po-one"}, "to": {"network": "po-shut"}}]):
+            assert first.reaches(two[1], 80)
+            assert check(daemon) == []
+        assert not first.reaches(two[1], 80)
+    daemon.docker("rm", "-f", "po-one", "po-two")
+    daemon.docker("network", "rm", "po-shut")
+    for options in (
+        ("-o", "netloom.policy.default=no"),
+        ("-o", "netloom.policy.default=deny", "-o", "netloom.guard=0"),
+    ):
+        assert daemon.docker_run("network", "create", *options, "po-bad").returncode == 1
+
+
+def stack_of(daemon: Daemon, name: str) -> tuple[Netns, str]:
+    """A container's namespace and its address."""
+    told = daemon.inspect(name)
+    (settings,) = told["NetworkSettings"]["Networks"].values()
+    return Netns.of(told["State"]["Pid"]), settings["IPAddress"]
+
+
 def test_what_is_refused_changes_nothing(town: Town) -> None:
     with town.policy(deny=[{"from": WEB, "to": DB, "ports": [80]}]):
         for document, told in (
