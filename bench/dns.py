@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 
 from bench.engines import PREFIX, Engine, Ours
@@ -30,6 +30,7 @@ from netloom.testing.name_servers import NameServer
 SETS = ("known", "unknown", "outside")
 NAMES = 20
 CROWD = 1000  # sandboxes, each on a network of its own
+TURNS = 4  # by which the two are asked, twice
 _NICE = -15
 _LOAD = ("-q", "100", "-c", "4")
 _ONE = ("-q", "1", "-c", "1")
@@ -78,14 +79,14 @@ def _measure(
     questions: Sequence[Path],
     seconds: float,
 ) -> None:
-    _precede([os.getpid(), *servers])
-    for path in questions:
-        _dnsperf(inside, server, path, 0.5, *_LOAD)
-        before = _cpu(servers)
-        run = _dnsperf(inside, server, path, seconds, *_LOAD)
-        figures.add(name, f"{path.name} names a second", run.rate)
-        figures.add(name, f"processor time of {path.name} names", (_cpu(servers) - before) / run.completed)
-    figures.add(name, "one query alone", _dnsperf(inside, server, questions[0], seconds, *_ONE).latency)
+    with _preceding([os.getpid(), *servers]):
+        for path in questions:
+            _dnsperf(inside, server, path, 0.5, *_LOAD)
+            before = _cpu(servers)
+            run = _dnsperf(inside, server, path, seconds, *_LOAD)
+            figures.add(name, f"{path.name} names a second", run.rate)
+            figures.add(name, f"processor time of {path.name} names", (_cpu(servers) - before) / run.completed)
+        figures.add(name, "one query alone", _dnsperf(inside, server, questions[0], seconds, *_ONE).latency)
 
 
 def _disturbed(engine: Engine, figures: Figures, inside: str, path: Path, seconds: float) -> None:
@@ -113,29 +114,37 @@ def _disturbed(engine: Engine, figures: Figures, inside: str, path: Path, second
 
 
 async def _crowd(figures: Figures, folder: Path, seconds: float) -> None:
-    """The data plane by itself: the same questions with one sandbox, and with a thousand, each on its own network."""
+    """The data plane by itself: the same questions with one sandbox, and with a thousand, each on its own network.
+
+    Both stand at once and are asked by turns, so that other work on the machine hits both alike.
+    """
     with Host() as host, ExitStack() as stack, NameServer(host, "127.0.0.2"):
-        run_dir = folder / "run"
         command = ("nsenter", f"--net={host.netns_path}", "--", sys.executable, "-m", "netloom.dataplane")
-        client = DataPlaneClient(run_dir, command=command)
-        await client.start()
-        try:
-            first = stack.enter_context(Netns())
-            upstreams = (Upstream("127.0.0.2"),)
-            known = [f"{PREFIX}-n{number}" for number in range(NAMES)]
-            for number, name in enumerate(known):
-                await client.put_names(_entry("n0", f"e{number}", "s0", name, number))
-            await client.open_sandbox("s0", first.fd, 0, Resolver(("n0",), upstreams))
-            paths = _questions(folder, known, "")
-            inside = first.netns_path
-            await asyncio.to_thread(_measure, figures, "alone", [client.pid], inside, "127.0.0.11", paths, seconds)
-            for number in range(1, CROWD):
-                box = stack.enter_context(Netns())
-                await client.put_names(_entry(f"n{number}", f"x{number}", f"s{number}", "web", number))
-                await client.open_sandbox(f"s{number}", box.fd, 0, Resolver((f"n{number}",), upstreams))
-            await asyncio.to_thread(_measure, figures, "crowd", [client.pid], inside, "127.0.0.11", paths, seconds)
-        finally:
-            await client.stop()
+        questions = _questions(folder, [f"{PREFIX}-n{number}" for number in range(NAMES)], "")
+        async with AsyncExitStack() as clients:
+            asked: list[tuple[str, int, str]] = []
+            for name, sandboxes in (("alone", 1), ("crowd", CROWD)):
+                client = DataPlaneClient(folder / name, command=command)
+                await client.start()
+                clients.push_async_callback(client.stop)
+                boxes = [stack.enter_context(Netns()) for _ in range(sandboxes)]
+                await _stand(client, boxes)
+                asked.append((name, client.pid, boxes[0].netns_path))
+            for turn in range(2 * TURNS):
+                for name, pid, inside in asked if turn % 2 else reversed(asked):
+                    await asyncio.to_thread(
+                        _measure, figures, name, [pid], inside, "127.0.0.11", questions, seconds / TURNS
+                    )
+
+
+async def _stand(client: DataPlaneClient, boxes: Sequence[Netns]) -> None:
+    """The names that are asked in the first sandbox, each further one on a network of its own."""
+    for number in range(NAMES):
+        await client.put_names(_entry("n0", f"e{number}", "s0", f"{PREFIX}-n{number}", number))
+    for number, box in enumerate(boxes):
+        if number:
+            await client.put_names(_entry(f"n{number}", f"x{number}", f"s{number}", "web", number))
+        await client.open_sandbox(f"s{number}", box.fd, 0, Resolver((f"n{number}",), (Upstream("127.0.0.2"),)))
 
 
 def _entry(network: str, endpoint: str, sandbox: str, name: str, number: int) -> NameEntry:
@@ -237,14 +246,27 @@ def _cpu(pids: Sequence[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _precede(pids: Sequence[int]) -> None:
-    """Before other work: as threads, and as sessions where the scheduler groups by those (sched(7), autogroup)."""
+@contextmanager
+def _preceding(pids: Sequence[int]) -> Iterator[None]:
+    """Before other work: as threads, and as sessions where the scheduler groups by those (sched(7), autogroup).
+
+    What runs this stands as before afterwards: its session is that of its user.
+    """
+    own = Path("/proc/self/autogroup")
+    former = int(own.read_text().rpartition(" ")[2]) if own.exists() else 0
     for pid in pids:
         for thread in os.listdir(f"/proc/{pid}/task"):
             os.setpriority(os.PRIO_PROCESS, int(thread), _NICE)
         group = Path(f"/proc/{pid}/autogroup")
         if group.exists():
             group.write_text(str(_NICE))
+    try:
+        yield
+    finally:
+        for thread in os.listdir("/proc/self/task"):
+            os.setpriority(os.PRIO_PROCESS, int(thread), 0)
+        if own.exists():
+            own.write_text(str(former))
 
 
 def _found(pattern: str, text: str) -> str:

@@ -23,9 +23,13 @@ class Compose:
 
     def __call__(self, *words: str) -> str:
         """Its output; a failure raises AssertionError with all that it said."""
-        done = subprocess.run([*self._program, *words], capture_output=True, text=True, timeout=90, check=False)
+        done = self.run(*words)
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The same, whatever comes of it."""
+        return subprocess.run([*self._program, *words], capture_output=True, text=True, timeout=90, check=False)
 
     def ask(self, service: str, url: str) -> str:
         """What a service gets from a URL."""
@@ -79,3 +83,12 @@ def test_a_project_outlives_the_daemon_and_leaves_nothing(daemon: Daemon, host: 
     assert {n["Name"] for n in daemon.json("GET", "/networks")} == {"bridge", "host", "none"}
     assert daemon.json("GET", "/volumes")["Volumes"] in ([], None)
     assert interfaces(host) == links
+
+
+def test_what_would_be_built_is_refused(daemon: Daemon, project: Callable[[str], None]) -> None:
+    """By version 1, which asks the daemon; version 2 would fetch a builder of its own from Docker Hub."""
+    project("built")
+    done = Compose("v1").run("up", "-d")
+    assert done.returncode != 0
+    assert "build elsewhere (docker save), and take the image in with docker load" in done.stdout + done.stderr
+    assert daemon.docker("ps", "-aq") == ""

@@ -204,10 +204,18 @@ def test_a_registry_that_asks_who(tmp_path: Path) -> None:
             "pull access denied for 127.0.0.1:5000/secret, repository does not exist or may require 'docker login'"
             in said
         )
-        config = tmp_path / "config"
-        config.mkdir()
-        (config / "config.json").write_text(json.dumps({"auths": {ADDRESS: {"auth": "d2hvOmJhcg=="}}}))
-        own.docker("--config", str(config), "pull", f"{ADDRESS}/secret:1")
+        config = ("--config", str(tmp_path / "config"))
+        login = (*config, "login", "-u", "who", "--password-stdin", ADDRESS)
+        refused = own.docker_run(*login, stdin="foo")
+        assert refused.stderr == (
+            "Error response from daemon: "
+            "login attempt to http://127.0.0.1:5000/v2/ failed with status: 401 Unauthorized\n"
+        )
+        own.docker(*config, "pull", f"{ADDRESS}/secret:1", check=False)
+        assert on_disk(own) == []
+        assert "Login Succeeded" in own.docker_run(*login, stdin="bar").stdout
+        assert list(Path("/dev/shm").glob("netloom-login-*")) == []
+        own.docker(*config, "pull", f"{ADDRESS}/secret:1")
         assert on_disk(own) != []
 
 

@@ -11,9 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import eventually
+
+pytestmark = pytest.mark.cgroups
 
 
 def state(daemon: Daemon, name: str) -> dict[str, Any]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
+
+pytestmark = pytest.mark.cgroups
 
 
 def test_options_from_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
@@ -31,8 +35,7 @@ def test_options_from_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
             "32m",
             "--cpus",
             "0.5",
-            "--cpuset-cpus",
-            "0",
+            *(("--cpuset-cpus", "0") if daemon.json("GET", "/info")["CPUSet"] else ()),
             "--pids-limit",
             "50",
         ),

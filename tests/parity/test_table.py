@@ -22,7 +22,6 @@ REFUSED = {
     "container commit": ("commit", "none", "image:1"),
     "image build": ("build", "-"),
     "image push": ("push", "host:latest"),
-    "login": ("login", "-u", "me", "-p", "secret", "127.0.0.1:1"),
     "search": ("search", "anything"),
 }
 

@@ -42,6 +42,7 @@ _VOLATILE = {
     "pid": r'(?<="Pid": )\d+',
 }
 _WORDS = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _VOLATILE.items()))
+_LABELS = re.compile(r'("Labels":")([^"]+,[^"]+)')  # the CLI prints them in the random order of a Go map
 _UNNUMBERED = ("time", "nano", "age")
 # What differs by name alone (docs/differences.md), by the kernel's counting, or by the version of a program inside.
 _SAME = (
@@ -127,9 +128,14 @@ def plain(text: str) -> str:
             seen[value] = f"<{kind}{counts[kind]}>"
         return seen[value]
 
+    text = _LABELS.sub(_in_order, text)
     for pattern, replacement in _SAME:
         text = re.sub(pattern, replacement, text)
     return _WORDS.sub(word, text)
+
+
+def _in_order(found: re.Match[str]) -> str:
+    return found[1] + ",".join(sorted(found[2].split(",")))
 
 
 def _only_adds_remedies(printed: str, expected: str) -> bool:

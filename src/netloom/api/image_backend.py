@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from netloom.model.image import ImageView, LayerView, Progress, Removed
@@ -54,4 +54,8 @@ class ImageBackend(Protocol):
 
     async def distribution(self, name: str, credentials: str) -> dict[str, Any]:
         """Descriptor and platforms of what a registry has under that name."""
+        ...
+
+    async def log_in(self, address: str, credentials: Mapping[str, str]) -> None:
+        """Try a registry's name and password (`username`, `password` or a token). Raises Failed as it refuses."""
         ...

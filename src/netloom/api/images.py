@@ -13,6 +13,7 @@ from netloom.api.gotext import SECOND, rfc3339nano
 from netloom.api.image_filters import listed, pruned
 from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
+from netloom.api.shapes import AUTH
 from netloom.model.image import ImageConfig, ImageView, Removed
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
@@ -121,6 +122,13 @@ async def distribution(call: Call) -> Reply:
     return json_reply(await call.backend.images.distribution(call.ref, credentials))
 
 
+async def log_in(call: Call) -> Reply:
+    """POST /auth: what `docker login` asks before the client keeps a password."""
+    told = await call.required_body(AUTH)
+    await call.backend.images.log_in(told.pop("serveraddress", ""), told)
+    return json_reply({"IdentityToken": "", "Status": "Login Succeeded"})
+
+
 def _removed(removed: list[Removed]) -> list[dict[str, str]]:
     return [{"Untagged": one.untagged} if one.untagged else {"Deleted": one.deleted} for one in removed]
 
@@ -158,4 +166,5 @@ ROUTES = (
     Route("POST", "/images/{ref}/tag", tag_image),
     Route("DELETE", "/images/{ref}", delete_image),
     Route("GET", "/distribution/{ref}/json", distribution),
+    Route("POST", "/auth", log_in),
 )

@@ -50,7 +50,7 @@ async def test_unknown_route(api: Client, path: str) -> None:
     [
         "GET /swarm",
         "POST /build",
-        "POST /auth",
+        "POST /commit",
     ],
 )
 async def test_routes_that_netloom_lacks_name_themselves(api: Client, line: str) -> None:

@@ -56,6 +56,19 @@ VOLUME_CREATE = Object(
     {"ClusterVolumeSpec": ANY, "Driver": TEXT, "DriverOpts": TEXT_MAP, "Labels": TEXT_MAP, "Name": TEXT},
 )
 
+AUTH = Object(
+    "",
+    {
+        "auth": TEXT,
+        "email": TEXT,
+        "identitytoken": TEXT,
+        "password": TEXT,
+        "registrytoken": TEXT,
+        "serveraddress": TEXT,
+        "username": TEXT,
+    },
+)
+
 EMPTY_STRUCT = Object("struct {}", {})
 PORT_SET = MapOf(EMPTY_STRUCT, "nat.PortSet")
 DURATION = Integer("time.Duration")

@@ -15,7 +15,6 @@ _MISSING: dict[str, tuple[str, ...]] = {
     "building images": ("POST /build", "POST /build/cancel", "POST /session", "POST /grpc"),
     "searching registries": ("GET /images/search",),
     "pushing images": ("POST /images/{ref}/push",),
-    "registry credentials": ("POST /auth",),
     "plugins": (
         "GET /plugins",
         "GET /plugins/privileges",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from netloom.containers.sysctls import CREATE_PREFIX
 from netloom.model.errors import Failed, InvalidArgument, Unsupported
 from netloom.model.host_config import HostConfig, ThrottleDevice, WeightDevice
@@ -14,6 +16,10 @@ CPU_PERIOD = 100_000  # µs
 OOM_WARNING = (
     "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out "
     "of resources."
+)
+SWAP = "swap"  # among the controllers of a host whose cgroups count swap
+SWAP_WARNING = (
+    "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap."
 )
 _NANO = 1_000_000_000
 _HIGHEST_CPU = 8192  # Docker's bound on what it parses
@@ -38,6 +44,19 @@ def check(host_config: HostConfig, *, cpus: int = 0, update: bool = False) -> No
 def warnings(host_config: HostConfig) -> list[str]:
     """What Docker warns of."""
     return [OOM_WARNING] if host_config.oom_kill_disable and not host_config.memory else []
+
+
+def without_swap(host_config: HostConfig) -> HostConfig:
+    """As Docker records it on a host that does not count swap: no limit of it."""
+    return msgspec.structs.replace(host_config, memory_swap=-1)
+
+
+def counted(resources: Mapping[str, Any], controllers: Iterable[str]) -> dict[str, Any]:
+    """`linux.resources` without the limit of swap on a host that does not count it."""
+    memory = resources.get("memory", {})
+    if "swap" not in memory or SWAP in controllers:
+        return dict(resources)
+    return {**resources, "memory": {name: value for name, value in memory.items() if name != "swap"}}
 
 
 def _check_memory(host_config: HostConfig, *, update: bool) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from netloom.containers.resources import OOM_WARNING, check, limits, require_controllers, warnings
+from netloom.containers.resources import OOM_WARNING, check, counted, limits, require_controllers, warnings
 from netloom.model.errors import Failed, InvalidArgument, Unsupported
 from netloom.model.host_config import HostConfig, ThrottleDevice, WeightDevice
 
@@ -156,3 +156,10 @@ def test_what_only_the_old_cgroups_have() -> None:
         require_controllers({"memory": {key: 1}}, ("memory",), version=1)
         with pytest.raises(Unsupported, match="needs cgroup v1, and this host has v2"):
             require_controllers({"memory": {key: 1}}, ("memory",), version=2)
+
+
+def test_swap_is_limited_where_it_is_counted() -> None:
+    asked = {"memory": {"limit": 1, "swap": 2}, "pids": {"limit": 3}}
+    assert counted(asked, {"memory", "swap"}) == asked
+    assert counted(asked, {"memory"}) == {"memory": {"limit": 1}, "pids": {"limit": 3}}
+    assert counted({"pids": {"limit": 3}}, ()) == {"pids": {"limit": 3}}

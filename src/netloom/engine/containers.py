@@ -9,6 +9,7 @@ import msgspec
 
 from netloom.containers.merging import merged
 from netloom.containers.mounts import Wanted
+from netloom.containers.resources import SWAP, SWAP_WARNING, without_swap
 from netloom.containers.validate import check_name, check_request
 from netloom.drivers.endpoint_options import endpoint_faults
 from netloom.drivers.parents import on_parent
@@ -71,6 +72,9 @@ class Containers:
         check_name(name)
         image = core.images.resolve(request.config.image)
         request, warnings = check_request(request, cpus=core.settings.cpus)
+        if request.host_config.memory and SWAP not in core.runtime.controllers:
+            request.host_config = without_swap(request.host_config)
+            warnings.append(SWAP_WARNING)
         request.config = merged(request.config, image.config)
         labels.entries(key, name, request.config.labels)
         check_ports(request.config, request.host_config)

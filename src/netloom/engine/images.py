@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,9 +19,10 @@ from netloom.images import platforms
 from netloom.images.archive import Archives, Body, Loaded
 from netloom.images.changes import apply
 from netloom.images.image import Image
+from netloom.images.login import log_in
 from netloom.images.pull import Puller, Tell
 from netloom.images.reference import Reference, check_tag, is_digest, parse
-from netloom.images.skopeo import Registry, read_credentials, told_of
+from netloom.images.skopeo import Credentials, Registry, read_credentials, told_of
 from netloom.model.errors import Forbidden, InvalidArgument, NetloomError, NotFound, Unsupported
 from netloom.model.image import ImageView, LayerView, Progress, Removed
 
@@ -193,6 +194,10 @@ class Images:
         digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
         kind = manifest.get("mediaType", "application/vnd.oci.image.manifest.v1+json")
         return {"Descriptor": {"mediaType": kind, "digest": digest, "size": len(raw)}, "Platforms": found}
+
+    async def log_in(self, address: str, credentials: Mapping[str, str]) -> None:
+        """See ImageBackend."""
+        await log_in(address, msgspec.convert(credentials, Credentials))
 
     def _new_name(self, repository: str, tag: str) -> Reference:
         """A name that a user gives to an image."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netloom.containers.resources import SWAP
 from netloom.engine.core import Core
 
 
@@ -16,7 +17,7 @@ def daemon_info(core: Core) -> dict[str, object]:
         "NEventsListener": core.bus.subscribers,
         "CgroupVersion": str(runtime.cgroup_version),
         "MemoryLimit": "memory" in limits,
-        "SwapLimit": "memory" in limits,
+        "SwapLimit": SWAP in limits,
         "CpuCfsPeriod": "cpu" in limits,
         "CpuCfsQuota": "cpu" in limits,
         "CPUShares": "cpu" in limits,

@@ -182,7 +182,7 @@ class Runtime(Protocol):
 
     @property
     def controllers(self) -> frozenset[str]:
-        """What the host's cgroups can limit: memory, cpu, pids …"""
+        """What the host's cgroups can limit: memory, cpu, pids …; `swap` where memory counts it."""
         ...
 
     async def create(self, launch: Launch) -> Launched:

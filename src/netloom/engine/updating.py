@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from netloom.containers.resources import SWAP
 from netloom.containers.updating import Update, changed_resources, check_update, updated
 from netloom.engine.core import Core
 from netloom.engine.starting import told_as
@@ -22,6 +23,8 @@ class Updating:
         """Record it and tell the kernel; where the kernel refuses, all is as it was."""
         core = self._core
         container = core.tables.container(ref)
+        if update.limits.get("memory") and SWAP not in core.runtime.controllers:
+            update = msgspec.structs.replace(update, limits={**update.limits, "memory_swap": -1})
         check_update(update, cpus=core.settings.cpus)
         async with core.lanes.hold(container.id):
             now = core.tables.containers.get(container.id)

@@ -1,8 +1,10 @@
 import pytest
 
+from netloom.containers.resources import SWAP_WARNING
 from netloom.containers.updating import Update
+from netloom.model.container import ContainerConfig, ContainerRequest
 from netloom.model.errors import Conflict, Failed, InvalidArgument
-from netloom.model.host_config import RestartPolicy
+from netloom.model.host_config import HostConfig, RestartPolicy
 from netloom.testing.engine_world import World
 
 MEMORY = Update({"memory": 64 << 20})
@@ -51,3 +53,17 @@ async def test_samples_are_shared_by_those_who_ask_at_once(world: World) -> None
     assert (await world.engine.usage("web")).read != first.read
     await world.engine.kill("web", "KILL")
     assert (await world.engine.usage("web")).read == 0
+
+
+async def test_a_host_that_does_not_count_swap_limits_memory_alone(world: World) -> None:
+    world.runtime.controllers = frozenset({"memory"})
+    wanted = ContainerRequest(
+        config=ContainerConfig(image="host"), host_config=HostConfig(memory=64 << 20, memory_swap=96 << 20)
+    )
+    key, warnings = await world.engine.create_container(wanted)
+    assert warnings == [SWAP_WARNING]
+    assert world.engine.container(key).host_config.memory_swap == -1
+    await world.engine.update(key, Update({"memory": 128 << 20}))
+    changed = world.engine.container(key).host_config
+    assert (changed.memory, changed.memory_swap) == (128 << 20, -1)
+    assert not world.engine.daemon_info()["SwapLimit"]

@@ -65,6 +65,11 @@ class Reference(Struct, frozen=True):
         return self.path if self.domain == HUB else self.repository
 
 
+def is_domain(text: str) -> bool:
+    """Whether a text is a registry's `HOST[:PORT]`."""
+    return _DOMAIN.fullmatch(text) is not None
+
+
 def parse(text: str) -> Reference:
     """Raises InvalidArgument `invalid reference format…` with Docker's words."""
     if _HEX64.fullmatch(text):

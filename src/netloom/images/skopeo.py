@@ -67,12 +67,9 @@ class Registry:
     """One registry, with one client's credentials. Nothing of them is on a command line or on a disk."""
 
     def __init__(self, domain: str, credentials: Credentials) -> None:
-        path = shutil.which("skopeo")
-        if path is None:
-            raise Unavailable("skopeo is not installed", remedy="install the package skopeo")
-        self._path = path
+        self._path = program()
         self._secrets = msgspec.json.encode({"auths": _auths(domain, credentials)})
-        self._tls = f"--tls-verify={'false' if _LOOPBACK.fullmatch(domain) else 'true'}"
+        self._tls = tls_option(domain)
 
     async def manifest(self, name: Reference) -> bytes:
         """The manifest or index of a tag or digest, as it is in the registry."""
@@ -97,7 +94,7 @@ class Registry:
                     stdout=DEVNULL,
                     stderr=DEVNULL,
                     pass_fds=(theirs.fileno(), secrets),
-                    env=_environment(),
+                    env=environment(),
                     start_new_session=True,
                 )
             try:
@@ -118,7 +115,7 @@ class Registry:
                 stdout=PIPE,
                 stderr=PIPE,
                 pass_fds=(secrets,),
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,
             )
             try:
@@ -128,7 +125,7 @@ class Registry:
                     process.kill()
                 await asyncio.shield(process.wait())
         if process.returncode:
-            raise failure(_fatal(complaint.decode(errors="replace")))
+            raise failure(fatal(complaint.decode(errors="replace")))
         if len(output) > limit:
             raise Failed("the registry's answer is too large")
         return output
@@ -218,6 +215,24 @@ class Blob:
         await self._proxy.answer()
 
 
+def program() -> str:
+    """Its path. Raises Unavailable."""
+    path = shutil.which("skopeo")
+    if path is None:
+        raise Unavailable("skopeo is not installed", remedy="install the package skopeo")
+    return path
+
+
+def is_loopback(domain: str) -> bool:
+    """Whether a registry is this host's own, so that plain HTTP will do."""
+    return _LOOPBACK.fullmatch(domain) is not None
+
+
+def tls_option(domain: str) -> str:
+    """Whether skopeo checks the registry's certificate."""
+    return f"--tls-verify={'false' if is_loopback(domain) else 'true'}"
+
+
 def failure(complaint: str) -> NetloomError:
     """What skopeo complained of, as Docker says it."""
     if "manifest unknown" in complaint or "name unknown" in complaint:
@@ -241,8 +256,8 @@ def told_of(error: NetloomError, name: Reference) -> NetloomError:
     return error
 
 
-def _fatal(text: str) -> str:
-    """The message of logrus's last fatal line, without the part that only says which command failed."""
+def fatal(text: str) -> str:
+    """Its failure: the message of logrus's last fatal line, without the part that only says which command failed."""
     found = re.findall(r'msg="((?:[^"\\]|\\.)*)"', text)
     message = found[-1].replace('\\"', '"').replace("\\\\", "\\") if found else text.strip()
     return re.sub(r'^Error [a-z ]+"docker://[^"]*": ', "", message)
@@ -262,6 +277,6 @@ def _auths(domain: str, credentials: Credentials) -> Mapping[str, Mapping[str, s
     return {"docker.io" if domain == HUB else domain: entry} if entry else {}
 
 
-def _environment() -> dict[str, str]:
-    """Nobody's own configuration but the machine's in /etc/containers."""
+def environment() -> dict[str, str]:
+    """For a call of skopeo. Nobody's own configuration but the machine's in /etc/containers."""
     return {**{name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}, "HOME": "/nonexistent"}

@@ -119,7 +119,8 @@ class ArchiveRoots:
         tmpfs = [mount["destination"] for mount in hidden["mounts"] if mount["type"] == "tmpfs"]
         for path in (*tmpfs, *hidden["linux"]["maskedPaths"]):
             if os.path.isdir(path):
-                with _place(target, path) as place:
+                # What stands on another filesystem than / is not in the overlay, and needs no mask.
+                with contextlib.suppress(FileNotFoundError), _place(target, path) as place:
                     syscalls.mount("tmpfs", place, "tmpfs", data="mode=755,size=64k")
             elif os.path.exists(path):
                 _bind(target, "/dev/null", path, read_only=False)

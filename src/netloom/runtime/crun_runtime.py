@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from netloom.containers import capabilities
 from netloom.containers.cgroup_files import writes
-from netloom.containers.resources import require_controllers
+from netloom.containers.resources import counted, require_controllers
 from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
 from netloom.model.errors import Conflict, NotFound
@@ -239,7 +239,7 @@ class CrunRuntime:
         """See engine.ports.Runtime."""
         layout = self._wrapper.layout
         require_controllers(resources, layout.controllers, version=layout.version)
-        changes = writes(resources, layout.version)
+        changes = writes(counted(resources, layout.controllers), layout.version)
         await _whole(self._wrapper.run(self._cgroups.write, self.paths.cgroup(container), changes))
 
     async def usage(self, container: str, pid: int) -> Usage:

@@ -16,7 +16,7 @@ from netloom.containers.cgroup_files import writes
 from netloom.containers.devices import ALLOW_ALL
 from netloom.containers.environment import with_home
 from netloom.containers.masks import mask_host
-from netloom.containers.resources import require_controllers
+from netloom.containers.resources import counted, require_controllers
 from netloom.containers.seccomp import Machine, filter_for
 from netloom.containers.spec import INIT
 from netloom.model.errors import Conflict, Failed, Unavailable, Unsupported
@@ -174,7 +174,9 @@ class Launcher:
         }
         linux = dict(launch.spec["linux"])
         resources = linux["resources"] = dict(linux["resources"])
-        require_controllers(resources, self._wrapper.layout.controllers, version=self._wrapper.layout.version)
+        layout = self._wrapper.layout
+        require_controllers(resources, layout.controllers, version=layout.version)
+        resources = linux["resources"] = counted(resources, layout.controllers)
         if "blockIO" in resources:
             resources["blockIO"] = numbered(resources["blockIO"])
             if self._wrapper.layout.version == 1:

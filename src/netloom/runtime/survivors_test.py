@@ -17,6 +17,8 @@ from netloom.runtime.attach_test import drain
 from netloom.runtime.conftest import DEADLINE, Rig, until
 from netloom.runtime.processes import Process
 
+pytestmark = pytest.mark.cgroups
+
 DAEMON = """
 import asyncio, pathlib, sys
 from netloom.runtime.conftest import Rig

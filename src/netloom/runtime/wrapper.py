@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from msgspec import Struct
 
+from netloom.containers.resources import SWAP
 from netloom.runtime import syscalls
 
 P = ParamSpec("P")
@@ -27,7 +27,10 @@ SPAWN_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 
 class CgroupLayout(Struct, frozen=True):
-    """What the host's cgroups offer. `hierarchies` are v1's, each by its controllers as mounted; empty on pure v2."""
+    """What the host's cgroups offer, `swap` among the controllers where memory counts it.
+
+    `hierarchies` are v1's, each by its controllers as mounted; empty on pure v2.
+    """
 
     hierarchies: tuple[str, ...]
     controllers: frozenset[str]
@@ -128,9 +131,8 @@ class Wrapper:
         with ThreadPoolExecutor(1, thread_name_prefix="netloom-prepare") as own:
             self._namespace = own.submit(prepare, layout).result()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="netloom-runtime", initializer=self._settle)
-        if layout.version == 2:
-            layout = CgroupLayout((), frozenset(self._pool.submit(_v2_controllers).result()))
-        self.layout = layout
+        found = self._pool.submit(_controllers, layout).result()
+        self.layout = CgroupLayout(layout.hierarchies, frozenset(found))
 
     def _settle(self) -> None:
         syscalls.unshare(syscalls.CLONE_FS)
@@ -154,6 +156,20 @@ class Wrapper:
         os.close(self._namespace)
 
 
-def _v2_controllers() -> list[str]:
-    with open(f"{CGROUPS}/cgroup.controllers", encoding="ascii") as file:
-        return re.findall(r"\S+", file.read())
+def _controllers(layout: CgroupLayout) -> set[str]:
+    if layout.version == 1:
+        found = set(layout.controllers)
+        counts_swap = os.path.exists(f"{CGROUPS}/memory/memory.memsw.limit_in_bytes")
+    else:
+        with open(f"{CGROUPS}/cgroup.controllers", encoding="ascii") as file:
+            found = set(file.read().split())
+        counts_swap = _counts_swap_v2()
+    return found | {SWAP} if counts_swap and "memory" in found else found
+
+
+def _counts_swap_v2() -> bool:
+    """The root has no limits of its own; where nothing below has any yet, whether the kernel can swap at all."""
+    for entry in os.scandir(CGROUPS):
+        if os.path.exists(f"{entry.path}/memory.max"):
+            return os.path.exists(f"{entry.path}/memory.swap.max")
+    return os.path.exists("/proc/swaps")

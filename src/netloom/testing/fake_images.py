@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from netloom.model.errors import NetloomError, NotFound
@@ -86,3 +86,6 @@ class FakeImages:
     async def distribution(self, name: str, credentials: str) -> dict[str, Any]:
         self.calls.append(("distribution", name, credentials))
         return {}
+
+    async def log_in(self, address: str, credentials: Mapping[str, str]) -> None:
+        self.calls.append(("log in", address, dict(credentials)))

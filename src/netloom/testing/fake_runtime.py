@@ -96,7 +96,7 @@ class FakeRuntime:
         self.inits: dict[str, _Process] = {}
         self.on_disk: set[str] = set()
         self.cgroup_version = 2
-        self.controllers = frozenset({"cpu", "memory", "pids"})
+        self.controllers = frozenset({"cpu", "memory", "pids", "swap"})
         self.stubborn: set[str] = set()
         self.immortal: set[str] = set()
         self.signals: list[tuple[str, int]] = []
