@@ -249,6 +249,11 @@ def test_denials_are_told_with_names(town: Town) -> None:
             ),
             what="the log",
         )
+        events = ("events", "--since", "60m", "--until", "0s", "--filter", "type=policy", "--format", "{{json .}}")
+        told = [json.loads(line) for line in town.daemon.docker(*events).splitlines()]
+        assert ("deny", "po/no-db", "po-web on po-app") in [
+            (e["Action"], e["Actor"]["ID"], e["Actor"]["Attributes"].get("source")) for e in told
+        ]
         assert re.search(
             r"denied tcp po-web on po-app \(10\.80\.0\.10\) port \d+ to po-db", town.netloom("policy", "log")
         )
