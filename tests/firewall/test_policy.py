@@ -150,6 +150,18 @@ def test_a_closed_network_lets_pass_what_is_allowed(town: Town, family: int) -> 
     assert town.places["po-web"].ping(town.address("po-db", family))
 
 
+def test_link_local_addresses_are_no_way_round(town: Town) -> None:
+    def reached() -> bool:
+        shown = town.places["po-db"].run("ip", "-6", "addr", "show", "dev", "eth0")
+        (own,) = re.findall(r"inet6 (fe80:[0-9a-f:]+)", shown)
+        told = town.places["po-web"].run("ping", "-c1", "-W1", f"{own}%eth0", check=False)
+        return ", 1 received" in told
+
+    eventually(reached, timeout=15, what="addresses that are no longer tentative")
+    with town.policy(deny=[{"from": WEB, "to": DB}]):
+        assert not reached()
+
+
 @pytest.mark.parametrize("family", [4, 6])
 def test_addresses_outside_by_cidr(town: Town, family: int) -> None:
     mine = f"{OUTSIDE4}/32" if family == 4 else f"{OUTSIDE6}/128"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
+from netloom.drivers.bridge import link_local
 from netloom.drivers.bridge_options import closes
 from netloom.engine.tables import Tables
 from netloom.model.desired import Bridge, Desired, Element, HostFacts
@@ -57,7 +58,10 @@ class PolicyState:
         """Who an endpoint is."""
         if not self.book.policies:
             return []
-        return endpoint_elements(identity(self.choice(endpoint)), *_plain(endpoint))
+        own = [*_plain(endpoint), *(a.partition("/")[0] for a in endpoint.link_local), *endpoint.further]
+        if self._tables.networks[endpoint.network].ipv6:
+            own.append(link_local(endpoint.mac))  # or neighbours would reach each other by it, as nobody
+        return endpoint_elements(identity(self.choice(endpoint)), dict.fromkeys(filter(None, own)))
 
     def network(self, network: Network, wanted: list[Desired]) -> list[Desired]:
         """What a driver wants of a network, and what policies do."""

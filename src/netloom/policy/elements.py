@@ -15,12 +15,12 @@ __all__ = ["HOST", "endpoint_elements", "network_elements", "outer_elements", "p
 _PROTOCOLS = {"tcp": ("tcp",), "udp": ("udp",), "sctp": ("sctp",), "icmp": ("icmp", "ipv6-icmp")}
 
 
-def endpoint_elements(number: int, ipv4: str, ipv6: str) -> list[Element]:
+def endpoint_elements(number: int, addresses: Iterable[str]) -> list[Element]:
     """Who an endpoint is, by its addresses without prefix; nobody (0) needs no element."""
     return [
-        element(f"{side}{family}", (address,), (number,))
-        for family, address in ((4, ipv4), (6, ipv6))
-        if address and number
+        element(f"{side}{6 if ':' in address else 4}", (address,), (number,))
+        for address in addresses
+        if number
         for side in ("from", "to")
     ]
 

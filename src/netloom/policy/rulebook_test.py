@@ -44,11 +44,11 @@ def test_endpoints_that_the_same_selectors_choose_are_one_identity() -> None:
     assert identity(one) == identity(other) >= 16
     assert rules.choice(subject("c", "else", role="web")) == {Peer(labels=("role=web",))}
     assert identity(rules.choice(subject("d", other="x"))) == 0
-    assert words(endpoint_elements(identity(one), "10.0.0.2", "")) == [
+    assert words(endpoint_elements(identity(one), ["10.0.0.2"])) == [
         f"from4 10.0.0.2 : {identity(one) >> 16:x}:{identity(one) & 0xFFFF:x}",
         f"to4 10.0.0.2 : {identity(one):#010x}",
     ]
-    assert endpoint_elements(0, "10.0.0.2", "fd00::2") == []
+    assert endpoint_elements(0, ["10.0.0.2", "fd00::2"]) == []
 
 
 def test_pairs_of_identities() -> None:
