@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import dns, engines, life, raw, scenarios
+from bench import dns, engines, healing, lan, life, raw, scenarios
 from bench.engines import Engine
 from bench.figures import Figures
 from bench.policies import policies
@@ -32,6 +32,7 @@ def plan(quick: bool) -> dict[str, tuple[int, Callable[[Engine, Figures], None]]
         "networks": (1 if quick else 3, lambda engine, figures: scenarios.networks(engine, figures, runs)),
         "starts": (1 if quick else 3, lambda engine, figures: scenarios.starts(engine, figures, runs)),
         "ports": (1 if quick else 2, lambda engine, figures: scenarios.ports(engine, figures, runs // 2)),
+        "healing": (1 if quick else 3, lambda engine, figures: healing.healing(engine, figures, 2 if quick else 5)),
         "memory": (1, scenarios.memory),
         "lives": (1 if quick else 3, lambda engine, figures: life.lives(engine, figures, runs)),
         "keeping": (1, lambda engine, figures: life.keeping(engine, figures, 10 if quick else 50)),
@@ -43,6 +44,7 @@ def plan(quick: bool) -> dict[str, tuple[int, Callable[[Engine, Figures], None]]
         ),
         "dns": (1 if quick else 3, lambda engine, figures: dns.names(engine, figures, 1 if quick else 3)),
         "policies": (1, lambda engine, figures: policies(engine, figures, *((3, 1.0) if quick else (9, 3.0)))),
+        "lan": (1 if quick else 3, lambda engine, figures: lan.lan(engine, figures, runs, 2 if quick else 5)),
         "restart": (1, lambda engine, figures: life.restart(engine, figures, 10 if quick else 100)),
     }
 
@@ -58,8 +60,8 @@ def main() -> int:
         "--only",
         default="",
         metavar="NAMES",
-        help="some of: connect,crowd,networks,starts,ports,memory,lives,keeping,listing,runs,streams,dns,"
-        "policies,restart,growth",
+        help="some of: connect,crowd,networks,starts,ports,healing,memory,lives,keeping,listing,runs,streams,dns,"
+        "policies,lan,restart,growth",
     )
     parser.add_argument("--json", default="", metavar="FILE", help="write every sample there")
     chosen = parser.parse_args()

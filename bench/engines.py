@@ -53,8 +53,8 @@ class Engine:
         return made["Id"]
 
     def container(self, network: str, *, start: bool = True, ports: int = 0, command: Sequence[str] = SLEEP) -> str:
-        """A sleeping container; the first of its published ports is the host's 20000."""
-        exposed = {f"{1000 + port}/tcp": [{"HostPort": str(20000 + port)}] for port in range(ports)}
+        """A sleeping container; its published ports begin with the host's 20000, and lead to the same inside."""
+        exposed = {f"{20000 + port}/tcp": [{"HostPort": str(20000 + port)}] for port in range(ports)}
         body = {
             "Image": self.image,
             "Cmd": command,

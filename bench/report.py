@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 from msgspec import Struct
 
 from bench.figures import Figures
+from bench.healing import HARMS
 from bench.policies import ENTRIES
+from bench.scenarios import MANY_PORTS
 from demo.table import table
 
 MANY, FEW = 500, 5  # endpoints on the network, of the last scenario
@@ -98,14 +101,20 @@ def _memory(figures: Figures, what: str) -> Row:
     return Row(what, _plain(ours, "MiB"), _plain(docker, "MiB"), ratio, "≤ 0.5 × Docker", _at_most(ratio, 0.5))
 
 
-def _ports(figures: Figures) -> Row:
+def _ports(figures: Figures, many: int) -> Row:
     def growth(engine: str) -> float | None:
-        many, one = (figures.median(engine, f"start with {count} published ports") for count in (100, 1))
-        return _divide(many, one)
+        more, one = (figures.median(engine, f"start with {count} published ports") for count in (many, 1))
+        return _divide(more, one)
 
     ours, docker = growth("netloom"), growth("docker")
     shown = ["–" if value is None else f"{value:.2f} ×" for value in (ours, docker)]
-    return Row("start with 100 ports / with 1", shown[0], shown[1], ours, "≤ 1.2 ×", _at_most(ours, 1.2))
+    return Row(f"start with {many:,} ports / with 1", shown[0], shown[1], ours, "≤ 1.2 ×", _at_most(ours, 1.2))
+
+
+def _healed(figures: Figures, harm: str) -> Row:
+    what = f"healed: {harm}"
+    worst = max(figures.samples["netloom"].get(what, ()), default=None)
+    return Row(what, _time(figures, "netloom", what), "–", None, "all < 1 s", None if worst is None else worst < 1000)
 
 
 def _growth(figures: Figures) -> Row:
@@ -224,6 +233,41 @@ _NAMES: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _undisturbed(figures, "100 containers are created"),
 )
 
+
+def _attached(figures: Figures, kind: str, other: str, bound: float) -> Row:
+    """An attach on a parent beside another's."""
+    what = f"attach {kind}"
+    ratio = _divide(figures.median(other, what), figures.median("netloom", what))
+    ours, theirs = _time(figures, "netloom", what), _time(figures, other, what)
+    return Row(what, ours, f"{other} {theirs}", ratio, f"{other} ≥ {bound:g} ×", _at_least(ratio, bound))
+
+
+def _detached(figures: Figures, kind: str, other: str) -> Row:
+    what = f"detach {kind}"
+    ratio = _divide(figures.median(other, what), figures.median("netloom", what))
+    ours, theirs = _time(figures, "netloom", what), _time(figures, other, what)
+    return Row(what, ours, f"{other} {theirs}", ratio, "", None)
+
+
+def _carried(figures: Figures, kind: str) -> Row:
+    """Throughput beside a bridge's."""
+    what = f"throughput {kind}"
+    ours, bridge = figures.median("netloom", what), figures.median("netloom", "throughput bridge")
+    ratio = _divide(ours, bridge)
+    return Row(what, _plain(ours, "Gbit/s"), f"bridge {_plain(bridge, 'Gbit/s')}", ratio, "", None)
+
+
+_LAN: tuple[Callable[[Figures], Row], ...] = (
+    lambda figures: _attached(figures, "macvlan", "netavark", 1),
+    lambda figures: _attached(figures, "macvlan", "cni", 2),
+    lambda figures: _detached(figures, "macvlan", "netavark"),
+    lambda figures: _detached(figures, "macvlan", "cni"),
+    lambda figures: _attached(figures, "ipvlan", "netavark", 1),
+    lambda figures: _attached(figures, "ipvlan", "cni", 2),
+    lambda figures: _carried(figures, "macvlan"),
+    lambda figures: _carried(figures, "ipvlan"),
+)
+
 ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _faster(figures, "connect", 5),
     _bound,
@@ -240,7 +284,11 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _memory(figures, "memory with 100 endpoints"),
     lambda figures: _beside(figures, "start with 1 published ports"),
     lambda figures: _beside(figures, "start with 100 published ports"),
-    _ports,
+    lambda figures: _beside(figures, f"start with {MANY_PORTS} published ports"),
+    lambda figures: _ports(figures, 100),
+    lambda figures: _ports(figures, MANY_PORTS),
+    *(partial(_beside, what=f"rm with {count} published ports") for count in (1, 100, MANY_PORTS)),
+    *(partial(_healed, harm=harm) for harm in HARMS),
     _growth,
     lambda figures: _faster(figures, "a life on none", 4),
     lambda figures: _faster(figures, "a life on a bridge", 5),
@@ -255,6 +303,7 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _policed(figures, "MiB/s between containers", 0.95),
     lambda figures: _policed(figures, "connections a second", 0),
     *_NAMES,
+    *_LAN,
 )
 
 

@@ -3,7 +3,7 @@
     python tests/dns_fuzzer.py FOLDER -max_total_time=600
 
 FOLDER is filled with the kept corpus first, and grows. The first byte of an input says what the others are: a query
-from a container, or an answer from a server outside.
+from a container, an answer from a server outside, or a packet from the lo of a sandbox.
 """
 
 from __future__ import annotations
@@ -29,10 +29,24 @@ def target() -> object:
     def one(data: bytes) -> None:
         if data[:1] == b"a":
             check_answer_survives(data[1:])
+        elif data[:1] == b"p":
+            check_packet_survives(data[1:])
         else:
             check_survives(responder, data[1:])
 
     return one
+
+
+def check_packet_survives(packet: bytes) -> None:
+    """What is found in it lies within, and can be carried on."""
+    from netloom.dataplane import packets  # noqa: PLC0415 - imported under instrumentation
+
+    query, segment = packets.datagram(packet), packets.segment(packet)
+    assert query is None or len(query[1]) <= len(packet) - packets.HEAD
+    if segment is not None:
+        client, content = segment
+        packets.opens(content)
+        assert len(packets.carrying(content, client, packets.RESOLVER)) <= len(packet)
 
 
 def inputs() -> list[bytes]:
@@ -40,7 +54,19 @@ def inputs() -> list[bytes]:
     from netloom.testing.dns_checks import answers, queries  # noqa: PLC0415
 
     kept = [bytes.fromhex(line) for line in CORPUS.read_text().split()] if CORPUS.exists() else []
-    return [*kept, *(b"q" + query for query in queries()), *(b"a" + answer for answer in answers())]
+    shapes = [(b"q", queries()), (b"a", answers()), (b"p", packets_of(queries()))]
+    return [*kept, *(kind + data for kind, found in shapes for data in found)]
+
+
+def packets_of(queries: list[bytes]) -> list[bytes]:
+    """Each as a UDP and as a TCP packet, without options of IP."""
+    start = bytes.fromhex("4500 0000 0000 4000 40 11 0000 7f000001 7f00000b 9c40 0035")
+    found = []
+    for query in queries:
+        udp = start + (8 + len(query)).to_bytes(2) + bytes(2) + query
+        tcp = start[:9] + b"\6" + start[10:] + bytes(8) + b"\x50\2" + bytes(6) + query
+        found += [packet[:2] + len(packet).to_bytes(2) + packet[4:] for packet in (udp, tcp)]
+    return found
 
 
 def main() -> None:
@@ -48,7 +74,7 @@ def main() -> None:
     import atheris  # noqa: PLC0415 - not on every platform
 
     folder = Path(sys.argv[1])
-    with atheris.instrument_imports(include=["netloom.dns"]):
+    with atheris.instrument_imports(include=["netloom.dns", "netloom.dataplane.packets"]):
         one = target()
     for number, data in enumerate(inputs()):
         (folder / f"seed{number}").write_bytes(data)

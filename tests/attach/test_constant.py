@@ -39,6 +39,7 @@ from netloom.model.host_config import HostConfig
 from netloom.model.network import IpamConfig, NetworkRequest
 from netloom.store.sqlite import SqliteStore
 from netloom.testing.fake_dataplane import FakeDataPlane
+from netloom.testing.fake_dhcp import FakeDhcp
 from netloom.testing.fake_volumes import FakeVolumes
 from netloom.testing.hosts import Host
 
@@ -176,6 +177,7 @@ async def connects(directory: Path, kind: str, *, entries: int = 0, many: int = 
         volumes=FakeVolumes(),
         drivers=driver,
         namespaces=empty,  # type: ignore[arg-type]
+        dhcp=FakeDhcp(),
         space=AddressSpace(),
         bus=Bus(),
         clock=SystemClock(),

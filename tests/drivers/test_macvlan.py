@@ -66,6 +66,53 @@ def test_a_container_is_a_machine_on_the_lan(daemon: Daemon, host: Host) -> None
     assert check(daemon) == []
 
 
+def test_the_host_and_its_containers_reach_each_other(daemon: Daemon, host: Host) -> None:
+    flags = (*LAN, *LAN6, "--ip-range", "198.51.100.64/27", "-o", "host_access=true")
+    with network(daemon, "mv-lan", *flags):
+        daemon.docker("network", "create", "mv-red")
+        told = daemon.json("GET", "/networks/mv-lan?netloom=1")["HostAccess"]
+        assert told["Addresses"][0] == "198.51.100.64"
+        for name in ("mv-one", "mv-two"):
+            daemon.docker("run", "-d", "--name", name, "--network", "mv-lan", *SLEEP)
+        daemon.docker("run", "-d", "--name", "mv-app", "--network", "mv-red", "-p", "8093:80", *SLEEP)
+        settings = daemon.inspect("mv-one")["NetworkSettings"]["Networks"]["mv-lan"]
+        four, six = settings["IPAddress"], settings["GlobalIPv6Address"]
+        assert four == "198.51.100.65"
+        with inside(daemon, "mv-one") as box, inside(daemon, "mv-app") as app, app.serve("0.0.0.0", 80):
+            assert host.ping(four)
+            assert host.ping(six)
+            for address in told["Addresses"]:
+                assert box.ping(address)
+            assert box.ping(OUTSIDE4)
+            assert box.ask("198.51.100.64", 8093).address == four  # the host's published ports
+            assert not app.ping(four, timeout=0.3)  # the host does not lead there
+            assert not host.outside.ping(address_of(daemon, "mv-app"), timeout=0.3)
+            assert check(daemon) == []
+            host.run("ip", "route", "del", f"{four}/32")
+            host.run("ip", "link", "del", told["Interface"])
+            eventually(lambda: host.ping(four, timeout=0.2), what="the host's interface to be back")
+            daemon.kill()
+            daemon.start()
+            assert host.ping(four)
+            assert check(daemon) == []
+        said = daemon.docker("run", "--rm", "--network", "mv-lan", "--ip", "198.51.100.64", *SLEEP, check=False)
+        assert "198.51.100.64 is" in said
+        daemon.docker("network", "disconnect", "mv-lan", "mv-two")
+        assert check(daemon) == []
+        daemon.docker("rm", "-f", "mv-app", "mv-two")
+        daemon.docker("network", "rm", "mv-red")
+    assert check(daemon) == []
+    for mode in ("private", "vepa", "passthru"):
+        flags = ("-d", "macvlan", "-o", "parent=eth0", "-o", f"macvlan_mode={mode}", "-o", "host_access=true")
+        assert "host_access needs a mode" in daemon.docker("network", "create", *flags, "mv-no", check=False)
+
+
+def address_of(daemon: Daemon, container: str) -> str:
+    """On its one network."""
+    (settings,) = daemon.inspect(container)["NetworkSettings"]["Networks"].values()
+    return str(settings["IPAddress"])
+
+
 def test_modes(daemon: Daemon) -> None:
     for mode, together in (("bridge", True), ("private", False), ("vepa", False)):
         with network(daemon, f"mv-{mode}", "-o", f"macvlan_mode={mode}", *LAN):

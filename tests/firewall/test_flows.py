@@ -116,3 +116,71 @@ def test_a_connection_ends_with_its_port_and_others_go_on(world: World) -> None:
         its_end.settimeout(0.3)
         with pytest.raises(TimeoutError):
             its_end.recv(64)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_range_from_which_one_port_is_taken(world: World, family: int) -> None:
+    """One element becomes two in one transaction; of the connections only those of that port end."""
+
+    def ports(*without: int) -> list[Element]:
+        ip = "0.0.0.0" if family == 4 else "::"
+        bindings = [PortBinding("tcp", p, ip, p) for p in range(8300, 8400) if p not in without]
+        found = port_elements(bindings, address("web"), address("web", 6))
+        return [e for e in found if e.set.startswith("published")]
+
+    def listening(port: int) -> socket.socket:
+        kind = socket.AF_INET if family == 4 else socket.AF_INET6
+        server = socket.create_server((address("web", family), port), family=kind)
+        server.settimeout(2)
+        return server
+
+    def connected(port: int) -> socket.socket:
+        return world.host.outside.call(socket.create_connection, (HOST[family], port), 2.0)
+
+    whole, parts = ports(), ports(8340)
+    assert (len(whole), len(parts)) == (1, 2)
+    change(world, whole, [])
+    with (
+        world.places["web"].call(listening, 8340) as goes,
+        world.places["web"].call(listening, 8350) as stays,
+        connected(8340) as one,
+        goes.accept()[0] as its_end,
+        connected(8350) as other,
+        stays.accept()[0] as other_end,
+    ):
+        change(world, parts, whole)
+        other.sendall(b"go on")
+        assert other_end.recv(64) == b"go on"
+        one.sendall(b"lost")
+        its_end.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            its_end.recv(64)
+        with pytest.raises(OSError):
+            connected(8340)
+        change(world, whole, parts)
+        connected(8340).close()
+        change(world, [], whole)
+        other.sendall(b"lost")
+        other_end.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            other_end.recv(64)
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_a_range_moves_and_its_clients_of_udp_follow(world: World, family: int) -> None:
+    """In the containers port 80 answers; a range that leads there is one whose first number is 80."""
+
+    def ports(name: str) -> list[Element]:
+        ip = "0.0.0.0" if family == 4 else "::"
+        bindings = [PortBinding("udp", p, ip, p) for p in range(80, 180)]
+        found = port_elements(bindings, address(name), address(name, 6))
+        return [e for e in found if e.set.startswith("published")]
+
+    with client(world, family, 80) as sender:
+        assert answered_by(sender) == ""
+        change(world, ports("web"), [])
+        assert answered_by(sender) == "web"
+        change(world, ports("blue"), ports("web"))
+        assert answered_by(sender) == "blue"
+        change(world, [], ports("blue"))
+        assert answered_by(sender) == ""

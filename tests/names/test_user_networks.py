@@ -144,50 +144,6 @@ def test_s39_the_hosts_servers_are_followed_live(daemon: Daemon, host: Host, box
         eventually(lambda: dig(daemon, "ask", "live.test") == ["192.0.2.1"])
 
 
-def test_a_firewall_of_the_containers_own_lets_names_through(daemon: Daemon, box: Box, red: str) -> None:
-    rules = """
-    table inet own {
-        chain in {
-            type filter hook input priority 0; policy drop;
-            ct state invalid drop
-            ct state established accept
-            iif lo accept
-        }
-        chain out {
-            type filter hook output priority 0; policy drop;
-            ct state invalid drop
-            udp dport 53 accept
-            tcp dport 53 accept
-            ct state established accept
-        }
-    }"""
-    box("web", "--network", red)
-    box("strict", "--network", red)
-    with Netns.of(daemon_pid(daemon, "strict")) as inside:
-        inside.run("nft", "-f", "-", stdin=rules)
-    for words in ((), ("+tcp",)):
-        assert dig(daemon, "strict", *words, "web") == [address(daemon, "web", red)]
-        assert dig(daemon, "strict", *words, "www.test") == ["192.0.2.1"]
-
-
-def test_every_port_is_the_containers(daemon: Daemon, box: Box, red: str) -> None:
-    box("ports", "--network", red)
-    binds = (
-        "import socket\n"
-        "for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):\n"
-        "    for port in range(1, 65536):\n"
-        "        with socket.socket(socket.AF_INET, kind) as s:\n"
-        "            try: s.bind(('0.0.0.0', port))\n"
-        "            except OSError: print(kind.name, port)\n"
-    )
-    with Netns.of(daemon_pid(daemon, "ports")) as inside:
-        taken = inside.python(binds).split("\n")[:-1]
-    # the resolver's two hidden ports alone, of the kernel's choice, beyond those that programs are configured with
-    assert len(taken) <= 2
-    assert all(int(line.split()[1]) >= 32768 for line in taken)
-    assert "DGRAM 53" not in " ".join(taken)
-
-
 def test_counts_and_the_query_log(daemon: Daemon, box: Box, red: str) -> None:
     box("talks", "--network", red)
     netloom = [sys.executable, "-m", "netloom", "-H", f"unix://{daemon.socket}", "network", "dns"]

@@ -39,7 +39,9 @@ def _seconds(moment: int) -> str:
     return f"{moment // 10**9}.{moment % 10**9:09}"
 
 
+DEBIANS = "/etc/nftables.conf"  # what `systemctl restart nftables` loads: a flush, and three chains that accept
 ATTACKS = {
+    "nftables started anew": f"-f {DEBIANS}",
     "the ruleset flushed": "flush ruleset",
     "a table deleted": "delete table bridge netloom",
     "an element deleted": "delete element inet netloom published4 { tcp . 8085 }",

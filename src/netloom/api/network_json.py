@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from netloom.api.gotext import rfc3339nano
@@ -47,6 +47,16 @@ def status_json(figures: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
         for subnet, (used, free) in sorted(figures.items())
     }
     return {"IPAM": {"Subnets": subnets}}
+
+
+def bridge_json(network: Network, addresses: Sequence[str]) -> dict[str, Any]:
+    """The bridge of a network; `addresses` are those that netloom gave it."""
+    return {
+        "Name": network.bridge,
+        "Adopted": network.adopted,
+        "LAN": network.lan,
+        "Addresses": list(addresses),
+    }
 
 
 def containers_json(

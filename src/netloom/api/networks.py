@@ -9,12 +9,13 @@ from netloom.api.call import Call
 from netloom.api.filters import parse_filters
 from netloom.api.gotext import parse_bool
 from netloom.api.network_filters import listed, prunable
-from netloom.api.network_json import Own, containers_json, network_json, status_json
+from netloom.api.network_json import Own, bridge_json, containers_json, network_json, status_json
 from netloom.api.requests import endpoint_config, network_request
 from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
 from netloom.api.shapes import CONNECT, DISCONNECT, NETWORK_CREATE
-from netloom.drivers.bridge import guard_of
+from netloom.drivers.bridge import bridge_addresses, guard_of
+from netloom.drivers.parents import host_access, host_addresses, shim_name
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import InvalidArgument, NetloomError, NotFound
 from netloom.model.network import Network
@@ -32,7 +33,8 @@ async def list_networks(call: Call) -> Reply:
 
 
 async def inspect_network(call: Call) -> Reply:
-    """GET /networks/{id}. `netloom=1`, as parameter or header, adds each container's host interface and guard.
+    """GET /networks/{id}. `netloom=1`, as parameter or header, adds what is netloom's own: the bridge, and each
+    container's host interface and guard.
 
     It also adds `Status`, which Docker has since 1.52: an older client must not meet keys that its version lacks.
     """
@@ -49,6 +51,10 @@ async def inspect_network(call: Call) -> Reply:
     own = call.flag("netloom") or call.request.headers.get("Netloom", "") == "1"
     containers = _containers(call, network.id, _own_of(call, network) if own else None)
     shown = network_json(network, containers)
+    if own and network.bridge:
+        shown["Bridge"] = bridge_json(network, bridge_addresses(network))
+    if own and host_access(network):
+        shown["HostAccess"] = {"Interface": shim_name(network), "Addresses": host_addresses(network)}
     if own or call.version >= (1, 52):
         shown["Status"] = status_json(call.backend.subnet_figures(network.id))
     return json_reply(shown)

@@ -15,6 +15,7 @@ EVERYTHING = [
     *("--tlscacert", "/ca", "--tlscert", "/cert", "--tlskey", "/key", "--bip", "172.30.0.1/16", "--bip6", "fd00::1/64"),
     *("--fixed-cidr", "172.30.1.0/24", "--fixed-cidr-v6", "fd00::/80", "--default-gateway", "172.30.0.9"),
     *("--mtu", "1400", "--ip", "192.0.2.1", "--icc=false", "--ipv6", "--ip-masq=false", "--ip-forward=false"),
+    *("--publish", "cooperate"),
     *("--default-address-pool", "base=10.0.0.0/8,size=24", "--default-address-pool", "base=fd01::/48,size=64"),
     *("--default-network-opt", "bridge=com.docker.network.driver.mtu=1300", "--default-network-opt", "bridge=a=b=c"),
     *("--dns", "192.0.2.53", "--dns", "2001:db8::53", "--dns-opt", "ndots:2", "--dns-search", "corp.test"),

@@ -34,6 +34,7 @@ class Config(Struct, frozen=True, kw_only=True):
     default_gateway: str = ""
     mtu: int = 0
     ip: str = ""
+    publish: str = "open"
     icc: bool = True
     ipv6: bool = False
     ip_masq: bool = True
@@ -63,6 +64,7 @@ class Config(Struct, frozen=True, kw_only=True):
             ipv6=self.ipv6,
             mtu=self.mtu,
             host_ip=self.ip,
+            cooperate=self.publish == "cooperate",
             icc=self.icc,
             ip_masq=self.ip_masq,
             ip_forward=self.ip_forward,

@@ -43,11 +43,13 @@ from netloom.images.store import ImageStore
 from netloom.ipam.pools import DEFAULT_POOLS, Pool, ula_pool
 from netloom.ipam.space import AddressSpace
 from netloom.kernel import namespace
+from netloom.kernel.dhcp_ports import DhcpPorts
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.links import Deleter
 from netloom.kernel.logged import LogListener
 from netloom.kernel.monitor import Changes, Monitor
 from netloom.model.errors import KernelError, NetloomError
+from netloom.netlink import nft
 from netloom.netlink.nflog import Logged
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
@@ -55,6 +57,7 @@ from netloom.volumes.folders import VolumeFolders
 
 log = logging.getLogger("netloom")
 
+_FAMILIES = {"inet": nft.INET, "bridge": nft.BRIDGE, "ip": nft.IP, "ip6": nft.IP6}
 _SWITCH = 0.0005  # seconds: the loop must not wait long for the lock while the worker computes
 
 
@@ -114,7 +117,7 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
         settings = msgspec.structs.replace(
             config.settings(instance=_instance(store), name=os.uname().nodename), cpus=os.cpu_count() or 0
         )
-        kernel = HostKernel(_ruleset())
+        kernel = HostKernel(_ruleset(settings))
         stack.callback(kernel.close)
         kernel.ensure_ruleset()
         at = stop_points()
@@ -122,6 +125,8 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
         worker.start()
         stack.callback(store.close)
         stack.push_async_callback(worker.stop)
+        dhcp = DhcpPorts()
+        stack.callback(dhcp.close)
         links = Deleter()
         stack.push_async_callback(links.close)
         runtime = CrunRuntime(config.state_dir, config.run_dir, settings.instance, open_files)
@@ -148,6 +153,7 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
                 volumes=VolumeFolders(config.state_dir),
                 drivers=driver,
                 namespaces=Namespaces(),
+                dhcp=dhcp,
                 space=_space(settings, tables),
                 bus=Bus(),
                 clock=SystemClock(),
@@ -230,9 +236,9 @@ def _instance(store: SqliteStore) -> str:
     return rows["instance"].decode()
 
 
-def _ruleset() -> Ruleset:
-    rules = ruleset()
-    return Ruleset(rules.version, load(rules))
+def _ruleset(settings: Settings) -> Ruleset:
+    rules = ruleset(cooperate=settings.cooperate)
+    return Ruleset(rules.version, load(rules), tuple(_FAMILIES[table.family] for table in rules.tables))
 
 
 def _space(settings: Settings, tables: Tables) -> AddressSpace:

@@ -84,6 +84,13 @@ OPTIONS = (
         key="mtu", docker=True, read=values.number, metavar="BYTES", help="of the default bridge (0: as its uplink's)"
     ),
     Option(key="ip", docker=True, read=values.address, metavar="IP", help="published ports listen on this address"),
+    Option(
+        key="publish",
+        docker=True,
+        read=values.choice("open", "cooperate"),
+        metavar="MODE",
+        help="who may reach published ports: all (open), or whom the host's own firewall lets in (cooperate)",
+    ),
     Option(key="icc", docker=True, read=values.boolean, help="containers of the default bridge reach each other"),
     Option(key="ipv6", docker=True, read=values.boolean, help="IPv6 on the default bridge"),
     Option(key="ip-masq", docker=True, read=values.boolean, help="masquerade what leaves the default bridge"),

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 from netloom import __version__
@@ -155,8 +155,8 @@ class DataPlaneClient:
         if relays:
             await self._ask(p.RelayPorts(self._next(), tuple(relays)))
 
-    async def release(self, owner: str) -> None:
-        await self._ask(p.Release(self._next(), owner))
+    async def release(self, owner: str, only: Collection[tuple[str, str, int]] = ()) -> None:
+        await self._ask(p.Release(self._next(), owner, tuple(only)))
 
     async def state(self) -> DataPlaneState:
         reply = await self._ask(p.GetState(self._next()))

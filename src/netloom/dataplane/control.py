@@ -177,8 +177,8 @@ class Control:
                     return
                 case p.Hold(_, ports):
                     plane.hold(ports)
-                case p.Release(seq, owner):
-                    plane.release(owner, lambda error: session.answer(seq, error))
+                case p.Release(seq, owner, ports=only):
+                    plane.release(owner, only, lambda error: session.answer(seq, error))
                     return
                 case p.GetState(seq):
                     session.channel.send(p.encode(p.StateIs(seq, plane.state())))

@@ -19,6 +19,8 @@ from netloom.dataplane.channel import Channel
 from netloom.dataplane.control import Control
 from netloom.dataplane.loop import Loop
 from netloom.dataplane.plane import Plane
+from netloom.dataplane.sandbox_sockets import Packets
+from netloom.dataplane.streams import Ends, StreamSockets
 from netloom.model.errors import Failed
 from netloom.model.names import Relay
 
@@ -51,11 +53,13 @@ class Giver:
         entries = tuple(plane.zones.entries.values())
         for start in range(0, len(entries), _NAMES):
             _send(channel, p.HandNames(entries[start : start + _NAMES]), [])
-        for sandbox, known in plane.sandboxes.items():
-            fds = [known.sockets.udp.fileno(), known.sockets.tcp.fileno()]
-            if known.pidfd >= 0:
-                fds.append(known.pidfd)
-            _send(channel, p.HandSandbox(sandbox, known.pid, known.resolver), fds)
+        if plane.streams.sockets is not None:
+            _send(channel, p.HandStreams(), [sock.fileno() for sock in plane.streams.sockets])
+        for known in plane.sandboxes.values():
+            message, fds = known.sockets.handed(known.pid, known.resolver)
+            _send(channel, message, fds if known.pidfd < 0 else [*fds, known.pidfd])
+            if learnt := known.sockets.learning.standing:
+                _send(channel, p.HandLearnt(known.sockets.sandbox, learnt), [])
         for port, sock, pending in plane.holding.held():
             _send(channel, p.HandPort(port, pending), [sock.fileno()] if sock else [])
         _send(channel, p.HandControl(self._incarnation), [self._listener.fileno(), self._lock])
@@ -125,11 +129,20 @@ class Inheritance:
             case p.HandNames(entries):
                 for entry in entries:
                     self._plane.put_names(entry)
+            case p.HandStreams():
+                self._plane.streams.adopt(StreamSockets(*(socket.socket(fileno=fd) for fd in fds)))
             case p.HandSandbox(sandbox, pid, resolver):
-                udp, tcp = socket.socket(fileno=fds[0]), socket.socket(fileno=fds[1])
-                self._plane.adopt_sandbox(sandbox, udp, tcp, resolver)
-                if len(fds) > 2:
-                    self._plane.adopt_process(sandbox, pid, fds[2])
+                udp, tcp = (socket.socket(fileno=fd) for fd in fds[:2])
+                self._plane.adopt_bound(sandbox, udp, tcp, resolver)
+                self._adopt_process(sandbox, pid, fds[2:])
+            case p.HandPackets(sandbox, pid, resolver, number, connected):
+                many = 5 if connected else 3
+                tap, raw, guard, *ends = (socket.socket(fileno=fd) for fd in fds[:many])
+                packets = Packets(tap, raw, guard)
+                self._plane.adopt_packets(sandbox, packets, number, Ends(*ends) if connected else None, resolver)
+                self._adopt_process(sandbox, pid, fds[many:])
+            case p.HandLearnt(sandbox, learnt):
+                self._plane.adopt_learnt(sandbox, learnt)
             case p.HandPort(port, pending):
                 self._plane.holding.adopt(port, socket.socket(fileno=fds[0]) if fds else None, pending=pending)
             case p.HandControl(incarnation):
@@ -139,6 +152,11 @@ class Inheritance:
                 self._plane.relays.adopt(self._relays)
                 return True
         return False
+
+    def _adopt_process(self, sandbox: str, pid: int, fds: list[int]) -> None:
+        """The last descriptor of a sandbox, if its process is known."""
+        if fds:
+            self._plane.adopt_process(sandbox, pid, fds[0])
 
     @property
     def _plane(self) -> Plane:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from netloom.dataplane.conftest import (
     short,
     sleeper,
 )
+from netloom.dataplane.control import listen
 from netloom.model.names import HeldPort, Relay
 from netloom.testing.hosts import Host, Netns, eventually
 
@@ -58,6 +60,93 @@ async def test_nothing_is_lost(host: Host, box: Netns, tmp_path: Path) -> None:
         process.wait()
         while (await client.state()).sandboxes:
             await asyncio.sleep(0.01)
+
+
+async def test_connections_outlive_a_hand_over(host: Host, box: Netns, tmp_path: Path) -> None:
+    """One that is made before is finished by the predecessor, over the successor's sockets."""
+    question = struct.pack("!7H", 21, 1, 0x100, 1, 0, 0, 0) + b"\3web\0\0\1\0\1"
+    async with plane(host, tmp_path) as client:
+        await client.open_sandbox("s1", box.fd, 0, RED)
+        await client.put_names(entry("e1", "web"))
+        with box.call(socket.create_connection, ("127.0.0.11", 53), 10) as one:
+            one.sendall(question)
+            assert await asyncio.to_thread(one.recv, 1000)
+            await client.replace()
+            one.sendall(question)
+            assert await asyncio.to_thread(one.recv, 1000)
+        assert await short(box, "+tcp", "web") == ["172.18.0.2"]
+
+
+async def test_sockets_of_an_earlier_version_are_served_on(host: Host, box: Netns, tmp_path: Path) -> None:
+    """Those of its sandboxes as they are, until they end; what is opened anew takes no port."""
+    udp, tcp = (box.call(_bound, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM))
+    rules = """table ip netloom_dns {
+        chain answers { type filter hook output priority -400;
+            ip saddr 127.0.0.11 udp sport UDP udp sport set 53
+            ip saddr 127.0.0.11 tcp sport TCP tcp sport set 53
+        }
+        chain queries { type filter hook output priority 400;
+            ip daddr 127.0.0.11 udp dport 53 udp dport set UDP
+            ip daddr 127.0.0.11 tcp dport 53 tcp dport set TCP
+        }
+    }"""
+    for word, sock in (("UDP", udp), ("TCP", tcp)):
+        rules = rules.replace(word, str(sock.getsockname()[1]))
+    box.run("nft", "-f", "-", stdin=rules)
+    process = await asyncio.to_thread(sleeper, box)
+    with udp, tcp:
+        await asyncio.to_thread(_taken_over, host, tmp_path, process.pid, udp, tcp)
+    async with plane(host, tmp_path) as client:
+        for _ in range(2):
+            assert (await client.state()).sandboxes == ("s1",)
+            assert await short(box, "web") == ["172.18.0.2"]
+            assert await short(box, "+tcp", "web") == ["172.18.0.2"]
+            await client.replace()
+        await client.close_sandbox("s1")
+        await client.open_sandbox("s1", box.fd, process.pid, RED)
+        await client.put_names(entry("e1", "web"))
+        assert await short(box, "web") == ["172.18.0.2"]
+        assert await short(box, "+tcp", "web") == ["172.18.0.2"]
+        assert box.run("ss", "-Hlntu").strip() == ""
+        process.kill()
+        process.wait()
+        while (await client.state()).sandboxes:
+            await asyncio.sleep(0.01)
+
+
+def _bound(kind: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
+    sock.bind(("127.0.0.11", 0))
+    if kind == socket.SOCK_STREAM:
+        sock.listen()
+    return sock
+
+
+def _taken_over(host: Host, run_dir: Path, pid: int, udp: socket.socket, tcp: socket.socket) -> None:
+    """Be the data plane of an earlier version, with one sandbox, until a successor has everything."""
+    pidfd, lock = os.pidfd_open(pid), os.open(run_dir / "dataplane.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    with listen(run_dir / p.SOCKET) as listener:
+        listener.setblocking(True)
+        command = (sys.executable, "-m", "netloom.dataplane", "--run-dir", str(run_dir), "--takeover")
+        with (run_dir / "dataplane.log").open("wb") as log:
+            host.popen(*command, stderr=log)
+        successor, _ = listener.accept()
+        with successor:
+            for message, fds in (
+                (p.HandRelays(()), []),
+                (p.HandNames((entry("e1", "web"),)), []),
+                (p.HandSandbox("s1", pid, RED), [udp.fileno(), tcp.fileno(), pidfd]),
+                (p.HandControl("abc"), [listener.fileno(), lock]),
+            ):
+                frame = p.encode(message)
+                socket.send_fds(successor, [HEADER.pack(len(frame), len(fds)) + frame], fds)
+            taken = p.encode(p.Taken())
+            said = b""
+            while more := successor.recv(1000):
+                said += more
+            assert said.endswith(taken)
+    os.close(pidfd)
+    os.close(lock)
 
 
 async def test_an_upgrade_replaces_it(host: Host, box: Netns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

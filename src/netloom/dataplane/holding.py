@@ -12,7 +12,7 @@ import logging
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from netloom.dataplane.register import Key, Register, key
 from netloom.model.errors import Failed, NetloomError, Unsupported
 from netloom.model.names import HeldPort
 
-MAX_HELD = 64  # of one owner; further ones are checked and not held
+MAX_HELD = 64  # of one owner; further ones are refused where a program listens, and not held
 _AGAIN = 2.0  # seconds until a port behind TIME_WAIT is tried again
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
 _LISTEN = "0A"  # in /proc/net/tcp
@@ -58,6 +58,7 @@ class Holding:
         """Hold all or none. Raises Failed with Docker's sentence for the first that cannot be had."""
         fresh: list[tuple[HeldPort, _Held]] = []
         count = {owner: self._held.count(owner) for owner in {port.owner for port in ports}}
+        used: set[tuple[str, int]] | None = None
         try:
             for port in ports:
                 standing = self._held.get(key(port))
@@ -65,11 +66,16 @@ class Holding:
                     if standing[0].owner != port.owner:
                         raise Failed(f"Bind for {port.ip}:{port.port} failed: port is already allocated")
                     continue
-                held = _hold(port)
-                fresh.append((port, held))
-                if count[port.owner] >= MAX_HELD:
-                    held.close()
                 count[port.owner] += 1
+                if count[port.owner] > MAX_HELD:
+                    if used is None:
+                        used = _used()
+                    held = _Held(None)
+                    if (port.proto, port.port) in used:
+                        _hold(port).close()  # as the kernel says it
+                else:
+                    held = _hold(port)
+                fresh.append((port, held))
         except NetloomError:
             for _, held in fresh:
                 held.close()
@@ -77,10 +83,11 @@ class Holding:
         for port, held in fresh:
             self._put(port, held)
 
-    def release(self, *, owner: str = "", sandbox: str = "") -> None:
-        """Let go of every port of an owner, or of a sandbox; none is success."""
+    def release(self, *, owner: str = "", sandbox: str = "", only: Collection[Key] = ()) -> None:
+        """Let go of every port of an owner, or of a sandbox, or `only` of some of them; none is success."""
         for where in self._held.of(owner=owner, sandbox=sandbox):
-            self._drop(where)
+            if not only or where in only:
+                self._drop(where)
 
     def adopt(self, port: HeldPort, sock: socket.socket | None, *, pending: bool) -> None:
         """Take over a port that a predecessor held, as it stood there."""
@@ -220,6 +227,19 @@ def only_waiting(ip: str, port: int) -> bool:
                 if state == _LISTEN:
                     return False
                 found = True
+    return found
+
+
+def _used() -> set[tuple[str, int]]:
+    """Protocols and ports on which programs of the host listen: to ask once is cheaper than to bind thousands."""
+    found = set()
+    for proto in ("tcp", "udp"):
+        for table in (proto, f"{proto}6"):
+            path = Path("/proc/thread-self/net", table)
+            for line in path.read_text().splitlines()[1:] if path.exists() else ():
+                local, state = line.split(None, 4)[1:4:2]
+                if proto == "udp" or state == _LISTEN:
+                    found.add((proto, int(local.rpartition(":")[2], 16)))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 
 from netloom.dataplane.forwarding import Answer
@@ -43,10 +43,19 @@ class Learning:
 
         return answered
 
+    @property
+    def standing(self) -> tuple[tuple[Learnt, float], ...]:
+        """What the firewall knows, and until when on the loop's clock: the whole host's, a successor has the same."""
+        now = self._clock()
+        return tuple((one, until) for one, until in self._until.items() if until > now)
+
+    def adopt(self, learnt: Iterable[tuple[Learnt, float]]) -> None:
+        """What a predecessor told the firewall: it goes with the sandbox."""
+        self._until.update(learnt)
+
     def close(self) -> None:
         """The sandbox has ended: its address may be another's soon."""
-        now = self._clock()
-        standing = [one for one, until in self._until.items() if until > now]
+        standing = [one for one, _ in self.standing]
         self._until.clear()
         if standing:
             self._try(lambda: self._names.forget(standing))

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
+from netloom.dataplane.bound import BoundSockets
 from netloom.dataplane.forwarding import Forwarder, Outside
 from netloom.dataplane.holding import Holding
 from netloom.dataplane.learning import Learning
 from netloom.dataplane.loop import EventLoop
+from netloom.dataplane.register import Key
 from netloom.dataplane.relays import Relays
 from netloom.dataplane.resolver import ResolverSockets
-from netloom.dataplane.sandbox_sockets import Home
+from netloom.dataplane.sandbox_sockets import Home, Packets
+from netloom.dataplane.streams import Ends, Streams
+from netloom.dataplane.tapped import TappedSockets
 from netloom.dataplane.watch import LASTING, Watch
 from netloom.dns.responder import Responder
 from netloom.dns.view import Pairs
 from netloom.dns.zone import Zones
-from netloom.kernel.learnt import LearntNames
+from netloom.kernel.learnt import Learnt, LearntNames
 from netloom.model.errors import Failed, NetloomError, NotFound
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver, Upstream
 
@@ -49,6 +53,7 @@ class Plane:
         self.sandboxes: dict[str, Sandbox] = {}
         self._home = Home()
         self._names = LearntNames()
+        self.streams = Streams(loop, self._home)
         self._outside = Outside()
         self._watches: dict[str, Watch] = {}  # by network
         self._responders: dict[Sight, tuple[Responder, int]] = {}  # with the number of sandboxes that share it
@@ -57,29 +62,52 @@ class Plane:
         """Serve 127.0.0.11:53 inside. Open already: only the resolver and the process are taken over."""
         if sandbox not in self.sandboxes:
             try:
-                udp, tcp = self._home.open_resolver(netns)
+                packets = self._home.open_packets(netns)
             except OSError as error:
                 raise Failed(f"the resolver of sandbox {sandbox[:12]} cannot be opened: {error}") from error
-            self.adopt_sandbox(sandbox, udp, tcp, resolver)
+            self.adopt_packets(sandbox, packets, self.streams.number(), None, resolver)
         else:
             self.set_resolver(sandbox, resolver)
         if pid:
             self.bind_sandbox(sandbox, pid)
 
-    def adopt_sandbox(self, sandbox: str, udp: socket.socket, tcp: socket.socket, resolver: Resolver) -> None:
-        """Serve on sockets that are there already."""
+    def adopt_packets(self, sandbox: str, packets: Packets, number: int, ends: Ends | None, resolver: Resolver) -> None:
+        """Serve on sockets that are there already; `number` is the sandbox's among the streams."""
+        forwarder, responder = self._forwarder(packets.raw, resolver), self._responder(resolver)
+        learning = self._learning(resolver)
+        sockets = TappedSockets(
+            self._loop, sandbox, packets, self.streams, number, ends, responder, forwarder, learning
+        )
+        self._serve(resolver, sockets)
+
+    def adopt_bound(self, sandbox: str, udp: socket.socket, tcp: socket.socket, resolver: Resolver) -> None:
+        """Serve on sockets that an earlier version opened."""
+        forwarder, responder = self._forwarder(udp, resolver), self._responder(resolver)
+        learning = self._learning(resolver)
+        self._serve(resolver, BoundSockets(self._loop, sandbox, udp, tcp, responder, forwarder, learning))
+
+    def _serve(self, resolver: Resolver, sockets: ResolverSockets) -> None:
+        known = self.sandboxes[sockets.sandbox] = Sandbox(resolver, sockets)
+        self._show(known)
+
+    def _forwarder(self, inside: socket.socket, resolver: Resolver) -> Forwarder:
+        """The outward side of the resolver of a sandbox that `inside` is in."""
 
         def opener(upstream: Upstream, family: int, kind: int) -> socket.socket:
             if upstream.from_sandbox:
-                return self._home.open_beside(udp, family, kind)
+                return self._home.open_beside(inside, family, kind)
             return self._home.open_here(family, kind)
 
-        forwarder = Forwarder(self._loop, opener, self._outside, resolver.upstreams, enabled=resolver.forward)
+        return Forwarder(self._loop, opener, self._outside, resolver.upstreams, enabled=resolver.forward)
+
+    def _learning(self, resolver: Resolver) -> Learning:
         learning = Learning(self._names, self._loop.time)
         learning.configure(resolver)
-        sockets = ResolverSockets(self._loop, sandbox, udp, tcp, self._responder(resolver), forwarder, learning)
-        known = self.sandboxes[sandbox] = Sandbox(resolver, sockets)
-        self._show(known)
+        return learning
+
+    def adopt_learnt(self, sandbox: str, learnt: Iterable[tuple[Learnt, float]]) -> None:
+        """What the firewall was told for a sandbox that is here already, and until when."""
+        self._known(sandbox).sockets.learning.adopt(learnt)
 
     def adopt_process(self, sandbox: str, pid: int, pidfd: int) -> None:
         """The sandbox ends with the process of this pidfd, which becomes ours."""
@@ -117,6 +145,8 @@ class Plane:
         known = self.sandboxes.pop(sandbox, None)
         if known is not None:
             self._unbind(known)
+            if known.resolver.lent:
+                self._home.give_back(known.sockets.incoming)
             known.sockets.close()
             self._let_go(known.resolver)
         self.zones.drop_sandbox(sandbox)
@@ -139,10 +169,10 @@ class Plane:
         """Relay all or none; calls `done` once they are served, or with the reason why not."""
         self.relays.put(relays, done)
 
-    def release(self, owner: str, done: Done) -> None:
-        """Release held and relayed ports of an owner; calls `done` when anybody can have them."""
-        self.holding.release(owner=owner)
-        self.relays.release(done, owner=owner)
+    def release(self, owner: str, only: Collection[Key], done: Done) -> None:
+        """Release held and relayed ports of an owner, all or `only` some; calls `done` when anybody can have them."""
+        self.holding.release(owner=owner, only=only)
+        self.relays.release(done, owner=owner, only=only)
 
     def sight(self, network: str, after: int | None) -> DnsSight:
         """Counts of the sandboxes on a network. Unless `after` is None: the queries recorded after that one too.
@@ -189,6 +219,7 @@ class Plane:
 
     def pause(self) -> None:
         """Take in no query until `resume`, and see no sandbox end."""
+        self.streams.pause()
         for known in self.sandboxes.values():
             known.sockets.pause()
             if known.pidfd >= 0:
@@ -196,6 +227,7 @@ class Plane:
 
     def resume(self) -> None:
         """The end of `pause`."""
+        self.streams.resume()
         for sandbox, known in list(self.sandboxes.items()):
             known.sockets.resume()
             if known.pidfd >= 0:
@@ -210,6 +242,7 @@ class Plane:
         """Close everything."""
         for sandbox in list(self.sandboxes):
             self.close_sandbox(sandbox, _ignore)
+        self.streams.close()
         self.relays.close()
         self.holding.close()
         self._names.close()

@@ -94,6 +94,38 @@ async def test_relays_ipv6_to_a_container_without(box: Netns, tmp_path: Path) ->
                     assert not await asyncio.to_thread(host.reaches, "::1", 8080, proto)  # type: ignore[arg-type]
 
 
+async def test_one_of_an_owners_ports_goes_and_the_others_stay(host: Host, tmp_path: Path) -> None:
+    async with plane(host, tmp_path) as client:
+        held = [HeldPort("e1", proto, "0.0.0.0", port) for proto in ("tcp", "udp") for port in (8080, 8081)]
+        await client.hold(held)
+        await client.release("e1", [("tcp", "0.0.0.0", 8080)])
+        assert set((await client.state()).held) == set(held[1:])
+        with await asyncio.to_thread(host.call, socket.create_server, ("0.0.0.0", 8080)):
+            pass
+        with pytest.raises(OSError, match="in use"):
+            await asyncio.to_thread(host.call, socket.create_server, ("0.0.0.0", 8081))
+
+
+async def test_more_udp_ports_than_a_message_carries(host: Host, box: Netns, tmp_path: Path) -> None:
+    attached(host, box)
+    async with plane(host, tmp_path) as client:
+        rows = [Relay("e1", "udp", "::", port, "10.1.0.2", port) for port in range(8000, 8500)]
+        await client.relay(rows)
+        assert set((await client.state()).relays) == set(rows)
+        for port in (8000, 8250, 8499):
+            with box.serve("0.0.0.0", port, "udp", "box"):
+                seen = await asyncio.to_thread(host.ask, "::1", port, "udp")
+                assert seen.tag == "box"
+        await client.release("e1")
+        # All or none: a port in the midst of them is somebody's.
+        with host.serve("::", 8400, "udp"):
+            with pytest.raises(Failed, match="address already in use"):
+                await client.relay(rows)
+            assert (await client.state()).relays == ()
+            with host.serve("::", 8000, "udp"):
+                pass
+
+
 async def test_relay_carries_bulk_and_half_close(host: Host, box: Netns, tmp_path: Path) -> None:
     attached(host, box)
     async with plane(host, tmp_path) as client:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
+from netloom.kernel.learnt import Learnt
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 
 SOCKET = "dataplane.sock"  # in the run directory
@@ -91,8 +92,11 @@ class RelayPorts(_Message, frozen=True, array_like=True, tag=True):
 
 
 class Release(_Message, frozen=True, array_like=True, tag=True):
+    """Without `ports` (protocol, address, number) every one of the owner's."""
+
     seq: int
     owner: str
+    ports: tuple[tuple[str, str, int], ...] = ()
 
 
 class GetState(_Message, frozen=True, array_like=True, tag=True):
@@ -142,12 +146,36 @@ class HandRelays(_Message, frozen=True, array_like=True, tag=True):
     relays: tuple[Relay, ...]
 
 
+class HandStreams(_Message, frozen=True, array_like=True, tag=True):
+    """Before the first sandbox, if connections were ever made: with both sockets of their namespace."""
+
+
 class HandSandbox(_Message, frozen=True, array_like=True, tag=True):
-    """With both sockets and, where the process is known, its pidfd."""
+    """As earlier versions opened it: with its UDP and TCP socket and, where the process is known, its pidfd."""
 
     sandbox: str
     pid: int
     resolver: Resolver
+
+
+class HandPackets(_Message, frozen=True, array_like=True, tag=True):
+    """With tap, raw socket and guard; if connections were ever made, both their sockets; the pidfd last.
+
+    Without a pidfd where the process is not known. `number` is the sandbox's among the streams.
+    """
+
+    sandbox: str
+    pid: int
+    resolver: Resolver
+    number: int
+    connected: bool
+
+
+class HandLearnt(_Message, frozen=True, array_like=True, tag=True):
+    """After its sandbox: what the firewall was told of names, and until when (seconds of the monotonic clock)."""
+
+    sandbox: str
+    learnt: tuple[tuple[Learnt, float], ...]
 
 
 class HandNames(_Message, frozen=True, array_like=True, tag=True):
@@ -186,7 +214,9 @@ Request: TypeAlias = (
     | Stop
 )
 Reply: TypeAlias = Done | Refused | StateIs | SightIs
-Handed: TypeAlias = HandRelays | HandSandbox | HandNames | HandPort | HandControl
+Handed: TypeAlias = (
+    HandRelays | HandStreams | HandSandbox | HandPackets | HandLearnt | HandNames | HandPort | HandControl
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_plane = msgspec.msgpack.Decoder(Hello | Taken | Request).decode

@@ -6,14 +6,14 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
 from netloom.dataplane.channel import MAX_FDS, Channel
 from netloom.dataplane.holding import Holding
 from netloom.dataplane.loop import EventLoop
-from netloom.dataplane.register import Register, key
+from netloom.dataplane.register import Key, Register, key
 from netloom.dataplane.relay_protocol import Update, Updated
 from netloom.model.errors import Failed, NetloomError, Unsupported
 from netloom.model.names import Relay
@@ -60,27 +60,54 @@ class Relays:
             if not fresh:
                 done(None)
                 return
-            sockets = self._open_sockets(fresh)
-            try:
-                if self._channel is None:
-                    self._start()
-                    self._send_all([row for row in self.rows if row not in fresh])
-                for row in fresh:
-                    self._rows.put(row, None)
-                self._send(fresh, sockets, self._undoing(fresh, done))
-            finally:
-                _close(sockets)
+            if self._channel is None:
+                self._start()
+                self._send_all(self.rows)
+            for row in fresh:
+                self._rows.put(row, None)
+            self._put_parts(_parts(fresh), self._undoing(fresh, done))
         except NetloomError as error:
             done(error)
 
-    def release(self, done: Done, *, owner: str = "", sandbox: str = "") -> None:
-        """Relay no more for an owner, or for a sandbox; connections that run go on.
+    def _put_parts(self, parts: list[list[Relay]], done: Done) -> None:
+        """One after another; what a failure leaves of those before it is dropped again."""
+        if self._channel is None:
+            done(Failed("the relay has ended"))
+            return
+        part = [row for row in parts[0] if self._rows.get(key(row)) == (row, None)]  # not released meanwhile
+
+        def settled(error: NetloomError | None) -> None:
+            if error is not None:
+                done(error)
+            elif len(parts) == 1:
+                done(None)
+            else:
+                self._put_parts(parts[1:], undoing)
+
+        def undoing(error: NetloomError | None) -> None:
+            if error is not None and self._channel is not None:
+                self._send((), (), lambda _: done(error), drop=part)  # told when their sockets are closed
+            else:
+                done(error)
+
+        try:
+            sockets = self._open_sockets(part)
+        except NetloomError as error:
+            done(error)
+            return
+        try:
+            self._send(part, sockets, settled)
+        finally:
+            _close(sockets)
+
+    def release(self, done: Done, *, owner: str = "", sandbox: str = "", only: Collection[Key] = ()) -> None:
+        """Relay no more for an owner, or for a sandbox, or `only` some of its ports; connections that run go on.
 
         Calls `done` once, when the relay has closed its UDP sockets: until then nobody else can have their ports.
         """
         gone: list[Relay] = []
         for where in self._rows.of(owner=owner, sandbox=sandbox):
-            if (found := self._rows.pop(where)) is not None:
+            if (not only or where in only) and (found := self._rows.pop(where)) is not None:
                 gone.append(found[0])
         for row in gone:
             if row.proto == "udp":
@@ -151,8 +178,6 @@ class Relays:
                 raise Failed(f"Bind for {row.ip}:{row.port} failed: port is already allocated")
             if standing is None or standing[0] != row:
                 fresh.append(row)
-        if sum(row.proto == "udp" for row in fresh) > MAX_FDS:
-            raise Unsupported(f"relaying more than {MAX_FDS} UDP ports at a time is not supported")
         if fresh and self._listener is None:
             raise Unsupported("relaying needs IPv6, which this host does not have")
         return fresh
@@ -184,8 +209,7 @@ class Relays:
 
     def _send_all(self, rows: Sequence[Relay]) -> None:
         """Tell a fresh relay what it has to serve. Raises Failed when a UDP port cannot be had."""
-        for start in range(0, len(rows), MAX_FDS):
-            part = rows[start : start + MAX_FDS]
+        for part in _parts(rows):
             sockets = self._open_sockets(part)
             self._send(part, sockets, _log_failure)
             _close(sockets)
@@ -229,6 +253,13 @@ class Relays:
             _log.error("the relay does not come back: %s", error)
             self._drop_process()
             self._loop.call_later(10 * _RESTART, self._restart)
+
+
+def _parts(rows: Sequence[Relay]) -> list[list[Relay]]:
+    """With at most so many UDP ports in each as a message carries descriptors; none is one empty part."""
+    udp = [row for row in rows if row.proto == "udp"]
+    parts = [udp[start : start + MAX_FDS] for start in range(0, len(udp), MAX_FDS)] or [[]]
+    return [[row for row in rows if row.proto != "udp"] + parts[0], *parts[1:]]
 
 
 def _close(sockets: Sequence[socket.socket]) -> None:

@@ -6,10 +6,16 @@ import ipaddress
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
+from netloom.dhcp.settings import by_dhcp
+from netloom.drivers import lan, parents
 from netloom.drivers.bridge_options import BridgeOptions
+from netloom.drivers.options import PARENT
+from netloom.drivers.parents import leased_routes
 from netloom.firewall.elements import (
     apart_elements,
     guard_elements,
+    lan_elements,
+    member_elements,
     needs_loopback_route,
     network_elements,
     open_elements,
@@ -66,57 +72,46 @@ class BridgeDriver:
                     f"cannot create network {network.id} ({network.bridge}): conflicts with network"
                     f" {other.id} ({other.bridge}): networks have same bridge name"
                 )
-        if facts and network.bridge in facts.links:
-            raise Failed(
-                f"existing interface {network.bridge} is not a bridge of netloom",
-                remedy="choose another name; netloom takes over no interface that stands",
-            )
+        if facts:
+            lan.check(network, others, facts)
 
     def internal(self, request: NetworkRequest) -> bool:
         """As asked."""
         return request.internal
 
     def needs(self, network: Network, facts: HostFacts) -> list[LinkKind]:
-        """Nothing that a kernel of our users lacks."""
-        return []
+        """Nothing that a kernel of our users lacks, but VLANs where one must be made."""
+        return parents.needs(network, facts) if network.options.get(PARENT) else []
 
-    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
-        """Any."""
+    def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+        """Any. Raises Failed when the bridge of somebody else has gone."""
+        if network.adopted and facts.interface(network.bridge) is None:
+            raise Failed(
+                f"bridge {network.bridge} of network {network.name} is not there",
+                remedy="bring it back; it was not made by netloom",
+            )
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:
-        """The bridge, its gateway addresses, its switches, and what the firewall must know of it."""
+        """The bridge, its addresses, its switches, and what the firewall must know of it."""
         if network.config_only:
             return []
-        options = _options(network)
-        link, index = network.bridge, INDEX_BASE + network.number
-        desired: list[Desired] = [
-            Bridge(
-                name=link,
-                index=index,
-                mac=_mac("02", network.id),
-                mtu=network.mtu,
-                alias=f"netloom {network.id}",
-                ipv6=network.ipv6,
-            )
-        ]
+        link, index = network.bridge, bridge_index(network, facts)
+        addresses = bridge_addresses(network)
+        desired: list[Desired] = [] if network.adopted else [_bridge(network, index, addresses)]
         # Elements before addresses: from its first packet on the bridge is judged.
-        desired += network_elements(link, internal=network.internal, apart=not options.icc, ways=options.ways)
-        desired += trust_elements(link, options.trusted)
-        desired += bridge_sysctls(network)
-        for pool in network.pools:
-            family = _family(pool.subnet)
-            isolated = (options.mode6 if family == 6 else options.mode4) == "isolated"
-            wanted = not isolated and (network.ipv6 if family == 6 else network.ipv4 and not options.inhibit_ipv4)
-            if pool.gateway and wanted:
-                prefix = pool.subnet.rpartition("/")[2]
-                desired.append(Address(link=link, index=index, address=f"{pool.gateway}/{prefix}"))
+        desired += _network_elements(network, addresses)
+        if not network.adopted:
+            desired += bridge_sysctls(network, addresses)
+            desired += lan.ports(network, facts, index)
+        if index:
+            desired += [Address(link=link, index=index, address=address) for address in addresses]
         return desired
 
     def endpoint(self, network: Network, endpoint: Endpoint, facts: HostFacts) -> list[Desired]:
         """The pair, what is inside, and what the host must know of it."""
         if not endpoint.sandbox:
             raise ValueError(f"endpoint {endpoint.id} has no sandbox")
-        bridge_index = INDEX_BASE + network.number
+        index = bridge_index(network, facts)
         addresses = [a for a in (endpoint.ipv4, endpoint.ipv6) if a]
         desired: list[Desired] = [
             Veth(
@@ -124,8 +119,8 @@ class BridgeDriver:
                 index=INDEX_BASE + endpoint.number,
                 mac=_mac("0a", endpoint.id),
                 mtu=network.mtu,
-                master=network.bridge,
-                master_index=bridge_index,
+                master=network.bridge if index else "",
+                master_index=index,
                 sandbox=endpoint.sandbox,
                 peer_name=endpoint.inner_name,
                 peer_index=endpoint.inner_index,
@@ -134,14 +129,18 @@ class BridgeDriver:
                 # bridged packets pass the IP hooks.
                 hairpin=bool(endpoint.ports) and not network.internal,
                 peer_ipv6=network.ipv6,
+                peer_mtu=_leased_mtu(network, endpoint),
             )
         ]
         desired += _judged(network, endpoint, addresses)
         desired += _inner(network, endpoint, addresses)
-        desired += [
-            Neighbour(link=network.bridge, index=bridge_index, address=a.partition("/")[0], mac=endpoint.mac)
-            for a in addresses
-        ]
+        if network.lan:
+            desired += member_elements(network.bridge, [a.partition("/")[0] for a in addresses])
+        elif index:
+            desired += [
+                Neighbour(link=network.bridge, index=index, address=a.partition("/")[0], mac=endpoint.mac)
+                for a in addresses
+            ]
         if endpoint.ports and not network.internal:
             if needs_loopback_route(endpoint.ports):
                 desired.append(Sysctl(path=f"net/ipv4/conf/{network.bridge}/route_localnet", value="1"))
@@ -161,6 +160,53 @@ def _parsed(options: tuple[tuple[str, str], ...], internal: bool) -> BridgeOptio
     return BridgeOptions.parse(dict(options), internal=internal)
 
 
+def bridge_index(network: Network, facts: HostFacts) -> int:
+    """The interface index of the network's bridge; 0 where somebody else's has gone."""
+    if not network.adopted:
+        return INDEX_BASE + network.number
+    there = facts.interface(network.bridge)
+    return there.index if there is not None else 0
+
+
+def _bridge(network: Network, index: int, addresses: Sequence[str]) -> Bridge:
+    """On a LAN the host's own IPv6 is off without an address: it would take one that a router advertises."""
+    return Bridge(
+        name=network.bridge,
+        index=index,
+        mac=_mac("02", network.id),
+        mtu=network.mtu,
+        alias=f"netloom {network.id}",
+        ipv6=network.ipv6 and (not network.lan or any(":" in a for a in addresses)),
+    )
+
+
+def bridge_addresses(network: Network) -> list[str]:
+    """What netloom gives the bridge, with prefix length."""
+    if network.adopted:
+        return list(network.given)
+    if network.lan:
+        return lan.hosted(network)
+    options = _options(network)
+    addresses = []
+    for pool in network.pools:
+        family = _family(pool.subnet)
+        isolated = (options.mode6 if family == 6 else options.mode4) == "isolated"
+        wanted = not isolated and (network.ipv6 if family == 6 else network.ipv4 and not options.inhibit_ipv4)
+        if pool.gateway and wanted:
+            addresses.append(f"{pool.gateway}/{pool.subnet.rpartition('/')[2]}")
+    return addresses
+
+
+def _network_elements(network: Network, addresses: Sequence[str]) -> list[Element]:
+    options = _options(network)
+    if network.lan:
+        return lan_elements(network.bridge, hosted=bool(addresses))
+    return [
+        *network_elements(network.bridge, internal=network.internal, apart=not options.icc, ways=options.ways),
+        *trust_elements(network.bridge, options.trusted),
+    ]
+
+
 def guard_of(network: Network, endpoint: Endpoint) -> str:
     """Which sources the guard lets an endpoint use: its `own`, `any` as a router, all without a guard (`off`)."""
     if not _options(network).guard:
@@ -178,6 +224,8 @@ def _judged(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> l
         own = [a.partition("/")[0] for a in (*addresses, *endpoint.link_local)]
         if network.ipv6:
             own.append(link_local(endpoint.mac))
+        if by_dhcp(network):
+            own.append("0.0.0.0")  # who asks for an address (RFC 2131, section 4.1)
         judged += guard_elements(
             endpoint.host_name,
             endpoint.mac,
@@ -202,6 +250,11 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     ):
         if wanted and gateway and not network.internal:
             inner.append(Route(destination=destination, via=gateway, link=link, index=index, sandbox=sandbox))
+    if network.lan and network.ipv6:
+        # Its addresses and its router are those that it was given: the guard knows no others.
+        inner.append(Sysctl(path=f"net/ipv6/conf/{link.replace('.', '/')}/accept_ra", value="0", sandbox=sandbox))
+    if not network.internal:
+        inner += leased_routes(endpoint, link, index)
     if endpoint.routing:
         # Where it speaks from an address of another interface, it asks for its neighbours as itself: the guard
         # lets no other sender of ARP pass.
@@ -212,9 +265,19 @@ def _inner(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> li
     return inner
 
 
+def _leased_mtu(network: Network, endpoint: Endpoint) -> int:
+    """What the endpoint's lease says of the LAN, where the user says nothing; no more than the bridge takes."""
+    if endpoint.lease is None or _options(network).mtu:
+        return 0
+    return min(endpoint.lease.terms.mtu, network.mtu)
+
+
 def _untranslated(options: BridgeOptions, ports: Sequence[PortBinding]) -> list[PortBinding]:
     """Ports that are reached at the container's own address as well, or alone."""
-    return [p for p in ports if options.trusted or (6 if ":" in p.host_ip else 4) in options.routed]
+    if options.trusted:
+        return list(ports)
+    routed = options.routed
+    return [p for p in ports if (6 if ":" in p.host_ip else 4) in routed] if routed else []
 
 
 def link_local(mac: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from netloom.drivers.options import PREFIX, parse_bool, parse_in_range, parse_int, parse_ip, refuse_unknown
+from netloom.drivers.options import PARENT, PREFIX, parse_bool, parse_in_range, parse_int, parse_ip, refuse_unknown
 from netloom.firewall.elements import Way
 from netloom.model.errors import Failed, InvalidArgument
 
@@ -34,7 +34,7 @@ ETHERTYPES = f"{GUARD}.ethertypes"
 DEFAULT = "netloom.policy.default"
 
 KNOWN = (
-    *(GUARD, ETHERTYPES, DEFAULT),
+    *(GUARD, ETHERTYPES, DEFAULT, PARENT),
     *(MTU, IFACE_PREFIX, ADVERTISE_COUNT, ADVERTISE_INTERVAL, HOST_IPV4, HOST_IPV6),
     *(NAME, MASQUERADE, ICC, HOST_BINDING, DEFAULT_BRIDGE, INHIBIT_IPV4, GATEWAY_MODE4, GATEWAY_MODE6, TRUSTED),
 )
@@ -115,6 +115,8 @@ class BridgeOptions(Struct, frozen=True):
                 f"{DEFAULT}=deny cannot hold with {GUARD}=false",
                 remedy="a container could take the address of one that policies allow more; leave the guard on",
             )
+        if values.get(PARENT) == "lo":
+            raise Failed("loopback interface is not a valid bridge parent link")
         if "isolated" in (parsed.mode4, parsed.mode6) and not internal:
             raise Failed("gateway mode 'isolated' can only be used for an internal network")
         refuse_unknown(options, KNOWN, "bridge")

@@ -11,7 +11,7 @@ import pytest
 from netloom.drivers.bridge import INDEX_BASE, BridgeDriver
 from netloom.drivers.driver import Driver
 from netloom.firewall.elements import text
-from netloom.model.desired import Bridge, Desired, Element, HostFacts, Route, Veth
+from netloom.model.desired import Bridge, Desired, Element, HostFacts, HostLink, Route, Veth
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import Failed, Forbidden, InvalidArgument
 from netloom.model.network import IpamConfig, Network, NetworkRequest
@@ -204,5 +204,5 @@ def test_a_bridge_name_that_another_network_has() -> None:
 
 def test_an_interface_that_stands_is_not_taken_over() -> None:
     with pytest.raises(Failed, match=r"^existing interface up0 is not a bridge"):
-        DRIVER.check(network(bridge="up0"), [], HostFacts(links=("lo", "up0")))
+        DRIVER.check(network(bridge="up0"), [], HostFacts(interfaces=(HostLink("up0", 2),)))
     DRIVER.check(network(bridge="up0"), [])

@@ -38,8 +38,11 @@ class Driver(Protocol):
         """The kinds of links that the kernel may lack, and must have for this network to be created."""
         ...
 
-    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
-        """Refuse an endpoint that cannot come beside the others of its network; `mac` is what its user chose."""
+    def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+        """Refuse an endpoint that cannot come beside the others of its network.
+
+        `name` is its container's, `mac` what its user chose.
+        """
         ...
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:

@@ -19,12 +19,14 @@ _SYSCTL = re.compile(r"net\.(ipv4|ipv6|mpls)\.[^.\s/=]+\.IFNAME\.[^.\s/=]+=[^\s]
 _PLACE = re.compile(r"\.IFNAME\.", re.IGNORECASE)  # the docker CLI sends all of `--network …,driver-opt=` in lower case
 
 
-def endpoint_options(driver_opts: Mapping[str, str], name: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+def endpoint_options(
+    driver_opts: Mapping[str, str], name: str, driver: str = "bridge"
+) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Name of the inner interface (`name` where none is asked for) and its sysctls, (dotted path, value).
 
     Raises InvalidArgument.
     """
-    if faults := endpoint_faults(driver_opts):
+    if faults := endpoint_faults(driver_opts, driver):
         raise InvalidArgument(faults[0])
     name = driver_opts.get(IFNAME) or name
     # The file's path is derived from dots, so a dot of the name itself is written as a slash (sysctl.d(5)).
@@ -41,9 +43,14 @@ def further_addresses(driver_opts: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(str(ipaddress.ip_address(a)) for a in _listed(driver_opts, ADDRESSES))
 
 
-def endpoint_faults(driver_opts: Mapping[str, str]) -> list[str]:
+def endpoint_faults(driver_opts: Mapping[str, str], driver: str = "bridge") -> list[str]:
     """Everything that is wrong with them, each a sentence; for the list that Docker's answer joins."""
     faults = []
+    if driver != "bridge" and ADDRESSES in driver_opts:
+        faults.append(
+            f"option {ADDRESSES} means nothing on a {driver} network, where a container may send from any address:"
+            " leave it out"
+        )
     for key in sorted(driver_opts):
         if key not in KNOWN:
             faults.append(f"unknown endpoint option {key}: known are {', '.join(KNOWN)}")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from netloom.drivers import parents
-from netloom.drivers.options import refuse_unknown
+from netloom.drivers.options import PARENT, refuse_unknown
 from netloom.model.desired import Child, Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed
@@ -43,7 +43,8 @@ class IpvlanOptions(Struct, frozen=True):
             )
         parents.check_common("ipvlan", options)
         refuse_unknown(options, KNOWN, "ipvlan")
-        return IpvlanOptions(options.get(parents.PARENT, ""), mode, flag)
+        parents.check_host_access(options, shared=(mode, flag) == ("l2", "bridge"))
+        return IpvlanOptions(options.get(PARENT, ""), mode, flag)
 
 
 class IpvlanDriver:
@@ -60,7 +61,7 @@ class IpvlanDriver:
 
     def internal(self, request: NetworkRequest) -> bool:
         """Without a parent there is no way out."""
-        return request.internal or not request.options.get(parents.PARENT)
+        return request.internal or not request.options.get(PARENT)
 
     def needs(self, network: Network, facts: HostFacts) -> list[LinkKind]:
         """Its own kind, and that of a parent that must be made."""
@@ -83,12 +84,19 @@ class IpvlanDriver:
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:
         """The parent, where it is made for the network."""
-        return [] if network.config_only else list(parents.made(network, facts))
+        if network.config_only:
+            return []
+        made: list[Desired] = list(parents.made(network, facts))
+        shim = parents.host_access(network) and parents.stands(network, facts)
+        return [*made, *parents.shim(network, "ipvlan")] if shim else made
 
-    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+    def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Raises Failed when the parent has gone, or for a MAC, which is the parent's."""
         if mac:
-            raise Failed("ipvlan interfaces do not support custom mac address assignment")
+            raise Failed(
+                f"failed to create endpoint {name} on network {network.name}:"
+                " ipvlan interfaces do not support custom mac address assignment"
+            )
         parents.check_stands(network, facts)
 
     def endpoint(self, network: Network, endpoint: Endpoint, facts: HostFacts) -> list[Desired]:
@@ -106,9 +114,11 @@ class IpvlanDriver:
             parent=parents.parent_of(network),
             mode=mode,
             flag=flag,
+            mtu=parents.leased_mtu(network, endpoint, facts),
             ipv6=network.ipv6,
         )
-        return parents.inside(network, endpoint, child)
+        reached = parents.by_shim(network, endpoint) if parents.host_access(network) else []
+        return [*parents.inside(network, endpoint, child), *reached]
 
 
 def routes_by_device(network: Network) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from netloom.drivers import parents
-from netloom.drivers.options import refuse_unknown
+from netloom.drivers.options import PARENT, refuse_unknown
 from netloom.model.desired import Child, Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Failed
@@ -35,7 +35,8 @@ class MacvlanOptions(Struct, frozen=True):
             )
         parents.check_common("macvlan", options)
         refuse_unknown(options, KNOWN, "macvlan")
-        return MacvlanOptions(options.get(parents.PARENT, ""), mode)
+        parents.check_host_access(options, shared=mode == "bridge")
+        return MacvlanOptions(options.get(PARENT, ""), mode)
 
 
 class MacvlanDriver:
@@ -52,7 +53,7 @@ class MacvlanDriver:
 
     def internal(self, request: NetworkRequest) -> bool:
         """Without a parent there is no way out."""
-        return request.internal or not request.options.get(parents.PARENT)
+        return request.internal or not request.options.get(PARENT)
 
     def needs(self, network: Network, facts: HostFacts) -> list[LinkKind]:
         """Its own kind, and that of a parent that must be made."""
@@ -74,9 +75,13 @@ class MacvlanDriver:
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:
         """The parent, where it is made for the network."""
-        return [] if network.config_only else list(parents.made(network, facts))
+        if network.config_only:
+            return []
+        made: list[Desired] = list(parents.made(network, facts))
+        shim = parents.host_access(network) and parents.stands(network, facts)
+        return [*made, *parents.shim(network, "macvlan", _shim_mac(network))] if shim else made
 
-    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+    def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Raises Failed when the parent has gone, or is taken whole by another container."""
         parents.check_stands(network, facts)
         if others and _mode(network) == "passthru":
@@ -99,9 +104,15 @@ class MacvlanDriver:
             parent=parents.parent_of(network),
             mode=_mode(network),
             mac=endpoint.mac,
+            mtu=parents.leased_mtu(network, endpoint, facts),
             ipv6=network.ipv6,
         )
-        return parents.inside(network, endpoint, child)
+        reached = parents.by_shim(network, endpoint) if parents.host_access(network) else []
+        return [*parents.inside(network, endpoint, child), *reached]
+
+
+def _shim_mac(network: Network) -> str:
+    return ":".join(("02", *(network.id[i : i + 2] for i in range(0, 10, 2))))
 
 
 def _mode(network: Network) -> str:

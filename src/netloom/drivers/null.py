@@ -33,7 +33,7 @@ class NullDriver:
         """Nothing that a kernel of our users lacks."""
         return []
 
-    def admit(self, network: Network, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
+    def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Any."""
 
     def network(self, network: Network, facts: HostFacts) -> list[Desired]:

@@ -11,6 +11,7 @@ from netloom.model.errors import Failed, InvalidArgument
 from netloom.model.network import NetworkRequest
 
 PREFIX = "com.docker.network."
+PARENT = "parent"  # an interface of the host
 ENABLE = {4: f"{PREFIX}enable_ipv4", 6: f"{PREFIX}enable_ipv6"}
 
 _OF_ALL = (*ENABLE.values(), RECORDS)  # understood for every driver, elsewhere

@@ -11,19 +11,34 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from netloom.drivers.bridge_options import ADVERTISE_COUNT, ADVERTISE_INTERVAL
-from netloom.drivers.options import parse_in_range
-from netloom.model.desired import Address, Child, Desired, HostFacts, LinkKind, Parent, Route, Sysctl
+from netloom.drivers.options import PARENT, parse_bool, parse_in_range, truth_of
+from netloom.firewall.elements import member_elements, shim_element
+from netloom.model.desired import (
+    Address,
+    Child,
+    Desired,
+    HostFacts,
+    HostLink,
+    LinkKind,
+    Parent,
+    Route,
+    Shim,
+    ShimKind,
+    Sysctl,
+)
 from netloom.model.endpoint import Endpoint
-from netloom.model.errors import Conflict, Failed
+from netloom.model.errors import Conflict, Failed, InvalidArgument
 from netloom.model.network import Network
 
-PARENT = "parent"
-COMMON = (PARENT, ADVERTISE_COUNT, ADVERTISE_INTERVAL)  # options of all drivers of this sort
-KINDS = ("macvlan", "ipvlan")
+HOST_ACCESS = "host_access"
+HOST = "netloom.host"  # label of the auxiliary address that is the host's
+COMMON = (PARENT, HOST_ACCESS, ADVERTISE_COUNT, ADVERTISE_INTERVAL)  # options of all drivers of this sort
+KINDS = ("macvlan", "ipvlan", "device")
 
 _DOTTED = str.maketrans("./", "/.")
 _INDEX_BASE = 0x60000000  # above those that follow from numbers of networks and endpoints
-_MODULES = {"vlan": "8021q"}
+_SHIM_BASE = 0x50000000
+MODULES = {"vlan": "8021q"}
 _MOST_VLANS = 4094  # IEEE 802.1Q, 9.6: 0 and 4095 are reserved
 
 
@@ -35,6 +50,37 @@ def parent_of(network: Network) -> str:
 def on_parent(network: Network) -> bool:
     """Do its containers' interfaces stand on an interface of the host?"""
     return network.driver in KINDS and not network.config_only
+
+
+def on_lan(network: Network) -> bool:
+    """Are its containers machines of a LAN, reached by their own addresses and by no port of the host?"""
+    return on_parent(network) or network.lan
+
+
+def lan_of(network: Network) -> str:
+    """The host's interface by which frames reach the neighbours of its containers."""
+    return parent_of(network) if on_parent(network) else network.bridge
+
+
+def users(parent: str, others: Iterable[Network]) -> list[Network]:
+    """The networks, of whatever driver, that stand on an interface of the host or have it as a port."""
+    return [n for n in others if not n.config_only and parent == n.options.get(PARENT, "")]
+
+
+def leased_mtu(network: Network, endpoint: Endpoint, facts: HostFacts) -> int:
+    """What the endpoint's lease says of the LAN, no more than the parent takes; 0: nothing."""
+    mtu = endpoint.lease.terms.mtu if endpoint.lease else 0
+    if not mtu:
+        return 0
+    name = parent_of(network)
+    parent = facts.interface(name) or facts.interface(name.rpartition(".")[0])
+    return min(mtu, parent.mtu) if parent else mtu
+
+
+def leased_routes(endpoint: Endpoint, link: str, index: int) -> list[Desired]:
+    """Routes beside the default one that came with the endpoint's lease."""
+    routes = endpoint.lease.terms.routes if endpoint.lease else ()
+    return [Route(destination, via, link, index, endpoint.sandbox) for destination, via in routes]
 
 
 def same_parent(network: Network, others: Iterable[Network]) -> list[Network]:
@@ -79,12 +125,13 @@ def check_there(network: Network, facts: HostFacts) -> None:
 
 def check_beside(network: Network, others: Sequence[Network]) -> None:
     """The kernel keeps one kind on an interface. Raises Conflict naming the network that is there."""
-    for other in same_parent(network, others):
+    for other in users(parent_of(network), others):
         if other.driver != network.driver:
             raise Conflict(
                 f"{other.driver} network {other.name} ({other.id}) is already using parent interface"
                 f" {parent_of(network)}",
-                remedy=f"one interface carries {' or '.join(KINDS)}; choose another parent, or a VLAN of it",
+                remedy="one interface carries macvlan, or ipvlan, or is a port, or goes to a container whole;"
+                " choose another parent, or a VLAN of it",
             )
 
 
@@ -99,7 +146,7 @@ def lacking(kind: LinkKind, parent: str) -> Failed:
         "vlan": f"failed to create {parent} vlan link: operation not supported",
         "dummy": "operation not supported",
     }.get(kind, f"failed to create the {kind} port: operation not supported")
-    module = _MODULES.get(kind, kind)
+    module = MODULES.get(kind, kind)
     return Failed(
         sentence, remedy=f"this kernel has no module {module} (modprobe {module}; it may be in a package of its own)"
     )
@@ -119,11 +166,15 @@ def made(network: Network, facts: HostFacts) -> list[Parent]:
     return [Parent(name=name, index=index, alias="netloom vlan", base=base, vlan=int(number))]
 
 
-def below(network: Network, facts: HostFacts) -> tuple[tuple[str, int], ...]:
-    """The interfaces of others that the network stands on, as they are now: (name, index)."""
-    name = parent_of(network)
-    names = (name, name.rpartition(".")[0])
-    return tuple((link, index) for link, index in zip(facts.links, facts.indices, strict=False) if link in names)
+def below(network: Network, facts: HostFacts) -> tuple[HostLink, ...]:
+    """The interfaces of others that the network stands on, has as a port, or has as its bridge, as they are now."""
+    if network.adopted:
+        names: tuple[str, ...] = (network.bridge,)
+    elif on_parent(network) or network.options.get(PARENT):
+        names = (parent_of(network), parent_of(network).rpartition(".")[0])
+    else:
+        return ()
+    return tuple(one for one in facts.interfaces if one.name in names)
 
 
 def stands(network: Network, facts: HostFacts) -> bool:
@@ -140,6 +191,53 @@ def check_stands(network: Network, facts: HostFacts) -> None:
         )
 
 
+def host_access(network: Network) -> bool:
+    """Do the host and its containers reach each other, by an interface of the host's beside theirs?"""
+    return on_parent(network) and truth_of(network.options.get(HOST_ACCESS, "")) is True
+
+
+def check_host_access(options: Mapping[str, str], *, shared: bool) -> None:
+    """`shared`: the mode lets interfaces on the parent reach each other. Raises InvalidArgument."""
+    if HOST_ACCESS in options and parse_bool(HOST_ACCESS, options[HOST_ACCESS]) and not shared:
+        raise InvalidArgument(
+            f"option {HOST_ACCESS} needs a mode in which interfaces on the parent reach each other",
+            remedy="macvlan_mode bridge, or ipvlan_mode l2 with ipvlan_flag bridge",
+        )
+
+
+def host_addresses(network: Network) -> list[str]:
+    """The addresses that the host has for its containers, without prefix length."""
+    return [pool.aux[HOST] for pool in network.pools if HOST in pool.aux]
+
+
+def shim_name(network: Network) -> str:
+    """The host's interface beside those of its containers."""
+    return f"nh-{network.id[:12]}"
+
+
+def shim(network: Network, kind: ShimKind, mac: str = "") -> list[Desired]:
+    """That interface, and what the firewall must know of it: what is forwarded from it leads to published ports."""
+    name, index = shim_name(network), _SHIM_BASE + network.number
+    alias = f"netloom {network.id}"
+    desired: list[Desired] = [Shim(kind, name, index, parent_of(network), alias, mac, ipv6=network.ipv6)]
+    for address in host_addresses(network):
+        six = ":" in address
+        if six:
+            desired.append(Sysctl(f"net/ipv6/conf/{name}/accept_ra", "0"))
+        else:
+            desired += [shim_element(name), Sysctl(f"net/ipv4/conf/{name}/forwarding", "1")]
+        desired.append(Address(name, index, f"{address}/{128 if six else 32}"))
+    return desired
+
+
+def by_shim(network: Network, endpoint: Endpoint) -> list[Desired]:
+    """The host's way to one container, and what keeps others from taking it."""
+    name, index = shim_name(network), _SHIM_BASE + network.number
+    addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
+    routes = [Route(f"{a}/{128 if ':' in a else 32}", "", name, index) for a in addresses]
+    return [*member_elements(name, addresses), *routes]
+
+
 def inside(network: Network, endpoint: Endpoint, child: Child) -> list[Desired]:
     """The interface and what is on it."""
     sandbox, link, index = endpoint.sandbox, child.name, child.index
@@ -152,6 +250,8 @@ def inside(network: Network, endpoint: Endpoint, child: Child) -> list[Desired]:
     ):
         if wanted and (gateway or endpoint.on_link) and not network.internal:
             desired.append(Route(destination, gateway, link, index, sandbox))
+    if not network.internal:
+        desired += leased_routes(endpoint, link, index)
     # Dots between names become slashes; a slash stands for a dot of the interface's own name (sysctl.d(5)).
     desired += [Sysctl(path.translate(_DOTTED), value, sandbox) for path, value in endpoint.sysctls]
     return desired

@@ -10,13 +10,14 @@ from netloom.drivers import parents
 from netloom.drivers.driver import Driver
 from netloom.drivers.ipvlan import IpvlanDriver
 from netloom.drivers.macvlan import MacvlanDriver
-from netloom.model.desired import Address, Child, HostFacts, Parent, Route
+from netloom.model.desired import Address, Child, HostFacts, HostLink, Parent, Route
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError
+from netloom.model.lease import Lease, Terms
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 from netloom.plan.steps import listing
 
-FACTS = HostFacts(links=("lo", "eth0", "eth1"), indices=(1, 2, 3))
+FACTS = HostFacts(interfaces=(HostLink("lo", 1), HostLink("eth0", 2), HostLink("eth1", 3)))
 MACVLAN, IPVLAN = MacvlanDriver(), IpvlanDriver()
 DRIVERS: dict[str, Driver] = {d.name: d for d in (MACVLAN, IPVLAN)}
 
@@ -76,6 +77,15 @@ def test_ipvlan_has_its_parents_mac_and_in_l3_a_route_by_device() -> None:
     ]
 
 
+@pytest.mark.parametrize(("parent", "mtu"), [("eth0", 1400), ("eth1", 1300), ("eth1.7", 1300), ("gone", 1400)])
+def test_the_mtu_of_a_lease_is_no_more_than_the_parents(parent: str, mtu: int) -> None:
+    terms = Terms(address="192.0.2.9/24", server="192.0.2.1", seconds=60, t1=30, t2=50, mtu=1400)
+    leased = endpoint(lease=Lease(terms=terms, began=0, mac="", server_mac=""))
+    facts = HostFacts(links=("lo", "eth0", "eth1"), indices=(1, 2, 3), mtus=(65536, 1500, 1300))
+    assert parents.leased_mtu(network(options={"parent": parent}), leased, facts) == mtu
+    assert parents.leased_mtu(network(), endpoint(), facts) == 0
+
+
 def test_internal_has_no_way_out() -> None:
     for driver in DRIVERS.values():
         of = network(driver.name, internal=True)
@@ -104,17 +114,17 @@ def test_a_vlan_is_made_once_for_all_and_not_where_there_is_one() -> None:
     assert (vlan.name, vlan.base, vlan.vlan) == ("eth0.10", "eth0", 10)
     assert [vlan] == IPVLAN.network(other, FACTS)
     assert IPVLAN.needs(other, FACTS) == ["ipvlan", "vlan"]
-    foreign = HostFacts(links=(*FACTS.links, "eth0.10"), indices=(*FACTS.indices, 4))
+    foreign = HostFacts(interfaces=(*FACTS.interfaces, HostLink("eth0.10", 4, kind="vlan")))
     assert MACVLAN.network(one, foreign) == []
     assert MACVLAN.needs(one, foreign) == ["macvlan"]
-    assert parents.below(one, foreign) == (("eth0", 2), ("eth0.10", 4))
+    assert [link.index for link in parents.below(one, foreign)] == [2, 4]
 
 
 def test_a_parent_that_has_gone_carries_nothing_and_takes_nobody() -> None:
     of, bare = network(), HostFacts()
     assert MACVLAN.endpoint(of, endpoint(), bare) == []
     with pytest.raises(Failed, match="parent interface eth0 of network net1 is not there"):
-        MACVLAN.admit(of, "", (), bare)
+        MACVLAN.admit(of, "web", "", (), bare)
     named = network(options={"parent": "eth0.lan"})  # it was somebody's interface of that name
     assert MACVLAN.network(named, FACTS) == []
 
@@ -178,10 +188,10 @@ def test_passthru_has_its_parent_alone() -> None:
     told = f"macvlan network {'2' * 64} is already using parent interface eth0 in mode passthru"
     assert error.value.sentence == told
     MACVLAN.check(network(options={"parent": "eth1"}), [alone], FACTS)
-    MACVLAN.admit(alone, "", (), FACTS)
+    MACVLAN.admit(alone, "web", "", (), FACTS)
     with pytest.raises(Failed, match="failed to create the macvlan port: invalid argument: in mode passthru"):
-        MACVLAN.admit(alone, "", (endpoint(),), FACTS)
-    MACVLAN.admit(network(), "", (endpoint(),), FACTS)
+        MACVLAN.admit(alone, "web", "", (endpoint(),), FACTS)
+    MACVLAN.admit(network(), "web", "", (endpoint(),), FACTS)
 
 
 def test_one_kind_on_a_parent() -> None:
@@ -204,6 +214,9 @@ def test_one_mode_and_flag_on_a_parent(differing: dict[str, str]) -> None:
 
 
 def test_ipvlan_takes_no_mac() -> None:
-    with pytest.raises(Failed, match="ipvlan interfaces do not support custom mac address assignment"):
-        IPVLAN.admit(network("ipvlan"), "02:00:00:00:00:01", (), FACTS)
-    MACVLAN.admit(network(), "02:00:00:00:00:01", (), FACTS)
+    with pytest.raises(
+        Failed,
+        match="endpoint web on network net1: ipvlan interfaces do not support custom mac address",
+    ):
+        IPVLAN.admit(network("ipvlan"), "web", "02:00:00:00:00:01", (), FACTS)
+    MACVLAN.admit(network(), "web", "02:00:00:00:00:01", (), FACTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netloom.drivers.bridge import BridgeDriver
+from netloom.drivers.device import DeviceDriver
 from netloom.drivers.driver import Driver
 from netloom.drivers.host import HostDriver
 from netloom.drivers.ipvlan import IpvlanDriver
@@ -10,7 +11,14 @@ from netloom.drivers.macvlan import MacvlanDriver
 from netloom.drivers.null import NullDriver
 from netloom.model.errors import NotFound, Unsupported
 
-BUILT_IN: tuple[Driver, ...] = (BridgeDriver(), HostDriver(), NullDriver(), MacvlanDriver(), IpvlanDriver())
+BUILT_IN: tuple[Driver, ...] = (
+    BridgeDriver(),
+    HostDriver(),
+    NullDriver(),
+    MacvlanDriver(),
+    IpvlanDriver(),
+    DeviceDriver(),
+)
 LATER = ("overlay",)
 
 _BY_NAME = {driver.name: driver for driver in BUILT_IN}

@@ -10,12 +10,12 @@ from netloom.drivers import ipvlan, macvlan
 from netloom.drivers.bridge_options import KNOWN
 from netloom.drivers.driver import Driver
 from netloom.drivers.registry import BUILT_IN, driver
-from netloom.model.desired import HostFacts
+from netloom.model.desired import HostFacts, HostLink
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import InvalidArgument, NetloomError, NotFound, Unsupported
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 
-UPLINK = HostFacts(links=("lo", "up0"), indices=(1, 2))
+UPLINK = HostFacts(interfaces=(HostLink("lo", 1), HostLink("up0", 2)))
 
 every = pytest.mark.parametrize("one", BUILT_IN, ids=lambda d: d.name)
 
@@ -36,6 +36,11 @@ def network(one: Driver, options: dict[str, str]) -> Network:
     )
 
 
+def least(one: Driver) -> dict[str, str]:
+    """The options without which there is no network."""
+    return {"parent": "up0"} if one.name == "device" else {}
+
+
 def endpoint() -> Endpoint:
     return Endpoint(
         id="e" * 64,
@@ -52,7 +57,7 @@ def endpoint() -> Endpoint:
 
 
 def test_the_registry() -> None:
-    assert [d.name for d in BUILT_IN] == ["bridge", "host", "null", "macvlan", "ipvlan"]
+    assert [d.name for d in BUILT_IN] == ["bridge", "host", "null", "macvlan", "ipvlan", "device"]
     assert driver("").name == "bridge"
     for name in ("overlay",):
         with pytest.raises(Unsupported, match=name):
@@ -64,8 +69,8 @@ def test_the_registry() -> None:
 
 @every
 def test_no_options_are_none_shown_and_the_hosts_mtu(one: Driver) -> None:
-    options, mtu, _ = one.options(NetworkRequest(), "a" * 64, 1400)
-    assert (options, mtu) == ({}, 1400)
+    options, mtu, _ = one.options(NetworkRequest(options=least(one)), "a" * 64, 1400)
+    assert (options, mtu) == (least(one), 1400)
 
 
 @every
@@ -76,7 +81,7 @@ def test_an_unknown_option_is_refused_by_name(one: Driver) -> None:
 
 @every
 def test_equal_input_gives_equal_objects_each_with_a_key_of_its_own(one: Driver) -> None:
-    of = network(one, {})
+    of = network(one, least(one))
     one.check(of, [])
     objects = one.network(of, UPLINK) + one.endpoint(of, endpoint(), UPLINK)
     assert objects == one.network(of, UPLINK) + one.endpoint(of, endpoint(), UPLINK)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import ip_address, ip_interface, ip_network
 
 from netloom.containers.capabilities import effective
+from netloom.dhcp.settings import by_dhcp
 from netloom.drivers.bridge import INDEX_BASE
+from netloom.drivers.device import lends
 from netloom.drivers.endpoint_options import endpoint_options, further_addresses
 from netloom.drivers.ipvlan import routes_by_device
-from netloom.drivers.parents import on_parent
+from netloom.drivers.parents import on_parent, parent_of
 from netloom.engine.core import Core
 from netloom.engine.names import dns_names, has_names
 from netloom.ipam.addresses import Reservation
@@ -26,8 +28,10 @@ PREFIX_OPTION = "com.docker.network.container_iface_prefix"
 class Allotments:
     """Makes endpoints, and gives back what they hold."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, give_back: Callable[[Endpoint], None]) -> None:
+        """`give_back` is told of every endpoint that is released."""
         self._core = core
+        self._give_back = give_back
 
     def endpoint(
         self, container: Container, network: Network, config: EndpointConfig, others: Collection[Endpoint]
@@ -42,8 +46,8 @@ class Allotments:
         if network.status is not Status.READY:
             raise NotFound(f"network {network.name} not found")
         beside = core.tables.by_network.get(network.id, {}).values()
-        core.driver(network.driver).admit(network, config.mac, beside, core.facts)
-        bare = not network.pools
+        core.driver(network.driver).admit(network, container.name, config.mac, beside, core.facts)
+        bare = not network.pools and not by_dhcp(network)
         asked = config.ipam
         taken: dict[int, Reservation] = {}
         try:
@@ -51,14 +55,14 @@ class Allotments:
                 (4, asked.ipv4 if asked else "", network.ipv4),
                 (6, asked.ipv6 if asked else "", network.ipv6),
             ):
-                if on and not bare:
+                if on and network.pools:
                     taken[family] = core.space.reserve(network.id, family, wanted or None, container.id)
             key = core.new_id()
             number = 0 if bare else core.next_number()
             index = self._index(network, number, others)
             name = self._name(network, others)
-            ifname, sysctls = endpoint_options(config.driver_opts or {}, name)
-            mac = "" if bare or network.driver == "ipvlan" else self._mac(config)
+            ifname, sysctls = endpoint_options(config.driver_opts or {}, name, network.driver)
+            mac = "" if bare or network.driver == "ipvlan" else self._mac(network, config)
         except BaseException:
             for reservation in taken.values():
                 reservation.cancel()
@@ -92,6 +96,9 @@ class Allotments:
     def release(self, endpoint: Endpoint, config: EndpointConfig | None, *, keep_static: bool) -> None:
         """Give addresses back; a stopped container keeps those that its user chose."""
         self._core.moving.pop(endpoint.id, None)
+        self._give_back(endpoint)
+        if endpoint.lease is not None:
+            return
         asked = config.ipam if config else None
         for address, chosen in (
             (endpoint.ipv4, asked.ipv4 if asked else ""),
@@ -121,8 +128,10 @@ class Allotments:
         subnets = [ip_network(pool.subnet) for pool in network.pools]
         return [(f, text) for f, text in wanted if text and any(ip_address(text) in subnet for subnet in subnets)]
 
-    def _mac(self, config: EndpointConfig) -> str:
-        return parse_mac(config.mac) if config.mac else random_mac(self._core.random(6))
+    def _mac(self, network: Network, config: EndpointConfig) -> str:
+        """Without one that the user chose: a device keeps its own."""
+        own = self._core.facts.interface(parent_of(network)) if lends(network) and not config.mac else None
+        return own.mac if own is not None else parse_mac(config.mac) if config.mac else random_mac(self._core.random(6))
 
     def _index(self, network: Network, number: int, others: Collection[Endpoint]) -> int:
         """Of the inner interface. One that stands on a parent needs an index that is free on the host as well."""

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 
 import msgspec
 
+from netloom.dhcp.settings import by_dhcp
 from netloom.drivers.endpoint_options import endpoint_faults
-from netloom.drivers.parents import on_parent, parent_of
+from netloom.drivers.parents import on_lan, on_parent, parent_of
 from netloom.engine.allot import Allotments
 from netloom.engine.changeover import Changeover
 from netloom.engine.core import Core
-from netloom.engine.endpoints import Endpoints
+from netloom.engine.endpoints import Endpoints, Set
 from netloom.engine.gateways import settle
+from netloom.engine.leases import Leases, leased
 from netloom.engine.names import Names, dns_names, has_names
 from netloom.engine.publishing import Publishing
 from netloom.engine.sandbox_files import SandboxFiles
@@ -23,7 +25,7 @@ from netloom.ipam.endpoint import check_endpoint
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig, PortBinding
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument, NotFound
-from netloom.model.network import Network, Status
+from netloom.model.network import IpamConfig, Network, Status
 
 SHARED_MODES = ("host", "container:")
 SHARED_IS_ALONE = (
@@ -42,7 +44,8 @@ class Attaching:
     def __init__(self, core: Core, files: SandboxFiles) -> None:
         self._core = core
         self.endpoints = Endpoints(core)
-        self.allot = Allotments(core)
+        self.leases = Leases(core, self._alter)
+        self.allot = Allotments(core, self.leases.give_back)
         self.names = Names(core)
         self.publishing = Publishing(core)
         self._changeover = Changeover(core, files, self.endpoints, self.names, self.publishing)
@@ -92,7 +95,8 @@ class Attaching:
         mode = container.host_config.network_mode
         if mode.startswith(SHARED_MODES):
             raise InvalidArgument(SHARED_IS_ALONE)
-        check_endpoint(config, network.name, network.requested, endpoint_faults(config.driver_opts or {}))
+        faults = endpoint_faults(config.driver_opts or {}, network.driver)
+        check_endpoint(config, network.name, subnets_of(network), faults)
         if network.driver == "host":
             raise InvalidArgument(HOST_MODE_ONLY)
         others = {name for name in container.networks if name != network.name}
@@ -125,23 +129,75 @@ class Attaching:
         await self.fresh_facts([network])
         before = self.endpoints.current(container.id)
         endpoint = self.allot.endpoint(container, network, config, before.values())
-        networks = {**container.networks, network.name: self.remembered(config, endpoint)}
-        joined = msgspec.structs.replace(container, networks=networks)
-        together = [*before.values(), endpoint]
+        wishing = msgspec.structs.replace(container, networks={**container.networks, network.name: config})
         unpublished = not self.publishing.bound(container.id)
+        bare: Set = {}
         try:
+            (endpoint,), bare = await self.leased(wishing, [endpoint], before)
+            networks = {**container.networks, network.name: self.remembered(config, endpoint)}
+            joined = msgspec.structs.replace(container, networks=networks)
+            together = [*before.values(), endpoint]
             if unpublished:
                 await self.publish(joined, together)
-            stands = await self._changeover.run(container, joined, before, self.settled(joined, together))
+            after = self.settled(joined, together)
+            stands = await self._changeover.run(container, joined, bare or before, after, told=before)
         except BaseException:
+            if bare:
+                await self.endpoints.remove([bare[network.id]])
             self.allot.release(endpoint, config, keep_static=False)
             if unpublished:
                 await self._withdraw(container)
             raise
+        self.leases.keep(stands[network.id])
         self._core.tables.put_container(joined)
         if not any(e.ports for e in stands.values()):
             await self._withdraw(container)  # the way out leads elsewhere now
         self.announce([stands[network.id]])
+
+    async def leased(
+        self, container: Container, made: list[Endpoint], before: Set | None = None
+    ) -> tuple[list[Endpoint], Set]:
+        """With addresses for those that have them from a DHCP server; and what stands meanwhile, where there are such.
+
+        Their interfaces are brought up for it. On failure none of it stands.
+        """
+        networks = self._core.tables.networks
+        waiting = [e for e in made if leased(networks[e.network], e)]
+        if not waiting:
+            return made, {}
+        bare = await self.endpoints.bring_up(before or {}, waiting)
+        self._core.at("asking")
+        asked = [self.leases.obtain(container, e) for e in waiting]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        self._core.at("leased")
+        found = {e.id: e for e in answers if isinstance(e, Endpoint)}
+        if failures := [e for e in answers if isinstance(e, BaseException)]:
+            for endpoint in found.values():
+                self.leases.give_back(endpoint)
+            await self.endpoints.remove([bare[e.network] for e in waiting])
+            raise failures[0]
+        return [found.get(e.id, e) for e in made], bare
+
+    def resume_leases(self, living: Iterable[Endpoint]) -> None:
+        """At the daemon's start."""
+        for endpoint in living:
+            if by_dhcp(self._core.tables.networks[endpoint.network]):
+                self.leases.resume(endpoint)
+
+    async def _alter(self, container: Container, endpoint: Endpoint) -> None:
+        """Another address or other terms for an endpoint that stands. The lane is held by the caller."""
+        before = self.endpoints.current(container.id)
+        config = container.networks[self._core.tables.networks[endpoint.network].name]
+        networks = {
+            **container.networks,
+            self._core.tables.networks[endpoint.network].name: self.remembered(config, endpoint),
+        }
+        latter = msgspec.structs.replace(container, networks=networks)
+        after = self.settled(latter, [*{**before, endpoint.network: endpoint}.values()])
+        await self._changeover.run(container, latter, before, after)
+        self._core.tables.put_container(latter)
+        if endpoint.ipv4 != before[endpoint.network].ipv4:
+            self.announce([after[endpoint.network]])
 
     async def _leave(self, container: Container, network: Network) -> None:
         config = container.networks[network.name]
@@ -172,7 +228,7 @@ class Attaching:
     async def fresh_facts(self, networks: Iterable[Network]) -> None:
         """Who stands on an interface of the host must know whether it is there now."""
         core = self._core
-        if any(map(on_parent, networks)) and core.stale():
+        if any(on_lan(n) or n.adopted for n in networks) and core.stale():
             core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
 
     async def publish(self, container: Container, endpoints: list[Endpoint]) -> None:
@@ -184,7 +240,7 @@ class Attaching:
         if not outward:
             return
         owner = next((e for e in outward if e.default4), outward[0])
-        if on_parent(self._core.tables.networks[owner.network]):
+        if on_lan(self._core.tables.networks[owner.network]):
             return
         try:
             await self.publishing.publish(container, owner, self._core.tables.networks[owner.network].options)
@@ -215,7 +271,10 @@ class Attaching:
 
     def remembered(self, config: EndpointConfig, endpoint: Endpoint) -> EndpointConfig:
         """What inspect goes on telling when the container has stopped."""
-        return msgspec.structs.replace(config, network_id=endpoint.network, dns_names=endpoint.dns_names or None)
+        leased = endpoint.ipv4.partition("/")[0] if endpoint.lease else config.leased
+        return msgspec.structs.replace(
+            config, network_id=endpoint.network, dns_names=endpoint.dns_names or None, leased=leased
+        )
 
     def announce(self, endpoints: list[Endpoint]) -> None:
         """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports.
@@ -249,6 +308,11 @@ def _while_it_runs(container: Container) -> Iterator[None]:
         yield
     except ProcessLookupError as error:
         raise Conflict(f"container {container.id} is not running") from error
+
+
+def subnets_of(network: Network) -> Sequence[IpamConfig] | None:
+    """Those in which an address that is asked for must lie; None where a DHCP server decides."""
+    return None if by_dhcp(network) and not network.requested else network.requested
 
 
 def refuse_mixture(mode: str, drivers: Sequence[str]) -> None:

@@ -29,18 +29,22 @@ class Changeover:
         self._names = names
         self._publishing = publishing
 
-    async def run(self, former: Container, latter: Container, before: Set, after: Set) -> dict[str, Endpoint]:
+    async def run(
+        self, former: Container, latter: Container, before: Set, after: Set, *, told: Set | None = None
+    ) -> dict[str, Endpoint]:
         """The endpoints that stand, all ready; the container's row becomes `latter`. On failure all is as before.
 
+        `told` are those of `before` that files and names know of, where they do not know all.
         Files and names follow while the worker works: a name may be there a moment before its interface, and go a
         moment before it.
         """
         moving = asyncio.ensure_future(self._endpoints.move(before, after, rows=[container_row(latter)]))
         await asyncio.sleep(0)  # the worker has it by now
         texts: dict[str, str] = {}
+        known = before if told is None else told
         try:
             try:
-                await self._follow(latter, before, after, texts)
+                await self._follow(latter, known, after, texts)
             finally:
                 stands = await moving
         except BaseException as error:
@@ -50,7 +54,7 @@ class Changeover:
                 # What goes has gone for good; who must still hear of it, hears of it by the comparison.
                 self._core.complain("a disconnect could not be told to everybody", error)
                 return moved
-            await self._try(self._back(former, before, after, texts))
+            await self._try(self._back(former, known, after, texts))
             raise
         return stands
 
@@ -60,9 +64,9 @@ class Changeover:
 
     async def _tell(self, container: Container, before: Set, after: Set) -> None:
         """The data plane's part."""
-        upstreams = self._files.upstreams(container)
+        upstreams = self._files.upstreams(container, list(after.values()))
         await all_of(
-            self._names.put(e for key, e in after.items() if key not in before),
+            self._names.put(e for key, e in after.items() if key not in before or _moved(before[key], e)),
             self._names.drop(e for key, e in before.items() if key not in after),
             self._names.serve(container, after.values(), upstreams),
         )
@@ -87,6 +91,10 @@ async def all_of(*parts: Awaitable[None]) -> None:
     for outcome in await asyncio.gather(*parts, return_exceptions=True):
         if outcome is not None:
             raise outcome
+
+
+def _moved(before: Endpoint, after: Endpoint) -> bool:
+    return (before.ipv4, before.ipv6) != (after.ipv4, after.ipv6)
 
 
 def _succeeded(task: asyncio.Task[dict[str, Endpoint]]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from netloom.drivers.parents import on_parent
+from netloom.drivers.parents import on_lan
 from netloom.engine.core import Core
 from netloom.ipam.clashes import Clash, finding
 from netloom.model.finding import Finding
@@ -36,9 +36,10 @@ class Clashes:
         return [finding(clash, core.tables.networks[clash.network].name) for clash in self._found()]
 
     def _found(self) -> list[Clash]:
-        """Networks that are just coming or going are left out, and those that make no route."""
+        """Networks that are just coming or going are left out, those of LANs, and routes by a network's own bridge."""
         clashes, networks = self._core.space.clashes(self._core.facts.claimed), self._core.tables.networks
-        return [clash for clash in clashes if clash.network in networks and not on_parent(networks[clash.network])]
+        known = [(clash, networks[clash.network]) for clash in clashes if clash.network in networks]
+        return [clash for clash, network in known if not on_lan(network) and clash.other.link != network.bridge]
 
     def _tell(self, clash: Clash) -> None:
         network = self._core.tables.networks[clash.network]

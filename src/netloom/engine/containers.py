@@ -12,8 +12,8 @@ from netloom.containers.mounts import Wanted
 from netloom.containers.resources import SWAP, SWAP_WARNING, without_swap
 from netloom.containers.validate import check_name, check_request
 from netloom.drivers.endpoint_options import endpoint_faults
-from netloom.drivers.parents import on_parent
-from netloom.engine.attaching import Attaching
+from netloom.drivers.parents import on_lan
+from netloom.engine.attaching import Attaching, subnets_of
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.joining import resolved
@@ -296,8 +296,8 @@ class Containers:
             check_endpoint(
                 config,
                 network.name if network else name,
-                network.requested if network else None,
-                endpoint_faults(config.driver_opts or {}),
+                subnets_of(network) if network else None,
+                endpoint_faults(config.driver_opts or {}, network.driver if network else "bridge"),
             )
         except InvalidArgument as error:
             raise InvalidArgument(
@@ -305,17 +305,17 @@ class Containers:
             ) from error
 
     def _discarded(self, host_config: HostConfig, networks: Iterable[str]) -> list[str]:
-        """Where all networks stand on parents nothing is published: a warning, or InvalidArgument for ipvlan."""
+        """Where all networks are of LANs nothing is published: a warning, or InvalidArgument for ipvlan."""
         known = [n for name in networks if (n := self._core.tables.network_named(name)) is not None]
         asked = host_config.port_bindings or host_config.publish_all_ports
-        if not asked or not known or not all(map(on_parent, known)):
+        if not asked or not known or not all(map(on_lan, known)):
             return []
         name, reached = known[0].name, "its containers are reached by their own addresses"
         if known[0].driver == "ipvlan":
             raise InvalidArgument(
                 f"conflicting options: port publishing and the ipvlan network {name}", remedy=f"{reached}, without -p"
             )
-        return [f"Published ports are discarded on the macvlan network {name}: {reached}"]
+        return [f"Published ports are discarded on the {known[0].driver} network {name}: {reached}"]
 
     def _hostname(self, asked: str, key: str, mode: str) -> str:
         if asked:

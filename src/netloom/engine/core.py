@@ -10,6 +10,7 @@ from errno import ESRCH
 
 from netloom.drivers.driver import Driver
 from netloom.drivers.parents import on_parent, same_parent
+from netloom.engine.dhcp_ports import DhcpPorts
 from netloom.engine.lanes import Lanes
 from netloom.engine.policy_state import PolicyState
 from netloom.engine.ports import (
@@ -26,6 +27,7 @@ from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
 from netloom.events.bus import Bus
+from netloom.firewall.cooperation import offered
 from netloom.images.store import ImageStore
 from netloom.ipam.space import AddressSpace
 from netloom.model.container import Container
@@ -53,6 +55,7 @@ class Core:
         volumes: VolumeFolders,
         drivers: Callable[[str], Driver],
         namespaces: NamespaceMaker,
+        dhcp: DhcpPorts,
         space: AddressSpace,
         bus: Bus,
         clock: Clock,
@@ -69,6 +72,7 @@ class Core:
         self.volumes = volumes
         self.driver = drivers
         self.make_namespace = namespaces
+        self.dhcp = dhcp
         self.space = space
         self.bus = bus
         self.clock = clock
@@ -142,7 +146,10 @@ class Core:
     def endpoint_desired(self, endpoint: Endpoint) -> list[Desired]:
         """What the endpoint's driver wants in the kernel."""
         network = self.tables.networks[endpoint.network]
-        return [*self.driver(network.driver).endpoint(network, endpoint, self.facts), *self.policies.endpoint(endpoint)]
+        desired = self.driver(network.driver).endpoint(network, endpoint, self.facts)
+        if self.settings.cooperate:
+            desired = [*desired, *offered(desired)]
+        return [*desired, *self.policies.endpoint(endpoint)]
 
 
 def _ended(error: BaseException) -> bool:

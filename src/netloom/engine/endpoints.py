@@ -10,7 +10,7 @@ import msgspec
 from netloom.drivers.parents import on_parent
 from netloom.engine.core import Core
 from netloom.engine.tables import Row, endpoint_row, gone
-from netloom.model.desired import Child, Desired, Step, Sysctl, Veth
+from netloom.model.desired import Address, Child, Desired, Route, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Status
 from netloom.plan.diff import diff
@@ -28,17 +28,23 @@ class Endpoints:
         """The set that stands, by network id."""
         return dict(self._core.tables.by_container.get(container, {}))
 
-    async def move(self, before: Set, after: Set, *, rows: Sequence[Row] = ()) -> dict[str, Endpoint]:
+    async def bring_up(self, before: Set, coming: Iterable[Endpoint]) -> dict[str, Endpoint]:
+        """Interfaces that wait for their addresses: they stay pending, and go if the daemon dies meanwhile."""
+        return await self.move(before, {**before, **{e.network: e for e in coming}}, pending=True)
+
+    async def move(
+        self, before: Set, after: Set, *, rows: Sequence[Row] = (), pending: bool = False
+    ) -> dict[str, Endpoint]:
         """Make `after` stand in place of `before`; the endpoints that stand, all ready.
 
         Only what differs is touched. The intents are on disk before the kernel is. On failure the way back is
         planned and the tables tell `before`. Returns when removed interfaces are unlisted. `rows` are committed
-        with the statuses, and only then.
+        with the statuses, and only then. With `pending` what comes is not ready yet.
         """
         touched = [e for key, e in {**before, **after}.items() if before.get(key) != after.get(key)]
         self._core.moving.update((e.id, e if e.network in after else _deleting(e)) for e in touched)
         try:
-            return await self._move(before, after, rows)
+            return await self._move(before, after, rows, pending)
         finally:
             for endpoint in touched:
                 self._core.moving.pop(endpoint.id, None)
@@ -61,24 +67,25 @@ class Endpoints:
             if (namespace := self._core.held.pop(sandbox, None)) is not None:
                 namespace.close()
 
-    async def _move(self, before: Set, after: Set, rows: Sequence[Row]) -> dict[str, Endpoint]:
+    async def _move(self, before: Set, after: Set, rows: Sequence[Row], pending: bool) -> dict[str, Endpoint]:
         core = self._core
         added = [e for key, e in after.items() if key not in before]
         changed = [e for key, e in after.items() if key in before and before[key] != e]
         removed = [e for key, e in before.items() if key not in after]
+        moved = [before[e.network] for e in changed if before[e.network].ipv4 != e.ipv4]
+        lost = [o for o in self._desired(moved) if isinstance(o, (Address, Route))]
+        stood = [o for o in self._own(before[e.network] for e in changed) if o not in lost]
+        # First: with an address the kernel takes the routes by it, and other addresses of its subnet.
+        steps = [Step("del", o) for o in reversed(lost)]
         said = core.policies.coming(added)
-        steps = diff(
+        steps += diff(
             [*said, *self._desired([*changed, *added])],
-            [
-                *self._own(before[e.network] for e in changed),
-                *self._outside(removed),
-                *core.policies.leaving(removed),
-            ],
+            [*stood, *self._outside(removed), *core.policies.leaving(removed)],
         )
         self.hold(added)
         for endpoint in added:
             core.tables.put_endpoint(endpoint)
-        stands = {key: _ready(e) for key, e in after.items()}
+        stands = {key: e if pending and e in added else _ready(e) for key, e in after.items()}
         try:
             await core.worker.run(
                 intents=[endpoint_row(e) for e in added] + [endpoint_row(_deleting(e)) for e in removed],

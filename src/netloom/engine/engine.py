@@ -12,6 +12,7 @@ from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
 from netloom.engine.denials import Denials
+from netloom.engine.doctor import Doctor
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
 from netloom.engine.forwarding import Forwarding
@@ -68,7 +69,8 @@ class Engine:
         self._forwarding = Forwarding(core)
         self._others = OtherFirewalls(core)
         self._clashes = Clashes(core)
-        self._networks = Networks(core, self._forwarding)
+        self._doctor = Doctor(core, self._clashes, self._others, self._forwarding)
+        self._networks = Networks(core, self._forwarding, self._others)
         self._attaching = Attaching(core, self._files)
         self.volumes = Volumes(core)
         mounting = Mounting(core, self.volumes)
@@ -134,10 +136,12 @@ class Engine:
         await self._checks.resume()
         self._restarting.resume()
         self._clashes.follow()
+        self._attaching.resume_leases(self.reconciler.living())
         self.watching.open()
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
+        await self._attaching.leases.close()
         await self._checks.close()
         await self._restarting.close()
         await self._work.drain()
@@ -169,7 +173,7 @@ class Engine:
 
     async def findings(self) -> list[Finding]:
         """See Backend."""
-        return [*await self._clashes.look(), *await self._others.look()]
+        return await self._doctor.findings()
 
     def repairs(self) -> int:
         """See Backend."""

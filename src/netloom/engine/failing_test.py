@@ -90,6 +90,56 @@ async def a_vlan(world: World) -> None:
     await world.network("vlan", "10.6.0.0/24", driver="macvlan", options={"parent": "up0.7"})
 
 
+ON_LANS: dict[str, tuple[str, dict[str, str]]] = {
+    "port": ("bridge", {"parent": "lan0"}),
+    "vlan-port": ("bridge", {"parent": "lan0.7"}),
+    "adopted": ("bridge", {"com.docker.network.bridge.name": "br0"}),
+    "shim": ("macvlan", {"parent": "up0", "host_access": "true"}),
+    "wire": ("device", {"parent": "lan1"}),
+}
+
+
+async def on_lans(world: World) -> None:
+    for number, (name, (driver, options)) in enumerate(ON_LANS.items()):
+        if name != "vlan-port":
+            await world.network(name, f"10.5{number}.0.0/24", driver=driver, options=options)
+    networks = {name: static() for name in ON_LANS if name != "vlan-port"}
+    await world.container("web", "port", networks=networks, start=True)
+
+
+def lan_network(name: str) -> Part:
+    async def act(world: World) -> None:
+        driver, options = ON_LANS[name]
+        await world.network(name, "10.50.0.0/24", driver=driver, options=options)
+
+    return act
+
+
+def without(name: str) -> Part:
+    async def act(world: World) -> None:
+        await world.engine.delete_network(name)
+
+    return act
+
+
+def leaves(name: str) -> Part:
+    async def act(world: World) -> None:
+        await world.engine.disconnect(name, "web", force=False)
+
+    return act
+
+
+def comes(name: str) -> tuple[Part, Part]:
+    async def prepare(world: World) -> None:
+        await on_lans(world)
+        await leaves(name)(world)
+
+    async def act(world: World) -> None:
+        await world.engine.connect(name, "web", EndpointConfig())
+
+    return prepare, act
+
+
 async def by_policy(world: World) -> None:
     await two_networks(world)
     await world.container("web", "red", ports=publish("8080"), start=True, restart="always")
@@ -162,6 +212,17 @@ SCENARIOS |= {
     "disconnect, on parents": (on_parents, lambda w: w.engine.disconnect("vlan", "web", force=False)),
 }
 
+for _name in ON_LANS:
+    SCENARIOS[f"network create, {_name}"] = (nothing, lan_network(_name))
+    SCENARIOS[f"network rm, {_name}"] = (lan_network(_name), without(_name))
+    if _name != "vlan-port":
+        SCENARIOS[f"connect, {_name}"] = comes(_name)
+        SCENARIOS[f"disconnect, {_name}"] = (on_lans, leaves(_name))
+SCENARIOS |= {
+    "restart, on LANs": (on_lans, lambda w: w.engine.restart("web", timeout=5)),
+    "end, on LANs": (on_lans, ends),
+}
+
 WAYS = {"from": {"network": "red"}, "to": {"network": "blue"}, "ports": [80]}
 SHOP = {
     "name": "shop",
@@ -200,6 +261,7 @@ SCENARIOS |= {
 }
 
 IN_PARTS = (
+    "restart, on LANs",
     "restart, --rm",
     "rm --force",
     "rm --force, of one that waits",

@@ -5,6 +5,8 @@ What was switched on is recorded, with the value it had, before it is touched.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from netloom.engine.core import Core
@@ -57,7 +59,7 @@ class Forwarding:
     async def _follow(self) -> None:
         switches = self.wanted()
         standing: tuple[Desired, ...] = (*switches.elements, *switches.sysctls)
-        if standing == self._standing and not self._attempted:
+        if standing == self._standing and not self._attempted and not self._undone(standing):
             return
         maybe = [o for o in (*self._standing, *self._attempted) if not isinstance(o, Sysctl)]
         # Should this fail, nobody knows which of them stand: the next attempt must take all of them back.
@@ -65,6 +67,13 @@ class Forwarding:
         self._recorded = _merged(self._recorded, switches.undo)
         await self._core.worker.run(intents=[_row(self._recorded)], steps=diff(standing, maybe))
         self._recorded, self._standing, self._attempted = switches.undo, standing, ()
+        now = {**dict(self._core.facts.sysctls), **{s.path: s.value for s in switches.sysctls}}
+        self._core.facts = msgspec.structs.replace(self._core.facts, sysctls=tuple(now.items()))
+
+    def _undone(self, standing: Iterable[Desired]) -> bool:
+        """Is a switch off that should be on? An interface that was made anew under its name has its own."""
+        now = dict(self._core.facts.sysctls)
+        return any(isinstance(s, Sysctl) and now.get(s.path, s.value) != s.value for s in standing)
 
     def under_way(self) -> set[Key]:
         """What is being switched just now, or by an attempt that failed."""

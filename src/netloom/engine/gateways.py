@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from netloom.drivers.parents import on_parent
+from netloom.drivers.parents import on_lan
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.network import Network
 
@@ -22,7 +22,7 @@ def settle(
     For each family the endpoint with the highest gw-priority wins; among equals one with gateways of both families,
     then one with IPv6, then the first by network name (libnetwork's Endpoint.Less). An internal network has no way
     out and never wins. Published ports belong to the winner of IPv4, or of IPv6 where
-    no endpoint has IPv4: then those of the host's IPv4 addresses wait for one. A network on a parent publishes
+    no endpoint has IPv4: then those of the host's IPv4 addresses wait for one. A network on a LAN publishes
     nothing. `priorities` is by network id.
     """
     ranked = sorted(
@@ -43,7 +43,7 @@ def settle(
             default4=e.id == first4,
             default6=e.id == first6,
             ports=tuple(p for p in ports if e.ipv4 or ":" in p.host_ip)
-            if e.id == holder and not on_parent(networks[e.network])
+            if e.id == holder and not on_lan(networks[e.network])
             else (),
         )
         for e in endpoints

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from netloom.dns import records
+from netloom.drivers.device import lends
 from netloom.engine.core import Core, opened
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, EndpointConfig
@@ -66,6 +67,7 @@ class Names:
             records=tuple(
                 (e.network, text) for e in named if (text := tables.networks[e.network].options.get(records.OPTION))
             ),
+            lent=any(lends(tables.networks[e.network]) for e in standing),
             **self._learnt(standing),
         )
 
@@ -102,6 +104,8 @@ class Names:
         if container.sandbox in self._open:
             try:
                 await dataplane.set_resolver(container.sandbox, resolver)
+                if resolver.lent and container.state.pid:
+                    await dataplane.bind_sandbox(container.sandbox, container.state.pid)
                 return
             except NotFound:
                 self._open.discard(container.sandbox)  # closed by itself, as when its process ends

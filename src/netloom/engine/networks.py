@@ -7,29 +7,35 @@ from functools import partial
 
 import msgspec
 
+from netloom.dhcp.settings import DRIVER, check_request
 from netloom.dns import records
+from netloom.drivers import lan
 from netloom.drivers.bridge_options import DEFAULT, closes
-from netloom.drivers.options import enabled
-from netloom.drivers.parents import KINDS, lacking, parent_of
+from netloom.drivers.bridge_options import NAME as BRIDGE_NAME
+from netloom.drivers.options import PARENT, enabled
+from netloom.drivers.parents import HOST, KINDS, host_access, lacking, on_lan, parent_of
 from netloom.engine.bridge_hooks import need_bridge_hooks
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.ports import Kernel
 from netloom.engine.tables import gone, network_row
+from netloom.ipam.addresses import Reserved
 from netloom.ipam.space import settled
 from netloom.ipam.validate import check_config
-from netloom.model.desired import Bridge, HostRoute, LinkKind, Parent
+from netloom.model.desired import Bridge, HostRoute, LinkKind, Parent, Shim
 from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
-from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
+from netloom.model.network import DEFAULT_GATEWAY, PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.plan.diff import diff
 
 
 class Networks:
     """The life of a network, journalled: pending, ready, deleting."""
 
-    def __init__(self, core: Core, forwarding: Forwarding) -> None:
+    def __init__(self, core: Core, forwarding: Forwarding, firewalls: OtherFirewalls) -> None:
         self._core = core
         self._forwarding = forwarding
+        self._firewalls = firewalls
 
     async def create(self, request: NetworkRequest) -> Network:
         """Create a network; when it returns, the network stands in the kernel. On failure nothing is left."""
@@ -88,6 +94,7 @@ class Networks:
             await self._abandon(network)
             raise
         core.tables.put_network(ready)
+        await self._firewalls.came()
         core.publish("network", "create", key, name=network.name, type=network.driver)
         return ready
 
@@ -129,6 +136,7 @@ class Networks:
         deleting = msgspec.structs.replace(network, status=Status.DELETING)
         core.tables.put_network(deleting)
         try:
+            await self._firewalls.goes(network)
             await self._dismantle(deleting)
         except BaseException:
             await self._restore(network)
@@ -141,7 +149,7 @@ class Networks:
         desired = core.network_own(network)
         await core.worker.run(intents=[network_row(network)], steps=diff([], desired))
         for wanted in desired:
-            if isinstance(wanted, (Bridge, Parent)):
+            if isinstance(wanted, (Bridge, Parent, Shim)):
                 await core.links.delete(wanted.index)
         await core.worker.run(statuses=[gone("networks", network.id)])
         core.tables.drop_network(network)
@@ -177,6 +185,7 @@ class Networks:
         try:
             desired = [] if network.config_only else core.network_desired(network)
             await core.worker.run(steps=diff(desired, []), statuses=[network_row(network)])
+            await self._firewalls.came()
         except Exception as error:
             core.complain(f"network {network.name} could not be put back", error)
 
@@ -220,13 +229,14 @@ class Networks:
     def _described(self, key: str, request: NetworkRequest) -> Network:
         """The intent: options checked, addresses allotted (given back by `space.drop_network`)."""
         core = self._core
+        request = lan.completed(request, core.facts)
         driver = core.driver(request.driver)
         options, mtu, bridge = driver.options(request, key, core.facts.default_mtu)
         if request.config_only:
             check_config(request.ipam_config, ipv6=bool(request.ipv6))
         plain = request.config_only or driver.singleton
         pools = () if plain else self._pools(key, request)
-        return Network(
+        network = Network(
             id=key,
             name=request.name,
             created=core.clock.now(),
@@ -248,11 +258,34 @@ class Networks:
             mtu=mtu,
             bridge=bridge,
         )
+        network = lan.placed(network, core.facts)
+        if on_lan(network) or network.adopted:
+            core.space.keep_off(key, core.facts.addresses)
+        return self._with_host(network) if host_access(network) else network
+
+    def _with_host(self, network: Network) -> Network:
+        """An address of each family is the host's own: of its first subnet, as an auxiliary one."""
+        pools: list[IpamConfig] = []
+        try:
+            for pool in network.pools:
+                family = 6 if ":" in pool.subnet else 4
+                aux = dict(pool.aux)
+                if not any((":" in other.subnet) == (family == 6) for other in pools):
+                    own = self._core.space.request(network.id, family, None, Reserved("the host's own address"))
+                    aux[HOST] = own.partition("/")[0]
+                pools.append(msgspec.structs.replace(pool, aux=aux))
+        except BaseException:
+            self._core.space.drop_network(network.id)
+            raise
+        return msgspec.structs.replace(network, pools=tuple(pools))
 
     def _pools(self, key: str, request: NetworkRequest) -> tuple[IpamConfig, ...]:
         """Subnets and gateways, taken."""
-        if request.ipam_driver not in ("", "default", "null"):
-            raise NotFound(f'plugin "{request.ipam_driver}" not found', remedy="use the IPAM driver default")
+        if request.ipam_driver not in ("", "default", "null", DRIVER):
+            raise NotFound(f'plugin "{request.ipam_driver}" not found', remedy="use the IPAM driver default or dhcp")
+        if request.ipam_driver == DRIVER:
+            check_request(request)
+            return ()
         if not request.ipv4 and not request.ipv6:
             raise InvalidArgument("IPv4 or IPv6 must be enabled")
         if request.ipam_driver == "null":
@@ -260,7 +293,7 @@ class Networks:
                 raise InvalidArgument("null ipam driver does not handle specific address pool requests")
             empty = "ipv4" if request.ipv4 else "ipv6"
             raise InvalidArgument(f"{empty} pool is empty", remedy=f"the {request.driver} driver needs an IPAM driver")
-        pools = self._core.space.add_network(
+        return self._core.space.add_network(
             key,
             request.name,
             request.ipam_config,
@@ -268,14 +301,16 @@ class Networks:
             ipv6=bool(request.ipv6),
             host_routes=self._claimed(request),
         )
-        if request.driver in KINDS:
-            self._core.space.keep_off(key, self._core.facts.addresses)
-        return pools
 
     def _claimed(self, request: NetworkRequest) -> Sequence[HostRoute]:
-        """What of the host's no subnet may meet. One on a parent makes no route: it may name the LAN's own subnet."""
-        claimed = self._core.facts.claimed
-        if request.driver not in KINDS:
+        """What of the host's no subnet may meet. One on a parent makes no route: it may name the LAN's own subnet.
+
+        And that of a bridge that is there already is meant to be the network's.
+        """
+        bridge = request.options.get(BRIDGE_NAME, "") if request.driver == "bridge" else ""
+        claimed = [route for route in self._core.facts.claimed if route.link != bridge]
+        hosted = any(not pool.aux.keys().isdisjoint(DEFAULT_GATEWAY.values()) for pool in request.ipam_config)
+        if request.driver not in KINDS and (hosted or not request.options.get(PARENT)):
             return claimed
         named = {":" in pool.subnet for pool in request.ipam_config}
         return [route for route in claimed if (":" in route.destination) not in named]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netloom.model.container import ContainerConfig, ContainerRequest
-from netloom.model.desired import Child, LinkKind, Parent
+from netloom.model.desired import Child, HostLink, LinkKind, Parent
 from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Conflict, Failed, Forbidden, InvalidArgument
 from netloom.model.host_config import HostConfig
@@ -79,13 +79,13 @@ async def test_a_parent_that_goes_and_comes(world: World) -> None:
     watching = world.engine.watching
     facts = world.core.facts
     world.kernel.parent_gone("up0")
-    world.kernel.know(links=("lo",), indices=(1,))
+    world.kernel.know(interfaces=facts.interfaces[:1])
     watching.changed((), facts=True, ruleset=False, lost=False)
     await world.settle()
     assert not children(world)
     with pytest.raises(Failed, match="parent interface up0 of network lan is not there"):
         await world.container("late", "lan", start=True)
-    world.kernel.know(links=facts.links, indices=(1, 77))
+    world.kernel.know(interfaces=(facts.interfaces[0], HostLink("up0", 77)))
     watching.changed((), facts=True, ruleset=False, lost=False)
     await world.settle()
     assert len(children(world)) == 1

@@ -64,12 +64,12 @@ class PortChanges:
             await self._attaching.endpoints.move(before, after, rows=[container_row(changed)])
         except BaseException:
             if new:
-                await publishing.retract(container, new, owner)
+                await publishing.retract(container, new)
             raise
         self._keep(changed)
         if gone:
             try:
-                await publishing.retract(container, gone, owner)
+                await publishing.retract(container, gone)
             except Exception as error:
                 core.complain("held ports could not be released", error)
 

@@ -36,6 +36,18 @@ async def test_a_running_one_has_them_at_once_and_for_good(world: World) -> None
     world.check()
 
 
+async def test_those_that_stay_are_held_all_the_while(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = (await world.container("web", ports=publish("8080", "8081"), start=True)).id
+
+    async def nobody(ports: object) -> None:
+        raise AssertionError("a port that stays was let go and held anew")
+
+    monkeypatch.setattr(world.dataplane, "hold", nobody)
+    await world.engine.change_ports("web", {}, ports("8080"))
+    assert shown(world, key) == {(8081, 80)}
+    world.check()
+
+
 async def test_one_moves_in_one_change(world: World) -> None:
     key = (await world.container("web", ports=publish("8080"), start=True)).id
     await world.engine.change_ports("web", ports("9090"), ports("8080"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
@@ -40,12 +40,23 @@ class Kernel(Protocol):
         """
         ...
 
+    def reclaim(self) -> None:
+        """Interfaces of the host that were lent to a container, and that its end has left elsewhere, come home."""
+        ...
+
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark, as desired objects."""
         ...
 
     def observe_sandbox(self, namespace: Namespace, sandbox: str) -> list[Desired]:
         """Links (as Veth with what can be known inside), addresses and routes inside one sandbox."""
+        ...
+
+    def limit_address(self, within: Namespace, index: int, address: str, seconds: int) -> None:
+        """Give an address inside a sandbox so long to live, 0xFFFFFFFF for ever: then the kernel takes it away.
+
+        A sandbox that has ended is success. Raises KernelError.
+        """
         ...
 
     def facts(self) -> HostFacts:
@@ -59,10 +70,15 @@ class Kernel(Protocol):
         """
         ...
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
-        """Chains of other firewalls that drop what is forwarded; our marked rule stands in them or not, as wanted.
+    def send_frame(self, link: str, frame: bytes) -> None:
+        """A whole frame out of a link of the host. A link that has gone takes none."""
+        ...
 
-        Raises Failed or Unavailable in the words of the tool that refused.
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
+        """Chains of other firewalls that drop what is forwarded; ours passes them or not, as wanted.
+
+        By a marked rule, or, where the owner knows interfaces alone, by the place of each of the `bridges`,
+        which those that are `gone` lose. Raises Failed or Unavailable in the words of the tool that refused.
         """
         ...
 
@@ -87,6 +103,10 @@ class Kernel(Protocol):
 
     def supports(self, kind: LinkKind) -> bool:
         """Has this kernel links of that kind? Nothing is made; a module may be loaded."""
+        ...
+
+    def forgets_connections(self) -> bool:
+        """Can this kernel be told to forget connections? A module may be loaded."""
         ...
 
     def new_namespace(self) -> int:
@@ -156,8 +176,8 @@ class DataPlane(Protocol):
         """Add relayed ports."""
         ...
 
-    async def release(self, owner: str) -> None:
-        """Release held and relayed ports of an endpoint."""
+    async def release(self, owner: str, only: Collection[tuple[str, str, int]] = ()) -> None:
+        """Release held and relayed ports of a container: all, or `only` some (protocol, address, number)."""
         ...
 
     async def state(self) -> DataPlaneState:

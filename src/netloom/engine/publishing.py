@@ -89,20 +89,19 @@ class Publishing:
             await self.relay(container, bindings, target)
         except BaseException:
             try:
-                await self.retract(container, bindings, target)
+                await self.retract(container, bindings)
             except Exception as error:
                 self._core.complain("held ports could not be released", error)
             raise
 
-    async def retract(self, container: Container, gone: Collection[PortBinding], target: Endpoint) -> None:
-        """Give some ports of a container back; those that it keeps are held anew."""
+    async def retract(self, container: Container, gone: Collection[PortBinding]) -> None:
+        """Give some ports of a container back; those that it keeps are held all the while."""
         rest = tuple(b for b in self.bound(container.id) if b not in gone)
         self.forget(container.id)
         self._take(container.id, rest)
-        await self._core.dataplane.release(container.id)
-        if rest:
-            await self._core.dataplane.hold(self._held(container, rest, target))
-            await self.relay(container, rest, target)
+        only = [(b.proto, b.host_ip, b.host_port) for b in gone if b.host_port] if rest else []
+        if only or not rest:
+            await self._core.dataplane.release(container.id, only)
 
     async def hold_again(self, container: Container, target: Endpoint) -> None:
         """Tell a data plane that knows nothing what a running container has."""
@@ -165,10 +164,10 @@ class Publishing:
                 self._used.pop((binding.proto, binding.host_port), None)
 
     def _choose(self, requests: list[PortRequest], refused: set[tuple[str, int]]) -> tuple[PortBinding, ...]:
-        def taken(proto: str, port: int) -> set[str]:
+        def taken(proto: str, port: int) -> Collection[str]:
             if (proto, port) in refused:
-                return {"0.0.0.0", "::"}
-            return set(self._used.get((proto, port), ()))
+                return ("0.0.0.0", "::")
+            return self._used.get((proto, port), ())
 
         return tuple(choose(requests, taken, self._core.random))
 

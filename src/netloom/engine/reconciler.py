@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
+from netloom.drivers.device import lends
+from netloom.drivers.parents import below, on_parent
 from netloom.engine.attaching import SHARED_MODES, Attaching
 from netloom.engine.core import Core
 from netloom.engine.endpoints import delete_child
@@ -15,9 +17,10 @@ from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Kernel, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row, endpoint_row, gone, network_row, policy_row
+from netloom.firewall.cooperation import pair
 from netloom.firewall.elements import relay_elements
 from netloom.model.container import Container
-from netloom.model.desired import LINKS, Child, Desired, Element, Key, Step, Sysctl
+from netloom.model.desired import LINKS, Address, Child, Desired, Element, HostFacts, Key, Port, Step, Sysctl
 from netloom.model.endpoint import Endpoint
 from netloom.model.names import DataPlaneState, HeldPort, Relay
 from netloom.model.network import Status
@@ -54,7 +57,8 @@ class Reconciler:
         for endpoint in self.living():
             if endpoint.id not in core.moving:
                 wanted += core.endpoint_desired(endpoint)
-        return [*wanted, *core.policies.stands(), *self._forwarding.stands(), *self._relay]
+        around = pair() if core.settings.cooperate else []
+        return [*around, *wanted, *core.policies.stands(), *self._forwarding.stands(), *self._relay]
 
     async def everything(self) -> list[Step]:
         """Kernel, data plane and store; the steps that the kernel needed."""
@@ -75,9 +79,9 @@ class Reconciler:
                 ended.add(sandbox)  # its end is on the way to us
             else:
                 found += inside
-        found += await self._switched()
+        found += await self._on_others()
         # Nothing is awaited from here to the plan: what is under way is on neither side.
-        others = self._under_way(ended)
+        others = self._under_way(ended) | self._lost(found)
         wanted, found = ([o for o in objects if o.key not in others] for objects in (self.desired(), found))
         steps = diff(wanted, found)
         if steps:
@@ -93,11 +97,33 @@ class Reconciler:
                 await core.links.delete(what.index)
         return steps
 
-    async def _switched(self) -> list[Desired]:
-        """The host's own switches that are as wanted; they have no owner by which `observe` could know them."""
-        facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
+    async def _on_others(self) -> list[Desired]:
+        """What stands as wanted on things of the host's own: its switches, its interfaces as ports, addresses of its
+        bridges. They have no mark by which `observe` could know them, and what else is there is not ours.
+        """
+        facts = self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
         now = dict(facts.sysctls)
-        return [w for w in self._forwarding.stands() if isinstance(w, Sysctl) and now.get(w.path) == w.value]
+        found: list[Desired] = [
+            w for w in self._forwarding.stands() if isinstance(w, Sysctl) and now.get(w.path) == w.value
+        ]
+        for network in self._core.tables.networks.values():
+            if below(network, facts) and not on_parent(network):
+                wanted = self._core.network_desired(network)
+                for endpoint in self._core.tables.endpoints_on(network.id) if network.adopted else ():
+                    wanted += self._core.endpoint_desired(endpoint)
+                found += {w.key: w for w in wanted if _stands(w, facts)}.values()
+        return found
+
+    def unmet(self) -> bool:
+        """Does a network lack something on an interface of others, as the facts tell?"""
+        facts = self._core.facts
+        return any(
+            not _stands(wanted, facts)
+            for network in self._core.tables.networks.values()
+            if network.status is Status.READY and below(network, facts) and not on_parent(network)
+            for wanted in self._core.network_desired(network)
+            if isinstance(wanted, Port) or (isinstance(wanted, Address) and network.adopted)
+        )
 
     async def rows(self) -> None:
         """Make the store agree with the tables, but for what is under way: it was disobeyed by a disk that was full."""
@@ -152,6 +178,18 @@ class Reconciler:
         keys = {o.key for network in busy for o in core.network_desired(network)}
         keys |= {o.key for endpoint in (*core.moving.values(), *going) for o in core.endpoint_desired(endpoint)}
         return keys | self._forwarding.under_way()
+
+    def _lost(self, found: list[Desired]) -> set[Key]:
+        """Keys of objects of devices that are neither inside nor on the host: unplugged. They may come again."""
+        core, keys = self._core, {o.key for o in found}
+        lost: set[Key] = set()
+        for endpoint in self.living():
+            if lends(core.tables.networks[endpoint.network]):
+                wanted = core.endpoint_desired(endpoint)
+                child = next(o for o in wanted if isinstance(o, Child))
+                if child.key not in keys and core.facts.interface(child.parent) is None:
+                    lost |= {o.key for o in wanted}
+        return lost
 
     async def data_plane(self) -> None:
         """Make the data plane agree: also after it was started anew.
@@ -214,7 +252,7 @@ class Reconciler:
             return None
         endpoints = self._coming(key)
         try:
-            await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
+            await self._attaching.names.serve(container, endpoints, self._files.upstreams(container, endpoints))
         except ProcessLookupError:
             return None  # its end is on the way to us
         return container, endpoints
@@ -227,6 +265,21 @@ class Reconciler:
         holder = next((e for e in endpoints if e.ports), None)
         if holder is not None:
             await self._attaching.publishing.hold_again(container, holder)
+
+
+def _stands(what: Desired, facts: HostFacts) -> bool:
+    """On an interface of somebody else, as it is now."""
+    match what:
+        case Port():
+            there = facts.interface(what.link)
+            return there is not None and there.master == what.master
+        case Address(sandbox=""):
+            there = facts.interface(what.link)
+            return there is not None and what.address in there.addresses
+        case Sysctl(sandbox=""):
+            return (what.path, what.value) in facts.sysctls
+        case _:
+            return False
 
 
 def _look_inside(kernel: Kernel, rows: object, *, namespace: Namespace, sandbox: str) -> list[Desired] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from netloom.containers.lifecycle import paused, resumed, start_failed
-from netloom.drivers.parents import on_parent
+from netloom.dhcp.schedule import over
+from netloom.drivers.parents import on_lan
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -16,7 +17,7 @@ from netloom.engine.reconciler import Reconciler
 from netloom.engine.removal import Removal, forgotten
 from netloom.engine.tables import Row, container_row, decode, endpoint_row, gone
 from netloom.model.container import Container
-from netloom.model.desired import Bridge, Parent
+from netloom.model.desired import Bridge, Parent, Shim
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import KernelError
 from netloom.model.network import Network, Status
@@ -56,6 +57,7 @@ class Recovery:
     async def run(self) -> None:
         """Load, adopt the living, bury the dead, make the kernel and the data plane agree."""
         core = self._core
+        await core.worker.call(lambda kernel, _: kernel.reclaim())
         core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
         networks, containers, endpoints, policies, daemon = await core.worker.call(
             lambda _, rows: tuple(map(rows.load, _TABLES))
@@ -103,7 +105,7 @@ class Recovery:
             if network.status is Status.READY:
                 self._core.tables.put_network(network)
                 self._core.space.restore_network(network.id, network.name, network.pools)
-                if on_parent(network):
+                if on_lan(network) or network.adopted:
                     self._core.space.keep_off(network.id, self._core.facts.addresses)
             else:
                 self._half.append(network)
@@ -117,13 +119,13 @@ class Recovery:
             desired = core.network_own(network)
             await core.worker.run(steps=absent(desired))
             for what in desired:
-                if isinstance(what, (Bridge, Parent)):
+                if isinstance(what, (Bridge, Parent, Shim)):
                     await core.links.delete(what.index)
 
     def _endpoints(self, endpoints: list[Endpoint]) -> list[Row]:
         doomed = []
         tables = self._core.tables
-        for endpoint in sorted(endpoints, key=lambda e: e.number):
+        for endpoint in sorted(map(self._still_leased, endpoints), key=lambda e: e.number):
             self._core.numbers_used(endpoint.number)
             if endpoint.ports:
                 self._ports[endpoint.container] = endpoint.ports
@@ -132,12 +134,23 @@ class Recovery:
                 doomed.append(gone("endpoints", endpoint.id))
                 continue
             tables.put_endpoint(endpoint)
+            self._attaching.leases.restore(endpoint)
             for address in (endpoint.ipv4, endpoint.ipv6):
-                if address:
+                if address and endpoint.lease is None:
                     family = 6 if ":" in address else 4
                     plain = address.partition("/")[0]
                     self._core.space.request(endpoint.network, family, plain, endpoint.container)
         return doomed
+
+    def _still_leased(self, endpoint: Endpoint) -> Endpoint:
+        """Without the address whose lease nobody renewed: somebody else may have it by now."""
+        if endpoint.lease is None or endpoint.status is not Status.READY:
+            return endpoint
+        if not over(endpoint.lease, self._core.clock.now()):
+            return endpoint
+        bare = msgspec.structs.replace(endpoint, ipv4="", gateway4="", lease=None)
+        self._mended.append(endpoint_row(bare))
+        return bare
 
     def _adopt(self, container: Container, survivor: Survivor | None) -> bool:
         """Take a living container over. False when it needs an end: it ran, was starting, or was being removed."""

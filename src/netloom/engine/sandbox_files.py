@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
+import msgspec
+
 from netloom.containers import files as texts
 from netloom.containers.files import DnsOverrides, ResolvConf
 from netloom.engine.core import Core
@@ -62,10 +64,10 @@ class SandboxFiles:
         for name, text in former.items():
             self._core.files.write(container.id, name, text)
 
-    def upstreams(self, container: Container) -> tuple[Upstream, ...]:
+    def upstreams(self, container: Container, endpoints: Iterable[Endpoint]) -> tuple[Upstream, ...]:
         """The servers that the container's 127.0.0.11 forwards to, from the host's resolv.conf as it is now."""
         host = self._core.files.host_resolv_conf()
-        return _made(host, "internal", self._overrides(container)).upstreams
+        return _made(host, "internal", self._overrides(container, endpoints)).upstreams
 
     def paths(self, container: Container) -> dict[str, str]:
         """Where they lie, by name; those of the other container for one that shares its sandbox."""
@@ -84,14 +86,19 @@ class SandboxFiles:
     def _resolv_conf(self, container: Container, endpoints: Iterable[Endpoint]) -> ResolvConf:
         endpoints = list(endpoints)
         host = self._core.files.host_resolv_conf()
-        overrides = self._overrides(container)
+        overrides = self._overrides(container, endpoints)
         if container.host_config.network_mode == "host":
             return texts.resolv_conf(host, "host", overrides)
         kind = "internal" if self._named(endpoints) else "legacy"
         return _made(host, kind, overrides, ipv6=any(e.ipv6 for e in endpoints))
 
-    def _overrides(self, container: Container) -> DnsOverrides:
+    def _overrides(self, container: Container, endpoints: Iterable[Endpoint]) -> DnsOverrides:
+        """What its user says, else the daemon's; else the servers that came with leases."""
         asked, daemon = container.host_config, self._core.settings
+        if not asked.dns and not daemon.dns:
+            leased = [server for e in endpoints if e.lease for server in e.lease.terms.name_servers]
+            if leased:
+                asked = msgspec.structs.replace(asked, dns=tuple(dict.fromkeys(leased)))
         return texts.merged_overrides(
             DnsOverrides(asked.dns or (), asked.dns_search or (), asked.dns_options or ()),
             DnsOverrides(daemon.dns, daemon.dns_search, daemon.dns_options),

@@ -20,6 +20,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     default_gateway: str = ""
     ipv6: bool = False  # on the default bridge
     mtu: int = 0  # of the default bridge; 0: that of the default route's interface
+    cooperate: bool = False  # published ports are reached from outside where the host's INPUT lets them in
     host_ip: str = ""  # default address of published ports
     icc: bool = True
     ip_masq: bool = True

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from netloom.containers.lifecycle import start_failed, started
+from netloom.drivers.device import lends
 from netloom.engine.attaching import Attaching, refuse_mixture
 from netloom.engine.core import Core, opened
 from netloom.engine.ending import Ending
@@ -74,7 +75,10 @@ class Starting:
             await self._undo(former, error)
             raise
         self._mounting.mounted(container)
-        self._attaching.announce(list(core.tables.endpoints_of(container.id)))
+        standing = list(core.tables.endpoints_of(container.id))
+        self._attaching.announce(standing)
+        for endpoint in standing:
+            self._attaching.leases.keep(endpoint)
         core.publish_container("start", container)
         return container
 
@@ -113,6 +117,7 @@ class Starting:
             await attaching.fresh_facts([network for network, _ in self._ordered(container)])
             for network, config in self._ordered(container):
                 made.append(attaching.allot.endpoint(container, network, config, made))
+            made, bare = await attaching.leased(container, made)
             await attaching.publish(container, made)
             networks = dict(container.networks)
             for endpoint in made:
@@ -121,7 +126,11 @@ class Starting:
             container = msgspec.structs.replace(container, networks=networks)
             after = attaching.settled(container, made)
             self._files.write(container, list(after.values()))
-            await attaching.endpoints.move({}, after)
+            if any(lends(core.tables.networks[key]) for key in after):
+                # Should this daemon die before a process holds the sandbox, the data plane does.
+                upstreams = self._files.upstreams(container, after.values())
+                await attaching.names.serve(container, after.values(), upstreams)
+            await attaching.endpoints.move(bare, after)
         except BaseException as error:
             self._release(container, made)
             if isinstance(error, NetloomError):
@@ -203,7 +212,7 @@ class Starting:
         old.close()
         endpoints = list(core.tables.endpoints_of(container.id))
         await self._attaching.names.put(endpoints)
-        await self._attaching.names.serve(container, endpoints, self._files.upstreams(container))
+        await self._attaching.names.serve(container, endpoints, self._files.upstreams(container, endpoints))
 
     async def _undo(self, former: Container, error: BaseException) -> None:
         """Everything back; the state remembers why."""

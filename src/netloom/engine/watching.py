@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
-from netloom.drivers.parents import below, on_parent, parent_of
+from netloom.drivers.parents import below, host_access, on_parent, parent_of, shim_name
 from netloom.engine.clashes import Clashes
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.reconciler import Reconciler
+from netloom.firewall.cooperation import BACK, IN
 from netloom.model.desired import Step
 
 _ATTEMPTS = 3  # a sandbox may end in the midst of it; what fails so often goes on failing until something changes
@@ -101,7 +102,8 @@ class Watching:
                 self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
             finally:
                 self._looking = False
-            repair |= self._below() != before  # a parent came or went, and what stood on it
+            # A parent came or went, and what stood on it; or a port or an address was taken from one.
+            repair |= self._below() != before or self._reconciler.unmet()
             self._clashes.follow()
             await self._forwarding.follow()
         if ruleset:
@@ -121,9 +123,12 @@ class Watching:
         """Names of interfaces that should stand; those that come or go just now are somebody's business already."""
         core = self._core
         names = {n.bridge or parent_of(n) for n in core.tables.networks.values() if n.bridge or on_parent(n)}
+        if core.settings.cooperate:
+            names |= {IN, BACK}
+        names |= {shim_name(n) for n in core.tables.networks.values() if host_access(n)}
         return names | {e.host_name for e in self._reconciler.living() if e.id not in core.moving}
 
     def _below(self) -> set[tuple[str, int]]:
         """Interfaces of others that networks stand on."""
         core = self._core
-        return {one for n in core.tables.networks.values() if on_parent(n) for one in below(n, core.facts)}
+        return {(one.name, one.index) for n in core.tables.networks.values() for one in below(n, core.facts)}

@@ -17,12 +17,12 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from netloom.firewall import guard, rules
+from netloom.firewall import cooperation, guard, rules
 from netloom.firewall.ruleset import Field, Set
 from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
 
-_SETS = {s.name: s for s in (*rules.SETS, *guard.SETS)}
+_SETS = {s.name: s for s in (*rules.SETS, *cooperation.SETS, *guard.SETS)}
 _BRIDGE = {s.name for s in guard.SETS}
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132}
 _PROTOCOL_NAMES = {number: name for name, number in _PROTOCOLS.items()}
@@ -44,6 +44,7 @@ _SIZES: dict[Field, int] = {
 }
 _ANY = ("0.0.0.0", "::")
 _RELAYED = ("tcp", "udp")
+_RUN = 32  # ports side by side that become a range: the kernel copies all ranges when one comes, hashes it does not
 
 
 class Way(Struct, frozen=True):
@@ -65,11 +66,11 @@ def element(
 ) -> Element:
     """An element of the set or map `name`: addresses, protocols and interfaces as text, ports as numbers.
 
-    In a set of intervals the last field goes from its value in `key` to `last`. `timeout` in ms.
+    In a set of intervals the last field goes from its value in `key` to `last`, if given. `timeout` in ms.
     """
     s = _SETS[name]
     order = _order(s)
-    end = None
+    end = b""
     if s.flags == "interval":
         end = _pack(s.fields, key if last is None else (*key[:-1], last), order)
     return Element(
@@ -104,6 +105,25 @@ def network_elements(bridge: str, *, internal: bool, apart: bool = False, ways: 
     return elements
 
 
+def lan_elements(bridge: str, *, hosted: bool) -> list[Element]:
+    """What a bridge puts into the sets whose containers are machines of a LAN. `hosted`: the host is one too.
+
+    Then published ports of other networks are reached from there, for which the kernel must forward; nothing else is.
+    """
+    elements = [element("same", (bridge, bridge))]
+    return [*elements, element("switched", (bridge,))] if hosted else elements
+
+
+def shim_element(link: str) -> Element:
+    """What comes from the containers beside a host's interface is forwarded to published ports and nowhere else."""
+    return element("switched", (link,))
+
+
+def member_elements(link: str, addresses: Iterable[str]) -> list[Element]:
+    """What keeps a container of a LAN from being reached by way of this host; `link` is the host's to that LAN."""
+    return [element("members6" if ":" in a else "members4", (link, a)) for a in addresses]
+
+
 def trust_elements(bridge: str, links: Iterable[str]) -> list[Element]:
     """Interfaces by which a network's published ports are reached without translation."""
     return [element("trusted", (link, bridge)) for link in links]
@@ -134,10 +154,22 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
     """What an endpoint's published ports put into the maps; `ipv4` and `ipv6` are its addresses without prefix.
 
     An IPv4 port needs an IPv4 address behind it. An IPv6 port goes to the IPv6 address, and to the relay what the
-    kernel cannot translate.
+    kernel cannot translate. Many ports side by side that lead to the same numbers are one element.
     """
+    singles, runs = _runs(ports)
     elements: list[Element] = []
-    for port in ports:
+    for proto, ip, first, last in runs:
+        any_address = ip in _ANY
+        at = (proto, first) if any_address else (ip, proto, first)
+        suffix = "" if any_address else "_at"
+        if ":" in ip:
+            if ipv6:
+                elements.append(element(f"published_ranges6{suffix}", at, (ipv6,), last=last))
+            if (ipv4 or ipv6) and proto in _RELAYED:
+                elements.append(element(f"relayed_ranges{suffix}", at, last=last))
+        elif ipv4:
+            elements.append(element(f"published_ranges4{suffix}", at, (ipv4,), last=last))
+    for port in singles:
         if not port.host_port:
             continue
         where = (port.proto, port.host_port)
@@ -152,6 +184,32 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
         elif ipv4:
             elements.append(element(f"published4{suffix}", at, (ipv4, port.container_port)))
     return elements
+
+
+def _runs(ports: Sequence[PortBinding]) -> tuple[Sequence[PortBinding], list[tuple[str, str, int, int]]]:
+    """Ports by themselves, and (protocol, host address, first, last) of those that run beside one another."""
+    if len(ports) < _RUN:
+        return ports, []
+    beside: dict[tuple[str, str], list[PortBinding]] = {}
+    singles: list[PortBinding] = []
+    for port in ports:
+        if port.host_port and port.host_port == port.container_port:
+            beside.setdefault((port.proto, port.host_ip), []).append(port)
+        else:
+            singles.append(port)
+    runs: list[tuple[str, str, int, int]] = []
+    for (proto, ip), alike in beside.items():
+        alike.sort(key=lambda port: port.host_port)
+        start = 0
+        for end in range(1, len(alike) + 1):
+            if end < len(alike) and alike[end].host_port == alike[end - 1].host_port + 1:
+                continue
+            if end - start < _RUN:
+                singles += alike[start:end]
+            else:
+                runs.append((proto, ip, alike[start].host_port, alike[end - 1].host_port))
+            start = end
+    return singles, runs
 
 
 def open_elements(ports: Iterable[PortBinding], ipv4: str, ipv6: str) -> list[Element]:
@@ -179,6 +237,7 @@ class Lead(NamedTuple):
     host_port: int
     address: bytes
     port: int
+    width: int = 1  # how many ports, from these two on, side by side
 
 
 def lead(e: Element) -> Lead | None:
@@ -186,6 +245,9 @@ def lead(e: Element) -> Lead | None:
     if e.value is None or not e.set.startswith("published"):
         return None
     where = e.key_data[-8:]  # protocol and port, each padded to four bytes
+    if e.key_end:
+        first, last = (int.from_bytes(key[-4:-2], "big") for key in (e.key_data, e.key_end))
+        return Lead(where[0], e.key_data[:-8], first, e.value, first, last - first + 1)
     target, port = e.value[:-4], e.value[-4:-2]
     return Lead(where[0], e.key_data[:-8], int.from_bytes(where[4:6], "big"), target, int.from_bytes(port, "big"))
 
@@ -204,8 +266,8 @@ def text(e: Element) -> str:
     """The element in nft's syntax, without the name of its set."""
     s = _SETS[e.set]
     fields = _unpack(s.fields, e.key_data, _order(s))
-    if e.key_end not in (None, e.key_data):
-        fields[-1] += f"-{_unpack(s.fields, e.key_end or b'', _order(s))[-1]}"
+    if e.key_end not in (b"", e.key_data):
+        fields[-1] += f"-{_unpack(s.fields, e.key_end, _order(s))[-1]}"
     words = " . ".join(fields)
     if e.value is not None:
         words += f" : {' . '.join(_unpack(s.data, e.value))}"

@@ -27,14 +27,17 @@ from netloom.firewall.elements import (
 )
 from netloom.firewall.render import load
 from netloom.firewall.rules import ruleset
+from netloom.firewall.ruleset import Set
 from netloom.kernel.host import HostKernel
 from netloom.model.desired import Element, Step
 from netloom.model.endpoint import PortBinding
 from netloom.testing.hosts import Netns
 
-SETS = [s for t in ruleset().tables for s in t.sets]
-FAMILY = {s.name: t.family for t in ruleset().tables for s in t.sets}
-EXAMPLES: dict[str, tuple[str | int, Any]] = {
+RULES = ruleset(cooperate=True)
+SETS = [s for t in RULES.tables for s in t.sets]
+FAMILY = {s.name: t.family for t in RULES.tables for s in t.sets}
+LAST = 8999  # of a range
+EXAMPLES: dict[str, tuple[Any, Any]] = {
     "classid": (0x10002, "1:2"),
     "ether_addr": ("02:42:0a:00:00:02", "02:42:0a:00:00:02"),
     "ether_type": (0x88CC, 0x88CC),
@@ -53,6 +56,15 @@ def example(fields: tuple[str, ...]) -> tuple[str | int, ...]:
     return tuple(EXAMPLES[f][0] for f in fields)
 
 
+def example_of(s: Set) -> Element:
+    data = example(s.data) if s.data else None
+    return element(s.name, example(s.fields), data, last=LAST if of_ranges(s) else None)
+
+
+def of_ranges(s: Set) -> bool:
+    return s.flags == "interval" and s.fields[-1] == "inet_service"
+
+
 def shown(fields: tuple[str, ...]) -> Any:
     words = [EXAMPLES[f][1] for f in fields]
     return words[0] if len(words) == 1 else {"concat": words}
@@ -60,9 +72,9 @@ def shown(fields: tuple[str, ...]) -> Any:
 
 @pytest.mark.root
 def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
-    everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in SETS]
+    everything = [example_of(s) for s in SETS]
     with Netns() as host:
-        host.run("nft", "-f", "-", stdin=load(ruleset()))
+        host.run("nft", "-f", "-", stdin=load(RULES))
 
         def apply(verb: Any) -> None:
             kernel = HostKernel()
@@ -76,9 +88,12 @@ def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
             kind = "map" if s.data else "set"
             shown_by_nft = host.run("nft", "-j", "list", kind, FAMILY[s.name], "netloom", s.name)
             listed = json.loads(shown_by_nft)["nftables"][1][kind]
-            wanted = [[shown(s.fields), shown(s.data)]] if s.data else [shown(s.fields)]
+            key = shown(s.fields)
+            if of_ranges(s):
+                key["concat"][-1] = {"range": [EXAMPLES["inet_service"][1], LAST]}
+            wanted = [[key, shown(s.data)]] if s.data else [key]
             if s.counted:
-                wanted = [{"elem": {"val": shown(s.fields), "counter": {"packets": 0, "bytes": 0}}}]
+                wanted = [{"elem": {"val": key, "counter": {"packets": 0, "bytes": 0}}}]
             assert listed["elem"] == wanted, s.name
         host.call(apply, "del")
         assert "elements" not in host.run("nft", "list", "ruleset")
@@ -87,9 +102,9 @@ def test_the_kernel_reads_every_kind_of_element_as_it_is_meant() -> None:
 @pytest.mark.root
 def test_text_loads_the_same_elements_as_netlink() -> None:
     lasting = [s for s in SETS if s.flags != "timeout"]  # what goes by itself is not compared
-    everything = [element(s.name, example(s.fields), example(s.data) if s.data else None) for s in lasting]
+    everything = [example_of(s) for s in lasting]
     with Netns() as host:
-        host.run("nft", "-f", "-", stdin=load(ruleset(), everything))
+        host.run("nft", "-f", "-", stdin=load(RULES, everything))
 
         def observe() -> list[Element]:
             kernel = HostKernel()
@@ -239,3 +254,51 @@ def test_text_tells_what_was_packed(proto: str, port: int, ip: str, target: str,
 def test_a_name_that_is_too_long_is_refused() -> None:
     with pytest.raises(ValueError, match="at most 15"):
         element("bridges", ("x" * 16,))
+
+
+def published(first: int, last: int, *, inner: int = 0, ip: str = "0.0.0.0", proto: str = "tcp") -> list[PortBinding]:
+    return [PortBinding(proto, port + inner, ip, port) for port in range(first, last + 1)]
+
+
+def test_many_ports_side_by_side_are_one_element() -> None:
+    ports = [*published(8000, 8999), *published(8000, 8999, ip="::")]
+    assert words(port_elements(ports, "10.0.0.2", "fd00::2")) == [
+        "published_ranges4 tcp . 8000-8999 : 10.0.0.2",
+        "published_ranges6 tcp . 8000-8999 : fd00::2",
+        "relayed_ranges tcp . 8000-8999",
+    ]
+    assert words(port_elements(published(8000, 8999, ip="192.0.2.1"), "10.0.0.2", "")) == [
+        "published_ranges4_at 192.0.2.1 . tcp . 8000-8999 : 10.0.0.2"
+    ]
+    assert words(port_elements(published(8000, 8999, ip="2001:db8::1", proto="sctp"), "", "fd00::2")) == [
+        "published_ranges6_at 2001:db8::1 . sctp . 8000-8999 : fd00::2"
+    ]
+
+
+def test_what_is_no_range_stays_one_element_a_port() -> None:
+    few, moved = published(8000, 8030), published(8000, 8999, inner=1)
+    assert [e.set for e in port_elements(few, "10.0.0.2", "")] == ["published4"] * 31
+    assert [e.set for e in port_elements(moved, "10.0.0.2", "")] == ["published4"] * 1000
+    broken = [p for p in published(8000, 8099) if p.host_port not in (8040, 8042)]
+    assert words(port_elements(broken[::-1], "10.0.0.2", ""))[:3] == [
+        "published_ranges4 tcp . 8000-8039 : 10.0.0.2",
+        "published_ranges4 tcp . 8043-8099 : 10.0.0.2",
+        "published4 tcp . 8041 : 10.0.0.2 . 8041",
+    ]
+
+
+RUNS = st.lists(st.tuples(st.integers(1, 200), st.integers(1, 60)), max_size=4)
+
+
+@given(RUNS, RUNS)
+def test_each_port_is_in_exactly_one_element(runs: list[tuple[int, int]], others: list[tuple[int, int]]) -> None:
+    same, elsewhere = ({p for first, n in part for p in range(first, first + n)} for part in (runs, others))
+    bindings = [PortBinding("tcp", p if p in same else 9999, "0.0.0.0", p) for p in sorted(same | elsewhere)]
+    found = {}
+    for e in port_elements(bindings, "10.0.0.2", ""):
+        there = lead(e)
+        assert there is not None
+        for i in range(there.width):
+            assert there.host_port + i not in found
+            found[there.host_port + i] = there.port + i
+    assert found == {b.host_port: b.container_port for b in bindings}

@@ -2,7 +2,8 @@
 
 A drop elsewhere cannot be overruled. Some owners of a dropping FORWARD chain keep a place for the rules of others;
 one constant rule there accepts what carries our mark (`rules.OURS`), whatever networks come and go. Where the owner
-is not known, or keeps no such place, nothing is changed: the remedy is told.
+is not known, or keeps no such place, nothing is changed: the remedy is told. firewalld knows interfaces, not marks:
+there each bridge is put into a zone that accepts.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ Command = tuple[str, ...]
 LOOK: Command = ("nft", "-j", "list", "chains")  # its output is what `drops` reads; chains only, rules may be many
 COMMENT = "netloom"
 
-_PLACES = {"DOCKER-USER": "Docker", "ufw-user-forward": "ufw"}  # chain kept for others: its owner
+_PLACES = {  # chain kept for others: its owner
+    "DOCKER-USER": "Docker",
+    "ufw-user-forward": "ufw",
+    "ufw6-user-forward": "ufw",  # of ip6tables
+}
 _IPTABLES = {"ip": "iptables", "ip6": "ip6tables"}
 _MARKED = ("-m", "mark", "--mark", f"{OURS:#x}/{OURS:#x}", "-m", "comment", "--comment", COMMENT, "-j", "ACCEPT")
 
@@ -28,8 +33,8 @@ _MARKED = ("-m", "mark", "--mark", f"{OURS:#x}/{OURS:#x}", "-m", "comment", "--c
 class Drop(Struct, frozen=True):
     """A forward chain of somebody else that drops by default.
 
-    `check` succeeds when the rule stands; `add` and `remove` put it there and take it away. All three are empty when
-    netloom changes nothing: then `remedy` says what a person may do.
+    `check` succeeds when the rule stands; `add` and `remove` put it there and take it away. With `zoned` each bridge
+    is put into a zone instead. Without either netloom changes nothing: `remedy` says what a person may do then.
     """
 
     owner: str  # empty: not known
@@ -37,6 +42,7 @@ class Drop(Struct, frozen=True):
     check: Command = ()
     add: Command = ()
     remove: Command = ()
+    zoned: bool = False
     remedy: str = ""
 
 
@@ -75,6 +81,7 @@ def _drop(chain: Mapping[str, Any], names: set[tuple[str, str, str]]) -> Drop:
         return Drop(
             owner="firewalld",
             chain=label,
+            zoned=True,
             remedy="put the bridges into a zone of target ACCEPT: firewall-cmd --zone=trusted --add-interface=BRIDGE",
         )
     return Drop(

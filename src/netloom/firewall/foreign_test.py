@@ -28,8 +28,15 @@ def test_an_accepting_policy_is_nobodys_business() -> None:
     assert drops(listing(chain("INPUT", type="filter", hook="input", prio=0, policy="drop"))) == []
 
 
-@pytest.mark.parametrize(("place", "owner"), [("DOCKER-USER", "Docker"), ("ufw-user-forward", "ufw")])
-@pytest.mark.parametrize(("family", "program"), [("ip", "iptables"), ("ip6", "ip6tables")])
+@pytest.mark.parametrize(
+    ("family", "program", "place", "owner"),
+    [
+        ("ip", "iptables", "DOCKER-USER", "Docker"),
+        ("ip6", "ip6tables", "DOCKER-USER", "Docker"),
+        ("ip", "iptables", "ufw-user-forward", "ufw"),
+        ("ip6", "ip6tables", "ufw6-user-forward", "ufw"),
+    ],
+)
 def test_known_owners_keep_a_place(place: str, owner: str, family: str, program: str) -> None:
     (found,) = drops(listing(forward("drop", family=family), chain(place, family)))
     assert (found.owner, found.chain) == (owner, f"{family} filter FORWARD")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from netloom.firewall.elements import element
+from netloom.firewall.obstacles import rp_filter
 from netloom.model.desired import Element, HostFacts, Sysctl
 from netloom.model.network import Network
 
@@ -27,14 +28,19 @@ class Forwarding(Struct, frozen=True):
 
 
 def watched_paths(links: Iterable[str]) -> list[str]:
-    """Sysctls whose present values `forwarding` needs in `HostFacts.sysctls`; one that is not there is left out.
+    """Sysctls whose present values `forwarding` and `obstacles` need in `HostFacts.sysctls`, where they are there.
 
     `links` are the host's own interfaces that have routes, the default one or any other.
     """
-    paths = [_ALL6]
+    paths = [_ALL6, rp_filter("all")]
     for link in links:
-        paths += [_forwarding4(link), _accept_ra(link)]
+        paths += [_forwarding4(link), _accept_ra(link), rp_filter(link)]
     return paths
+
+
+def bridge_paths(bridges: Iterable[str]) -> list[str]:
+    """Likewise of bridges of somebody else, which networks may be on."""
+    return [path for b in bridges for path in (_forwarding4(b), _accept_ra(b), f"net/ipv4/conf/{b}/route_localnet")]
 
 
 def outward_links(facts: HostFacts) -> list[str]:
@@ -43,12 +49,12 @@ def outward_links(facts: HostFacts) -> list[str]:
     return [link for link in links if link != "lo"]
 
 
-def bridge_sysctls(network: Network) -> list[Sysctl]:
-    """What a network's own bridge needs; gone with the bridge, so never undone."""
+def bridge_sysctls(network: Network, addresses: Sequence[str] = ()) -> list[Sysctl]:
+    """What a network's own bridge needs; gone with the bridge, so never undone. `addresses` are the bridge's."""
     sysctls = []
-    if network.ipv4 and not network.internal:
+    if network.ipv4 and not network.internal and (not network.lan or any(":" not in a for a in addresses)):
         sysctls.append(Sysctl(path=_forwarding4(network.bridge), value="1"))
-    if network.ipv6:
+    if network.ipv6 and (not network.lan or any(":" in a for a in addresses)):
         # A container must not make itself the host's router.
         sysctls.append(Sysctl(path=_accept_ra(network.bridge), value="0"))
     return sysctls
@@ -60,8 +66,9 @@ def forwarding(networks: Iterable[Network], facts: HostFacts, recorded: Sequence
     Without a network that needs it the result is the recorded values, and nothing is left to undo. A switch that
     was on already is nobody's to undo and makes no element.
     """
-    outward = [n for n in networks if n.bridge and not n.internal]
-    links = outward_links(facts)
+    outward = [n for n in networks if n.bridge and not n.internal and not n.lan]
+    adopted = [n.bridge for n in outward if n.adopted and n.bridge in facts.links]
+    links = list(dict.fromkeys([*outward_links(facts), *adopted]))
     now = dict(facts.sysctls)
     before = {s.path: s.value for s in recorded}
     wanted: dict[str, str] = {}

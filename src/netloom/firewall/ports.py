@@ -59,6 +59,7 @@ def requested(
     IPv6 at all. Raises Failed for a protocol that does not exist.
     """
     requests = []
+    addresses: dict[str, tuple[str, ...]] = {}
     bindings = {split_port(k): specs for k, specs in (host_config.port_bindings or {}).items()}
     if host_config.publish_all_ports:
         for key in config.exposed_ports or {}:
@@ -70,7 +71,11 @@ def requested(
             raise Failed("unknown protocol", remedy=f"{proto}: only {', '.join(PROTOCOLS)} ports can be published")
         for spec in specs or ():
             first, last = _host_ports(spec.host_port)
-            host_ips = tuple(_addresses(_host_ip(spec.host_ip) or default_ip, bool(spec.host_ip), ipv4, host_ipv6))
+            host_ips = addresses.get(spec.host_ip)
+            if host_ips is None:  # of thousands of ports nearly all name the same
+                wanted = _host_ip(spec.host_ip) or default_ip
+                host_ips = tuple(_addresses(wanted, bool(spec.host_ip), ipv4, host_ipv6))
+                addresses[spec.host_ip] = host_ips
             if host_ips:
                 requests.append(
                     PortRequest(proto=proto, container_port=port, host_ips=host_ips, first=first, last=last)
@@ -82,6 +87,8 @@ def untranslated(
     requests: Iterable[PortRequest], families: Collection[int]
 ) -> tuple[list[PortBinding], list[PortRequest]]:
     """The bindings of `families`, which need no port of the host (0), and what remains to be chosen."""
+    if not families:
+        return [], list(requests)
     opened: list[PortBinding] = []
     remaining: list[PortRequest] = []
     for request in requests:
@@ -118,9 +125,10 @@ def choose(
 
 def check_local(bindings: Iterable[PortBinding], addresses: Collection[str], target: str) -> None:
     """Refuse host addresses that the host does not have. `target` is the container's address, for the sentence."""
-    for binding in bindings:
-        ip = ipaddress.ip_address(binding.host_ip)
-        if not ip.is_unspecified and not ip.is_loopback and binding.host_ip not in addresses:
+    first_on = {binding.host_ip: binding for binding in reversed(list(bindings))}  # few addresses, maybe many ports
+    for host_ip, binding in first_on.items():
+        ip = ipaddress.ip_address(host_ip)
+        if not ip.is_unspecified and not ip.is_loopback and host_ip not in addresses:
             raise not_bound(binding, target, "cannot assign requested address")
 
 
@@ -144,6 +152,9 @@ def _free_port(
     chosen: dict[tuple[str, int], list[str]],
     random: Callable[[int], bytes],
 ) -> int:
+    exact = (request.proto, request.first)
+    if request.first == request.last != 0 and exact not in chosen and not taken(*exact):
+        return request.first
     for port in _candidates(request, random):
         own = next((o for ip in request.host_ips if (o := conflict(ip, chosen.get((request.proto, port), ())))), "")
         other = next((o for ip in request.host_ips if (o := conflict(ip, taken(request.proto, port)))), "")

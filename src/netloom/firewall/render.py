@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netloom.firewall.elements import family_name, text
+from netloom.firewall.rules import TABLE
 from netloom.firewall.ruleset import TARGET, Chain, Ruleset, Set, Table
 from netloom.model.desired import Element
+
+FAMILIES = ("inet", "bridge", "ip", "ip6")  # of all tables that any ruleset of ours may have had
 
 
 def load(ruleset: Ruleset, elements: Iterable[Element] = ()) -> str:
     """One transaction that puts the tables and their elements in place of whatever stands under their names."""
     lines = []
-    for table in ruleset.tables:
-        name = f"{table.family} {table.name}"
-        lines += [f"add table {name}", f"delete table {name}"]
+    for family in FAMILIES:
+        lines += [f"add table {family} {TABLE}", f"delete table {family} {TABLE}"]
     lines.append(listing(ruleset))
     lines += [f"add element {family_name(e)} {e.table} {e.set} {{ {text(e)} }}" for e in elements]
     return "\n".join(lines) + "\n"

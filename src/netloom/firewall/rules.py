@@ -6,7 +6,7 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
-from netloom.firewall import policy
+from netloom.firewall import cooperation, policy
 from netloom.firewall.guard import guard_table
 from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
 
@@ -15,6 +15,8 @@ TABLE = "netloom"
 # Single bits of the packet mark; the others belong to whoever set them.
 OURS = 0x40000000  # tells other firewalls that this packet is judged here
 HAIRPIN = 0x20000000  # from forward to postrouting, where a bridged packet has no input interface any more
+
+_MEMBERS = (("ip", "members4"), ("ip6", "members6"))
 
 SETS = (
     Set("bridges", ("ifname",), "bridges of networks"),
@@ -27,6 +29,8 @@ SETS = (
     Set("routed", ("ifname", "nf_proto"), "bridges whose published ports are reached by the container's own address"),
     Set("unprotected", ("ifname", "nf_proto"), "bridges whose every port is reached by the container's own address"),
     Set("trusted", ("ifname", "ifname"), "interfaces by which published ports of a bridge are reached likewise"),
+    Set("members4", ("ifname", "ipv4_addr"), "containers that are machines of a LAN, by the host's way to it"),
+    Set("members6", ("ifname", "ipv6_addr"), "the same for IPv6"),
     Set("open4", ("ipv4_addr", "inet_proto", "inet_service"), "those ports"),
     Set("open6", ("ipv6_addr", "inet_proto", "inet_service"), "the same for IPv6"),
     Set("published4", ("inet_proto", "inet_service"), "ports on every IPv4 address", ("ipv4_addr", "inet_service")),
@@ -43,8 +47,45 @@ SETS = (
         "ports on one IPv6 address",
         ("ipv6_addr", "inet_service"),
     ),
+    Set(
+        "published_ranges4",
+        ("inet_proto", "inet_service"),
+        "ranges of ports on every IPv4 address that lead to the same ports",
+        ("ipv4_addr",),
+        flags="interval",
+    ),
+    Set(
+        "published_ranges4_at",
+        ("ipv4_addr", "inet_proto", "inet_service"),
+        "the same on one IPv4 address",
+        ("ipv4_addr",),
+        flags="interval",
+    ),
+    Set(
+        "published_ranges6",
+        ("inet_proto", "inet_service"),
+        "the same on every IPv6 address",
+        ("ipv6_addr",),
+        flags="interval",
+    ),
+    Set(
+        "published_ranges6_at",
+        ("ipv6_addr", "inet_proto", "inet_service"),
+        "the same on one IPv6 address",
+        ("ipv6_addr",),
+        flags="interval",
+    ),
     Set("relayed", ("inet_proto", "inet_service"), "ports on every IPv6 address that the relay may serve"),
     Set("relayed_at", ("ipv6_addr", "inet_proto", "inet_service"), "the same on one IPv6 address"),
+    Set(
+        "relayed_ranges", ("inet_proto", "inet_service"), "ranges of such ports on every IPv6 address", flags="interval"
+    ),
+    Set(
+        "relayed_ranges_at",
+        ("ipv6_addr", "inet_proto", "inet_service"),
+        "the same on one IPv6 address",
+        flags="interval",
+    ),
     Set("relay_port", ("nf_proto",), "where the relay listens", ("inet_service",)),
     Set("relay_ports", ("inet_service",), "the same, closed to all that is not redirected"),
     Set("uplinks", ("ifname",), "interfaces by which networks reach other hosts"),
@@ -65,13 +106,14 @@ def loopback_guard() -> tuple[Rule, ...]:
     )
 
 
-def publish_from_outside() -> tuple[Rule, ...]:
+def publish_from_outside(*, cooperate: bool) -> tuple[Rule, ...]:
     """Packets that come in for one of the host's own addresses."""
     return (
         Rule("iifname @internal accept", "an internal network has no published ports to use"),
         Rule(
             'iifname != "lo" ip daddr 127.0.0.0/8 accept', "whoever routes loopback addresses in gets no published port"
         ),
+        *(cooperation.untranslated() if cooperate else ()),
         *publish_from_host(),
     )
 
@@ -88,7 +130,9 @@ def published4() -> tuple[Rule, ...]:
     """One address first, then any."""
     return (
         Rule("dnat ip to ip daddr . meta l4proto . th dport map @published4_at"),
+        Rule("dnat ip to ip daddr . meta l4proto . th dport map @published_ranges4_at"),
         Rule("dnat ip to meta l4proto . th dport map @published4"),
+        Rule("dnat ip to meta l4proto . th dport map @published_ranges4", "without a port: it stays"),
     )
 
 
@@ -98,7 +142,9 @@ def published6() -> tuple[Rule, ...]:
         Rule("ip6 daddr ::1 goto relay", "::1 never leaves the loopback interface: nothing like route_localnet exists"),
         Rule("ip6 saddr fe80::/10 goto relay", "a link-local client has no route beyond its link"),
         Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published6_at"),
+        Rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @published_ranges6_at"),
         Rule("dnat ip6 to meta l4proto . th dport map @published6"),
+        Rule("dnat ip6 to meta l4proto . th dport map @published_ranges6"),
         Rule("goto relay", "an IPv4-only container"),
     )
 
@@ -111,7 +157,9 @@ def relay() -> tuple[Rule, ...]:
     target = "meta l4proto tcp redirect to :meta nfproto map @relay_port"
     return (
         Rule(f"ip6 daddr . meta l4proto . th dport @relayed_at {target}"),
+        Rule(f"ip6 daddr . meta l4proto . th dport @relayed_ranges_at {target}"),
         Rule(f"meta l4proto . th dport @relayed {target}"),
+        Rule(f"meta l4proto . th dport @relayed_ranges {target}"),
     )
 
 
@@ -120,7 +168,9 @@ def relay_guard() -> tuple[Rule, ...]:
     return (
         Rule("meta nfproto ipv6 tcp dport @relay_ports ct status & dnat == 0 drop", "not redirected: an outsider"),
         Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_at drop"),
+        Rule("iifname @internal ip6 daddr . meta l4proto . th dport @relayed_ranges_at drop"),
         Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed drop"),
+        Rule("iifname @internal meta nfproto ipv6 meta l4proto . th dport @relayed_ranges drop"),
     )
 
 
@@ -157,10 +207,25 @@ def our_mark() -> tuple[Rule, ...]:
     mark = f"meta mark set meta mark | {OURS:#x}"
     return (
         Rule(f"iifname @bridges oifname @bridges {mark}"),
+        *(Rule(f"iifname . oifname @same iifname . {ip} saddr @{members} {mark}") for ip, members in _MEMBERS),
+        *(Rule(f"iifname . oifname @same oifname . {ip} daddr @{members} {mark}") for ip, members in _MEMBERS),
         Rule(f"iifname @bridges oifname @uplinks {mark}", "an uplink may be a bridge itself"),
         Rule(f"iifname @uplinks oifname @bridges {mark}"),
         Rule(f'iifname @bridges meta oifkind != "bridge" {mark}'),
         Rule(f'meta iifkind != "bridge" oifname @bridges {mark}'),
+    )
+
+
+def path_mtu() -> tuple[Rule, ...]:
+    """No segment larger than the way that its packet takes, nor than the way back.
+
+    Where the path's MTU is smaller than the containers', nobody may depend on ICMP coming through.
+    """
+    clamp = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
+    return (
+        Rule("iifname . oifname @same accept", "bridged"),
+        Rule(f"iifname @bridges {clamp}"),
+        Rule(f"oifname @bridges {clamp}"),
     )
 
 
@@ -170,6 +235,7 @@ def directions() -> tuple[Rule, ...]:
         Rule("iifname . oifname @same goto within"),
         Rule("iifname @bridges goto from_container"),
         Rule("oifname @bridges goto to_container"),
+        *(Rule(f"oifname . {ip} daddr @{members} goto to_container") for ip, members in _MEMBERS),
     )
 
 
@@ -226,6 +292,8 @@ def isolation() -> tuple[Rule, ...]:
         Rule("oifname . meta nfproto @routed goto routed_ports"),
         Rule("iifname . meta nfproto @routed ct state established,related accept", "the answers"),
         Rule("oifname @bridges drop"),
+        Rule("oifname . ip daddr @members4 drop", "its LAN reaches it, the host does not lead there"),
+        Rule("oifname . ip6 daddr @members6 drop"),
     )
 
 
@@ -257,15 +325,17 @@ def unpublished() -> tuple[Rule, ...]:
     return (Rule("drop"),)
 
 
-def ruleset() -> Ruleset:
-    """The ruleset of this version of netloom."""
-    return Ruleset((_table(), guard_table(TABLE, HAIRPIN)))
+def ruleset(*, cooperate: bool = False) -> Ruleset:
+    """The ruleset of this version of netloom; `cooperate` where the host's INPUT decides about published ports."""
+    tables = (_table(cooperate=cooperate), guard_table(TABLE, HAIRPIN))
+    return Ruleset((*tables, *cooperation.tables(TABLE)) if cooperate else tables)
 
 
-def _table() -> Table:
+def _table(*, cooperate: bool) -> Table:
+    last = (chain("admitted", cooperation.admitted(), hook=cooperation.hook()),) if cooperate else ()
     return Table(
         name=TABLE,
-        sets=SETS,
+        sets=(*SETS, *cooperation.SETS) if cooperate else SETS,
         chains=(
             chain("relay", relay()),
             chain("publish4", published4()),
@@ -278,12 +348,14 @@ def _table() -> Table:
             chain("from_container", internal(), untracked(), published(), isolation()),
             chain("to_container", into_internal(), answers(), published(), without_translation(), unpublished()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
-            chain("from_outside", publish_from_outside(), hook=Hook("nat", "prerouting", -100)),
+            chain("from_outside", publish_from_outside(cooperate=cooperate), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),
             chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
+            chain("path_mtu", path_mtu(), hook=Hook("filter", "forward", -150)),
             *policy.chains(),
             chain("our_mark", our_mark(), hook=Hook("filter", "forward", -10)),
             chain("forward", directions(), foreign(), hook=Hook("filter", "forward", 0)),
             chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),
+            *last,
         ),
     )

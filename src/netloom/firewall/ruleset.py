@@ -28,7 +28,7 @@ Field = Literal[
     "nf_proto",
 ]
 TARGET = "@th,64,128"  # of neighbour discovery (RFC 4861, sections 4.3 and 4.4): nft 1.0.6 has no name for it
-Family = Literal["inet", "bridge"]
+Family = Literal["inet", "bridge", "ip", "ip6"]
 
 
 class Set(Struct, frozen=True):

@@ -23,6 +23,10 @@ def test_listing() -> None:
     check_golden(TESTDATA / "ruleset.nft", listing(ruleset()))
 
 
+def test_listing_where_the_hosts_input_decides() -> None:
+    check_golden(TESTDATA / "cooperate.nft", listing(ruleset(cooperate=True)))
+
+
 def test_the_document_shows_the_chains_as_they_are() -> None:
     """docs/firewall.md: everything between the fences of its last block is generated."""
     before, _, _ = DOCUMENT.read_text().partition("```nft\n")
@@ -62,5 +66,5 @@ def test_loading_again_replaces_rules_and_elements() -> None:
         assert "version_old" not in shown
         assert ruleset().version in shown
         assert "table inet others" in shown
-        assert shown.count("hook forward") == 4
+        assert shown.count("hook forward") == 5
         assert shown.count(ruleset().version) == 2

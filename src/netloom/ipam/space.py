@@ -11,7 +11,7 @@ from netloom.ipam.clashes import Clash
 from netloom.ipam.occupied import Occupied
 from netloom.ipam.pools import DEFAULT_POOLS, Pool, PoolList, Subnet
 from netloom.ipam.routes import Routes, words
-from netloom.ipam.validate import check_config, is_size, parse_address, parse_prefix
+from netloom.ipam.validate import asks_for_any, check_config, parse_address, parse_prefix
 from netloom.model.desired import HostRoute
 from netloom.model.errors import Exhausted, Failed, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import IpamConfig
@@ -163,7 +163,7 @@ class AddressSpace:
         """One family's: the named ones first, so that none of them is chosen for another entry."""
         taken: dict[int, IpamConfig] = {}
         for at, entry in enumerate(entries):
-            if not asks_for_size(entry):
+            if not asks_for_any(entry.subnet):
                 self._refuse_overlap(_subnet(entry.subnet), network_id, routes)
                 taken[at] = self._take(network_id, entry)
         for at, entry in enumerate(entries or [IpamConfig()]):
@@ -229,19 +229,13 @@ class AddressSpace:
         return IpamConfig(subnet=str(subnet), ip_range=entry.ip_range, gateway=gateway, aux=entry.aux)
 
 
-def asks_for_size(entry: IpamConfig) -> bool:
-    """See `is_size`."""
-    prefix = parse_prefix(entry.subnet)
-    return prefix is not None and is_size(prefix)
-
-
 def settled(requested: Sequence[IpamConfig], pools: Sequence[IpamConfig]) -> tuple[IpamConfig, ...]:
     """What the user wrote, with the subnets that `add_network` chose in place of the sizes that were asked for."""
     of = {version: iter([p for p in pools if _subnet(p.subnet).version == version]) for version in (4, 6)}
     found = []
     for entry in requested:
         pool = next(of[_subnet(entry.subnet).version], None)  # None: the network is without this family
-        sized = pool is not None and asks_for_size(entry)
+        sized = pool is not None and asks_for_any(entry.subnet)
         found.append(IpamConfig(subnet=pool.subnet, gateway=pool.gateway) if pool and sized else entry)
     return tuple(found)
 

@@ -61,6 +61,12 @@ def is_size(prefix: Prefix) -> bool:
     return prefix.ip.is_unspecified and prefix.network.prefixlen < prefix.network.max_prefixlen
 
 
+def asks_for_any(subnet: str) -> bool:
+    """Of the text of a subnet: see `is_size`."""
+    prefix = parse_prefix(subnet)
+    return prefix is not None and is_size(prefix)
+
+
 def check_config(config: Sequence[IpamConfig], *, ipv6: bool) -> None:
     """Raises InvalidArgument with every fault at once. IPv6 entries of a network without IPv6 are not looked at."""
     faults = [fault for entry in config for fault in _faults(entry, ipv6)]

@@ -41,29 +41,32 @@ class Announcer:
         """
         for address in addresses:
             family, packed = pack(address)
-            kind, frame = _arp(mac_bytes(mac), packed) if family == socket.AF_INET else _na(mac_bytes(mac), packed)
-            try:
-                self._socket.sendto(frame, (link, kind))
-            except OSError as error:
-                if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENETDOWN):
-                    return
-                raise KernelError(error.errno or errno.EIO, f"announce {address} on {link}") from error
+            self.send(link, (_arp if family == socket.AF_INET else _na)(mac_bytes(mac), packed))
+
+    def send(self, link: str, frame: bytes) -> None:
+        """One frame. A link that has gone needs none. Raises KernelError."""
+        try:
+            self._socket.sendto(frame, (link, int.from_bytes(frame[12:14], "big")))
+        except OSError as error:
+            if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENETDOWN):
+                return
+            raise KernelError(error.errno or errno.EIO, f"send a frame on {link}") from error
 
 
-def _arp(mac: bytes, address: bytes) -> tuple[int, bytes]:
+def _arp(mac: bytes, address: bytes) -> bytes:
     """A request for the own address (RFC 5227 section 3): every host that has it in its table takes the new MAC."""
     arp = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + address + bytes(6) + address
-    return _ARP, _BROADCAST + mac + struct.pack("!H", _ARP) + arp
+    return _BROADCAST + mac + struct.pack("!H", _ARP) + arp
 
 
-def _na(mac: bytes, address: bytes) -> tuple[int, bytes]:
+def _na(mac: bytes, address: bytes) -> bytes:
     """Unsolicited, to all nodes, override set (RFC 4861 section 7.2.6)."""
     option = struct.pack("!BB", _TARGET_LINK, 1) + mac
     body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, _OVERRIDE) + address + option
     pseudo = address + _ALL_NODES + struct.pack("!II", len(body), _ICMPV6)
     body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
     header = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255) + address + _ALL_NODES
-    return _IPV6, _ALL_NODES_MAC + mac + struct.pack("!H", _IPV6) + header + body
+    return _ALL_NODES_MAC + mac + struct.pack("!H", _IPV6) + header + body
 
 
 def _checksum(data: bytes) -> int:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import Protocol
 
-from netloom.kernel import elements, flows, sysctl, translate
+from netloom.kernel import elements, flows, lending, sysctl, translate
 from netloom.kernel.namespace import entered
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
 from netloom.kernel.switches import Ipv6Switches
@@ -22,9 +22,12 @@ from netloom.model.desired import (
     Element,
     Key,
     Link,
+    Loop,
     Neighbour,
     Parent,
+    Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -109,6 +112,10 @@ class _Run:
         self._sandboxes = sandboxes
         self._fds: dict[str, int] = {}
         self._comes_back: set[Key] = {s.what.key for s in steps if s.verb == "add" and isinstance(s.what, LINKS)}
+        # Ranges must not overlap: those that go make room in the transaction in which others come.
+        ranges = [s for s in steps if isinstance(s.what, Element) and s.what.key_end]
+        self._giving_way = [s for s in ranges if s.verb == "del"] if any(s.verb == "add" for s in ranges) else []
+        self._staying = [there for verb, there in flows.leads(steps) if verb == "add"] if ranges else []
 
     def close(self) -> None:
         for fd in self._fds.values():
@@ -118,14 +125,17 @@ class _Run:
         """A run of additions and replacements."""
         governed = [s for s in steps if isinstance(s.what, Element)]
         if governed:
-            elements.apply(self._nft, governed)
+            # What comes as ranges stands first: all of it in the transaction of those that give way.
+            governed.sort(key=lambda s: not getattr(s.what, "key_end", b""))
+            elements.apply(self._nft, [*self._giving_way, *governed])
             flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.
-        self._links([s for s in steps if isinstance(s.what, (Bridge, Parent))])
-        self._links([s for s in steps if isinstance(s.what, (Veth, Child))])
+        self._links([s for s in steps if isinstance(s.what, (Bridge, Parent, Loop))])
+        self._links([s for s in steps if isinstance(s.what, (Veth, Shim, Child))])
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
+        self._send_all(self._route, [(s, m) for s in steps if isinstance(s.what, Port) for m in _enslave(s, s.what)])
         for step in steps:
-            if isinstance(step.what, Sysctl) and not step.what.sandbox:
+            if isinstance(step.what, Sysctl) and not step.what.sandbox and not _of_nobody(step.what):
                 _write(step, step.what.path, step.what.value)
         self._enter_each(steps)
 
@@ -134,8 +144,9 @@ class _Run:
         self._send_all(self._route, [(s, m) for s in steps for m in self._host_deletions(s)])
         governing = [s for s in steps if isinstance(s.what, Element)]
         if governing:
-            elements.apply(self._nft, governing)
-            flows.follow(self._nft, governing)
+            gave_way = set(map(id, self._giving_way))  # what stands there now is another's
+            elements.apply(self._nft, [s for s in governing if id(s) not in gave_way])
+            flows.follow(self._nft, governing, self._staying)
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
                 _restore(step, step.what)
@@ -148,17 +159,40 @@ class _Run:
         """
         work = [(s, s.what) for s in steps if isinstance(s.what, LINKS)]
         making = [(s, w) for s, w in work if s.verb == "add"]
-        failures = self._route.request([translate.create(w, self._netns(s, w), _below(s, w)) for s, w in making])
+        # A device that has been moved already is not there any more to be moved.
+        making = [(s, w) for s, w in making if not (isinstance(w, Child) and self._has_moved(s, w))]
+        failures = self._route.request([self._create(s, w) for s, w in making])
         new = {making[place][1].key for place in range(len(making)) if place not in failures}
         for place, failure in sorted(failures.items()):
             self._check_there(*making[place], failure)
         for step, what in work:
-            if isinstance(what, Bridge):
+            if isinstance(what, (Bridge, Shim)):
                 _turn_ipv6(step, what)
         self._send_all(
             self._route,
             [(s, m) for s, w in work for m in (translate.configure if w.key in new else translate.correct)(w)],
         )
+
+    def _create(self, step: Step, what: Link) -> Message:
+        if isinstance(what, Child) and what.kind == "device":
+            body = self._route.get(link.get(name=what.parent))
+            if body is None:
+                raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.parent} is not there")
+            return lending.lend(
+                link.parse(body),
+                home=lending.home_of(self._route.socket),
+                index=what.index,
+                name=translate.first_name(what),
+                mac=what.mac,
+                netns=self._netns(step, what),
+            )
+        return translate.create(what, self._netns(step, what), _below(step, what))
+
+    def _has_moved(self, step: Step, what: Child) -> bool:
+        if what.kind != "device" or _index(what.parent):
+            return False
+        self._check_inside(step, what, Verdict(errno.ENODEV, f"parent interface {what.parent} is not there"))
+        return True
 
     def _check_there(self, step: Step, what: Link, failure: Verdict) -> None:
         """Return when the link is there already; else say in whose way it is."""
@@ -187,7 +221,8 @@ class _Run:
         with self._socket_in(what.sandbox, step) as inside:
             found = [link.parse(body) for body in inside.dump(link.dump())]
         for there in found:
-            if (there.ifindex, there.kind, there.group) == (what.index, what.kind, link.INSIDE):
+            mark = (what.index, link.LENT) if what.kind == "device" else (what.index, link.INSIDE)
+            if (there.ifindex, there.group) == mark and what.kind in (there.kind, "device"):
                 return
         in_the_way = [one for one in found if what.index == one.ifindex or what.name == one.name]
         if not in_the_way:
@@ -205,7 +240,9 @@ class _Run:
 
     def _host_deletions(self, step: Step) -> list[Message]:
         match step.what:
-            case Bridge() | Veth() | Parent():
+            case Port(link=name):
+                return [link.change(index, master=0)] if (index := _index(name)) else []
+            case Bridge() | Veth() | Parent() | Loop() | Shim():
                 return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
                 return [translate.delete(step.what)]
@@ -223,7 +260,7 @@ class _Run:
                 continue
             if failure.errno == errno.EEXIST and isinstance(step.what, Address):
                 continue
-            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent)):
+            if failure.errno == errno.EAFNOSUPPORT and isinstance(step.what, (Veth, Parent, Loop, Shim)):
                 continue  # no IPv6 to silence
             if failure.errno == errno.ENOENT and isinstance(step.what, Neighbour):
                 continue  # nobody remembers another MAC for the address
@@ -298,14 +335,19 @@ class _Run:
                     self._applier.switches.turn(socket.socket, name, on=on)
 
     def _netns(self, step: Step, what: Link) -> int:
+        if isinstance(what, Loop):
+            return self._home
         return self._fd(what.sandbox, step) if isinstance(what, (Veth, Child)) else -1
 
     def _inner_messages(self, step: Step) -> Iterable[Message]:
         match step.what:
-            case Veth() if step.verb == "add":
-                return [link.up(step.what.peer_index)]
+            case Veth(peer_index=index, peer_mtu=mtu) if step.verb != "del":
+                narrowed = [link.change(index, mtu=mtu)] if mtu else []
+                return [*narrowed, *([link.up(index)] if step.verb == "add" else [])]
             case Child() if step.verb == "add":
                 return [link.up(step.what.index)]
+            case Child(index=index, mtu=mtu) if step.verb == "set" and mtu:
+                return [link.change(index, mtu=mtu)]
             case Child() if step.verb == "del" and step.what.key in self._comes_back:
                 return [link.delete(step.what.index)]
             case Address() | Route():
@@ -332,37 +374,52 @@ def _host_messages(step: Step) -> Iterable[Message]:
             return ()
 
 
+def _enslave(step: Step, what: Port) -> list[Message]:
+    """It is up, as a port of the bridge."""
+    index = _index(what.link)
+    if not index:
+        raise KernelError(errno.ENODEV, subject(step), detail=f"interface {what.link} is not there")
+    return [link.change(index, master=what.master_index), link.up(index)]
+
+
+def _index(name: str) -> int:
+    """Of the interface of that name, now; 0 for none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
 def _kind(what: Link) -> str:
     match what:
         case Bridge():
             return "bridge"
-        case Veth():
+        case Veth() | Loop():
             return "veth"
         case Parent():
             return "vlan" if what.base else "dummy"
-        case Child():
+        case Shim() | Child():
             return what.kind
 
 
 def _below(step: Step, what: Link) -> int:
     """The index, now, of the interface that a link stands on: one of somebody else, which may have come anew."""
     match what:
-        case Child():
+        case Shim() | Child():
             name = what.parent
         case Parent(base=name) if name:
             pass
         case _:
             return 0
-    try:
-        return socket.if_nametoindex(name)
-    except OSError as error:
-        raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {name} is not there") from error
+    if index := _index(name):
+        return index
+    raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {name} is not there")
 
 
 def _sandbox(step: Step) -> str:
     """The sandbox inside which a step has something to do."""
     match step.what:
-        case Veth(sandbox=sandbox) if step.verb == "add":
+        case Veth(sandbox=sandbox, peer_mtu=mtu) if step.verb == "add" or (step.verb == "set" and mtu):
             return sandbox
         case Child(sandbox=sandbox):
             return sandbox
@@ -384,9 +441,16 @@ def _ipv6(step: Step, on: bool) -> Iterator[None]:
         raise KernelError(error.errno or errno.EIO, subject(step), detail="disable_ipv6") from error
 
 
-def _turn_ipv6(step: Step, what: Bridge) -> None:
+def _turn_ipv6(step: Step, what: Bridge | Shim) -> None:
     with _ipv6(step, what.ipv6):
         sysctl.write(translate.ipv6_switch(what.name), "0" if what.ipv6 else "1")
+
+
+def _of_nobody(what: Sysctl) -> bool:
+    """Is it a switch of an interface that has gone? A new one of that name has its own."""
+    parts = what.path.split("/")
+    named = len(parts) == 5 and parts[2] == "conf" and parts[3] not in ("all", "default")
+    return named and not _index(parts[3])
 
 
 def _write(step: Step, path: str, value: str) -> None:
@@ -416,7 +480,12 @@ def _refusal(step: Step, failure: Verdict) -> Exhausted | KernelError:
 
 def _remedy(step: Step, failure: Verdict) -> str:
     match step.what:
-        case Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
+        case Port(link=name) if failure.errno in (errno.EOPNOTSUPP, errno.EBUSY, errno.ELOOP, errno.EINVAL):
+            return (
+                f"{name} cannot be a port of a bridge: wireless stations cannot, nor what is one of another bridge or"
+                " bond, carries macvlan or ipvlan, or is a bridge itself; take the driver ipvlan, or another interface"
+            )
+        case Shim(parent=parent, kind=kind) | Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
             return (
                 f"{parent} is a port of a bridge or a bond, or carries another kind than {kind}; choose another parent"
             )

@@ -17,28 +17,34 @@ _UDP = 17
 _MOST = 32  # ports for each of which the kernel reads its whole table (0.1 to 2 ms); for more we read it once ourselves
 
 
-def follow(netfilter: NetlinkSocket, steps: Iterable[Step]) -> None:
-    """After these steps: what leads where no port leads any more ends, what began before its port came begins anew.
-
-    TCP begins anew by itself; a client of UDP goes on as it began. A kernel that cannot do it (without ctnetlink)
-    leaves such connections to their timeouts.
-    """
-    leads = [
+def leads(steps: Iterable[Step]) -> list[tuple[str, Lead]]:
+    """Where published ports lead, by the verb of the step."""
+    return [
         (step.verb, there)
         for step in steps
         if isinstance(step.what, Element) and (there := lead(step.what)) is not None
     ]
-    gone = [there for verb, there in leads if verb == "del"]
-    moved = [there for verb, there in leads if verb == "set"]
-    came = [there for verb, there in leads if verb == "add" and there.proto == _UDP]
+
+
+def follow(netfilter: NetlinkSocket, steps: Iterable[Step], staying: Sequence[Lead] = ()) -> None:
+    """After these steps: what leads where no port leads any more ends, what began before its port came begins anew.
+
+    `staying` lead where they led before, though by another element: a range that has become two. TCP begins anew by
+    itself; a client of UDP goes on as it began. A kernel that cannot do it (without ctnetlink) leaves such connections
+    to their timeouts.
+    """
+    found = leads(steps)
+    gone = [there for verb, there in found if verb == "del"]
+    moved = [there for verb, there in found if verb == "set"]
+    came = [there for verb, there in found if verb == "add" and there.proto == _UDP]
     if not (gone or moved or came):
         return
     messages = _by_filter(gone, moved, came)
-    if len(messages) > _MOST:
+    if len(messages) > _MOST or staying or any(one.width > 1 for one in (*gone, *moved, *came)):
         messages = [
             m
             for family in {_family(one) for one in (*gone, *moved, *came)}
-            for m in _by_hand(netfilter, family, gone, moved, came)
+            for m in _by_hand(netfilter, family, gone, moved, came, staying)
         ]
     if messages:
         netfilter.request(messages)
@@ -89,13 +95,43 @@ def _asked(one: Lead, *, translated: bool) -> Message:
     return conntrack.forget_asked(_family(one), one.proto, one.host_port, address, translated=translated)
 
 
+class _Ports:
+    """Which (protocol, address) has which ports: by itself, or in a range."""
+
+    def __init__(self, rows: Iterable[tuple[int, bytes, int, int]]) -> None:
+        """Of protocol, address, first port and how many."""
+        self._single: set[tuple[int, bytes, int]] = set()
+        self._ranges: dict[tuple[int, bytes], list[range]] = {}
+        for proto, address, first, width in rows:
+            if width == 1:
+                self._single.add((proto, address, first))
+            else:
+                self._ranges.setdefault((proto, address), []).append(range(first, first + width))
+
+    def has(self, proto: int, address: bytes, port: int) -> bool:
+        """Is it one of them?"""
+        ranges = self._ranges.get((proto, address), ())
+        return (proto, address, port) in self._single or any(port in one for one in ranges)
+
+
+def _targets(those: Iterable[Lead]) -> _Ports:
+    return _Ports((one.proto, one.address, one.port, one.width) for one in those)
+
+
+def _asked_for(those: Iterable[Lead]) -> _Ports:
+    return _Ports((one.proto, one.host_address, one.host_port, one.width) for one in those)
+
+
 def _by_hand(
-    netfilter: NetlinkSocket, family: int, gone: Sequence[Lead], moved: Sequence[Lead], came: Sequence[Lead]
+    netfilter: NetlinkSocket,
+    family: int,
+    gone: Sequence[Lead],
+    moved: Sequence[Lead],
+    came: Sequence[Lead],
+    staying: Sequence[Lead],
 ) -> list[Message]:
     """One for each connection that is meant."""
-    targets = {(one.address, one.proto, one.port) for one in gone}
-    led = {(one.proto, one.host_port, one.host_address) for one in moved}
-    new = {(one.proto, one.host_port, one.host_address) for one in came}
+    ends, stays, led, new = _targets(gone), _targets(staying), _asked_for(moved), _asked_for(came)
     messages = []
     try:
         bodies = netfilter.dump(conntrack.dump(family))
@@ -103,11 +139,12 @@ def _by_hand(
         return []  # without ctnetlink
     for body in bodies:
         one = conntrack.parse(body)
-        asked = {(one.proto, one.asked_port, one.asked_address), (one.proto, one.asked_port, b"")}
+        target = (one.proto, one.target_address, one.target_port)
+        asked = [(one.proto, address, one.asked_port) for address in (one.asked_address, b"")]
         if one.destination_translated:
-            meant = (one.target_address, one.proto, one.target_port) in targets or not led.isdisjoint(asked)
+            meant = (ends.has(*target) and not stays.has(*target)) or any(led.has(*where) for where in asked)
         else:
-            meant = one.untouched and not new.isdisjoint(asked)
+            meant = one.untouched and any(new.has(*where) for where in asked)
         if meant:
             messages.append(conntrack.forget(family, one))
     return messages

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from netloom.firewall.foreign import LOOK, Drop, drops
+from netloom.kernel import firewalld
+from netloom.model.desired import PassedDrop
 from netloom.model.errors import Failed, Unavailable
 
 _PATIENCE = 10  # seconds; `-w` of iptables waits for its lock
@@ -14,6 +16,20 @@ _PATIENCE = 10  # seconds; `-w` of iptables waits for its lock
 def look() -> list[Drop]:
     """Chains of others that drop what is forwarded. Runs in the calling thread's network namespace."""
     return drops(_run(LOOK).stdout)
+
+
+def settle(drop: Drop, stay: Collection[str], leave: Collection[str], *, wanted: bool) -> PassedDrop:
+    """Pass this chain, or no more; bridges stay in a zone that accepts, or leave it.
+
+    Raises Failed with the tool's words.
+    """
+    if not drop.zoned:
+        return PassedDrop(drop.owner, drop.chain, drop.remedy, changed=let_pass(drop, wanted=wanted))
+    try:
+        changed = firewalld.bind(stay, leave)
+    except (Failed, Unavailable) as error:
+        return PassedDrop(drop.owner, drop.chain, f"{drop.remedy} ({error})", changed=False)
+    return PassedDrop(drop.owner, drop.chain, "", changed=changed)
 
 
 def let_pass(drop: Drop, *, wanted: bool) -> bool:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from netloom.firewall.policy import SETS
 from netloom.firewall.ruleset import Set
-from netloom.kernel import flows, foreign, namespace, observe, ruleset, sysctl, translate
+from netloom.kernel import flows, foreign, lending, namespace, observe, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, Element, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
+from netloom.netlink import address as rtaddress
+from netloom.netlink import conntrack, nft
 from netloom.netlink import link as rtnl
-from netloom.netlink import nft
 
 
 class Ruleset(NamedTuple):
@@ -24,6 +25,7 @@ class Ruleset(NamedTuple):
 
     version: str
     text: str
+    families: tuple[int, ...] = (nft.INET, nft.BRIDGE)
 
 
 class HostKernel:
@@ -79,11 +81,15 @@ class HostKernel:
         return True
 
     def _ruleset_is_whole(self, rules: Ruleset) -> bool:
-        if not ruleset.stands(self._applier.nft, rules.version):
+        if not ruleset.stands(self._applier.nft, rules.version, rules.families):
             return False
         if not self._meant:
-            self._meant = ruleset.meant(rules.text)
-        return ruleset.said(self._applier.nft) == self._meant
+            self._meant = ruleset.meant(rules.text, rules.families)
+        return ruleset.said(self._applier.nft, rules.families) == self._meant
+
+    def reclaim(self) -> None:
+        """Interfaces of the host that an end without a daemon has left elsewhere, or not as they were."""
+        lending.reclaim(self._applier.route, self._home)
 
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark. The ruleset is loaded first where it is missing:
@@ -104,6 +110,22 @@ class HostKernel:
         finally:
             os.close(fd)
 
+    def limit_address(self, within: Openable, index: int, address: str, seconds: int) -> None:
+        """Give an address inside a sandbox so long to live, 0xFFFFFFFF for ever. One that has ended is success."""
+        try:
+            fd = within.open()
+        except ProcessLookupError:
+            return
+        try:
+            with namespace.entered(fd, self._home):
+                inside = NetlinkSocket(ROUTE, large=False)
+            with inside:
+                failures = inside.request([rtaddress.limit(index, address, seconds)])
+        finally:
+            os.close(fd)
+        for failure in failures.values():
+            raise KernelError(failure.errno, f"limit the life of address {address}", detail=failure.text)
+
     def facts(self) -> HostFacts:
         """Routes, uplinks, addresses and MTU of the host now."""
         return observe.facts(self._applier.route)
@@ -116,11 +138,14 @@ class HostKernel:
         if mac:
             self._announcer.announce(link, mac, addresses)
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
-        """Our marked rule in the dropping chains of other firewalls, as wanted; those that we may not touch too."""
-        return [
-            PassedDrop(d.owner, d.chain, d.remedy, changed=foreign.let_pass(d, wanted=wanted)) for d in foreign.look()
-        ]
+    def send_frame(self, link: str, frame: bytes) -> None:
+        """A whole frame out of a link of the host."""
+        self._announcer.send(link, frame)
+
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
+        """Our rule or our bridges in the dropping chains of other firewalls, as wanted; those beyond our reach too."""
+        stay, leave = (bridges, gone) if wanted else ((), [*bridges, *gone])
+        return [foreign.settle(one, stay, leave, wanted=wanted) for one in foreign.look()]
 
     def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
         """Forget the tracked connections of which (protocol, source, target, the target's port) is denied; how many."""
@@ -142,6 +167,10 @@ class HostKernel:
         """Has this kernel links of that kind, as a module or built in? Nothing is made; a module may be loaded."""
         failure = self._applier.route.request([rtnl.probe(kind)]).get(0)
         return failure is None or failure.errno != errno.EOPNOTSUPP
+
+    def forgets_connections(self) -> bool:
+        """Has this kernel ctnetlink? Without it connections outlive the ports that let them in."""
+        return not self._applier.nft.request([conntrack.statistics()])
 
     def new_namespace(self) -> int:
         """A fresh network namespace, lo up; the fd is the caller's."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from netloom.kernel.host import HostKernel
 from netloom.kernel.kernel_test import NETWORK, RULES, RealWorld, endpoint
-from netloom.model.desired import HostRoute
+from netloom.kernel.namespace import FdNamespace
+from netloom.model.desired import Address, Bridge, HostRoute, Veth
 from netloom.model.errors import KernelError
 from netloom.plan.diff import diff
 from netloom.testing.hosts import Host, eventually
@@ -77,7 +80,7 @@ def test_facts_leave_our_own_networks_out(world: RealWorld) -> None:
     assert (facts.default_mtu, facts.uplinks, facts.routes) == (1500, (), ())
     assert {route.link for route in facts.claimed} == {"lo"}
     assert "172.18.0.1" not in facts.addresses
-    assert facts.links == ("lo",)
+    assert facts.links == {"lo"}
 
 
 def neighbour_of(world: RealWorld, address: str) -> str:
@@ -92,6 +95,49 @@ def test_an_announcement_changes_the_neighbours_tables(world: RealWorld) -> None
         world.inner.run("ip", "neigh", "add", address, "lladdr", "02:00:00:00:00:01", "dev", "eth0", "nud", "stale")
         world.on(lambda a=address: world.kernel.announce("br-1", "02:42:ac:12:00:77", [a]))  # type: ignore[misc]
         eventually(lambda a=address: "02:42:ac:12:00:77" in neighbour_of(world, a), what=address)  # type: ignore[misc]
+
+
+def test_an_address_lives_as_long_as_it_is_given(world: RealWorld) -> None:
+    world.apply(diff([*NETWORK, *endpoint()], []))
+    (address,) = [o for o in world.observe_sandbox() if isinstance(o, Address) and "." in o.address]
+    for seconds in (1, 0xFFFFFFFF, 1):
+        world.on(lambda given=seconds: world.kernel.limit_address(world.box, address.index, address.address, given))
+        assert address in world.observe_sandbox()
+    eventually(lambda: address not in world.observe_sandbox(), what="its end")
+    gone = FdNamespace(-1)
+    world.on(lambda: world.kernel.limit_address(gone, address.index, address.address, 1))
+
+
+def test_the_inner_end_may_be_narrower(world: RealWorld) -> None:
+    (veth,) = [o for o in endpoint() if isinstance(o, Veth)]
+    world.apply(diff([*NETWORK, *endpoint()], []))
+    narrow = msgspec.structs.replace(veth, peer_mtu=1300)
+    world.apply(diff([narrow], [veth]))
+    (inside,) = [o for o in world.observe_sandbox() if isinstance(o, Veth)]
+    assert inside.mtu == 1300
+
+
+def test_a_frame_out_of_a_link(world: RealWorld) -> None:
+    world.apply(diff([*NETWORK, *endpoint()], []))
+    frame = b"\xff" * 6 + bytes.fromhex("020000000001") + b"\x88\xb5" + b"hello".ljust(46, b"\0")
+    bridge = next(o.name for o in NETWORK if isinstance(o, Bridge))
+
+    def arrives(heard: socket.socket) -> bool:
+        world.on(lambda: world.kernel.send_frame(bridge, frame))
+        try:
+            return heard.recv(2048) == frame
+        except TimeoutError:
+            return False  # the bridge's port has no carrier yet
+
+    with world.inner.call(_hearing) as heard:
+        eventually(lambda: arrives(heard), what="the frame")
+    world.on(lambda: world.kernel.send_frame("gone0", frame))
+
+
+def _hearing() -> socket.socket:
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
+    made.settimeout(0.2)
+    return made
 
 
 def test_an_announcement_on_a_bridge_that_has_gone_is_nobodys_failure(world: RealWorld) -> None:

@@ -21,6 +21,7 @@ from netloom.model.desired import (
     Child,
     Desired,
     Element,
+    HostLink,
     Neighbour,
     Route,
     Step,
@@ -132,10 +133,10 @@ class FakeWorld:
         asyncio.run(self.kernel.delete_inside(index, self.box, BOX))
 
     def get_up0(self) -> None:
-        self.kernel.know(links=("lo", "up0"), indices=(1, 2))
+        self.kernel.know(interfaces=(HostLink("lo", 1), HostLink("up0", 2)))
 
     def lose_up0(self) -> None:
-        self.kernel.know(links=("lo",), indices=(1,))
+        self.kernel.know(interfaces=(HostLink("lo", 1),))
         self.kernel.parent_gone("up0")
 
     def end_sandbox(self) -> None:

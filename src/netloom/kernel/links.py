@@ -15,11 +15,12 @@ import queue
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from typing import TypeAlias
 
-from netloom.kernel import namespace
+from netloom.kernel import lending, namespace
 from netloom.kernel.apply import Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.errors import KernelError
@@ -53,6 +54,7 @@ class Deleter:
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
+        self._under_way: set[asyncio.Future[None]] = set()  # deletions inside sandboxes
         self._idle = 0
         self._lock = threading.Lock()
         self._groups = count(_GROUPS)
@@ -69,18 +71,64 @@ class Deleter:
         await asyncio.shield(future)
 
     async def delete_inside(self, index: int, within: Openable, sandbox: str) -> None:
-        """Delete a link of another namespace; returns when the call does. A namespace that has gone took it along."""
+        """Delete a link of another namespace; returns when it is unlisted. What was lent goes home instead.
+
+        A namespace that has gone took it along. Raises KernelError.
+        """
         try:
             fd = within.open()
         except ProcessLookupError:
             return
+        unlisted = self._loop.create_future()
+        work = asyncio.ensure_future(asyncio.to_thread(namespace.in_thread, partial(self._inside, index, fd, unlisted)))
+        self._under_way.add(work)
+        work.add_done_callback(self._under_way.discard)
+        await asyncio.wait([work, unlisted], return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+
+    def _inside(self, index: int, fd: int, unlisted: asyncio.Future[None]) -> None:
+        """For a thread that ends soon: it stays in the namespace. The loop hears what happens there meanwhile."""
+        home = namespace.open_own()
         try:
-            await asyncio.to_thread(namespace.in_thread, lambda: _delete_inside(index, fd))
+            namespace.setns(fd)
+            with NetlinkSocket(ROUTE, large=False) as inside:
+                body = inside.get(link.get(index=index))
+                if body is None:
+                    return
+                if (one := link.parse(body)).group == link.LENT:
+                    lending.give_back(inside, one, home)
+                    return
+                with _monitor() as monitor:
+                    self._on_loop(self._loop.add_reader, monitor.fileno(), _heard, monitor, index, unlisted)
+                    try:
+                        failures = _failures([index], inside.request([link.delete(index)]))
+                    finally:
+                        self._on_loop(self._loop.remove_reader, monitor.fileno())
+                for failure in failures.values():
+                    raise failure
         finally:
+            os.close(home)
             os.close(fd)
+
+    def _on_loop(self, call: Callable[..., object], *args: object) -> None:
+        """Also wait for it: a descriptor must not be closed that the loop still reads."""
+        done = threading.Event()
+
+        def run() -> None:
+            call(*args)
+            done.set()
+
+        try:
+            self._loop.call_soon_threadsafe(run)
+        except RuntimeError:
+            return  # the loop has ended; nobody waits
+        done.wait()
 
     async def close(self) -> None:
         """Let the deletions that were asked for end, then the threads. Twice is once."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         for _ in self._threads:
             self._queue.put(None)
         threads, self._threads = self._threads, []
@@ -182,12 +230,16 @@ def _delete(netlink: NetlinkSocket, indices: list[int], groups: Iterator[int]) -
         return dict.fromkeys(indices, error)
 
 
-def _delete_inside(index: int, fd: int) -> None:
-    """For a thread that ends soon: it stays in the namespace."""
-    namespace.setns(fd)
-    with NetlinkSocket(ROUTE, large=False) as inside:
-        for failure in _failures([index], inside.request([link.delete(index)])).values():
-            raise failure
+def _heard(monitor: socket.socket, index: int, unlisted: asyncio.Future[None]) -> None:
+    """A notification from inside; a lost one is made up for by the return of its call."""
+    try:
+        data = monitor.recv(65536)
+    except OSError:
+        return
+    for reply in replies(data):
+        gone = reply.type == link.DELLINK and link.family_and_index(reply.body) == (0, index)
+        if gone and not unlisted.done():
+            unlisted.set_result(None)
 
 
 def _failures(indices: list[int], verdicts: dict[int, Verdict]) -> dict[int, KernelError]:

@@ -1,15 +1,17 @@
 """What stands in the kernel and carries our mark, as desired objects; and the facts about the host.
 
-Ours are bridges, VLANs and dummies with an alias `netloom …`, veths named `nl` and twelve hex digits, the tables
-named `netloom`; and inside sandboxes what is in the interface group `netlink.link.INSIDE`.
+Ours are bridges, VLANs, dummies, macvlans and ipvlans with an alias `netloom …`, veths named `nl` and twelve hex
+digits, the tables named `netloom`, the pair of `firewall.cooperation`; and inside sandboxes what is in the interface
+groups `netlink.link.MARKED`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from netloom.firewall.forwarding import watched_paths
+from netloom.firewall.cooperation import BACK, IN
+from netloom.firewall.forwarding import bridge_paths, watched_paths
 from netloom.kernel import claims, sysctl, translate
 from netloom.kernel.socket import NetlinkSocket
 from netloom.model.desired import (
@@ -20,10 +22,14 @@ from netloom.model.desired import (
     Desired,
     Element,
     HostFacts,
+    HostLink,
     HostRoute,
+    Loop,
     Neighbour,
     Parent,
     Route,
+    Shim,
+    ShimKind,
     Sysctl,
     Veth,
 )
@@ -32,8 +38,10 @@ from netloom.netlink import address, link, neighbour, nft, route
 ALIAS = "netloom "
 TABLE = "netloom"
 _VETH = re.compile(r"nl[0-9a-f]{12}")
+_SHIMS = ("macvlan", "ipvlan")
 _LINK_SCOPE = 253
-_BRIDGE_SETTINGS = (  # what drivers set on a bridge, where it differs from a new interface's
+_LOOP_SETTINGS = ("net/ipv4/conf/{}/rp_filter", "net/ipv4/conf/{}/forwarding")
+_BRIDGE_SETTINGS = (  # what drivers set on a bridge
     "net/ipv4/conf/{}/forwarding",
     "net/ipv4/conf/{}/route_localnet",
     "net/ipv6/conf/{}/accept_ra",
@@ -49,8 +57,8 @@ def links(socket: NetlinkSocket) -> list[link.Link]:
 def is_ours(one: link.Link) -> bool:
     """Does it carry our mark?"""
     if one.kind == "veth":
-        return _VETH.fullmatch(one.name) is not None
-    return one.kind in ("bridge", "vlan", "dummy") and one.alias.startswith(ALIAS)
+        return one.name in (IN, BACK) or _VETH.fullmatch(one.name) is not None
+    return one.kind in ("bridge", "vlan", "dummy", *_SHIMS) and one.alias.startswith(ALIAS)
 
 
 def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
@@ -60,11 +68,17 @@ def host(socket: NetlinkSocket, nft_socket: NetlinkSocket) -> list[Desired]:
     bridges = [one for one in everything if one.kind == "bridge" and is_ours(one)]
     found: list[Desired] = [_bridge(one) for one in bridges]
     found += [_parent(one, names) for one in everything if one.kind in ("vlan", "dummy") and is_ours(one)]
-    found += [_host_half(one, names) for one in everything if one.kind == "veth" and is_ours(one)]
-    ours = {one.ifindex: one.name for one in bridges}
+    found += [_host_half(one, names) for one in everything if one.kind == "veth" and _VETH.fullmatch(one.name)]
+    loops = [one for one in everything if one.kind == "veth" and one.name in (IN, BACK)]
+    found += [_loop(one, loops) for one in loops if one.name == IN]
+    shims = [one for one in everything if one.kind in _SHIMS and is_ours(one)]
+    found += [_shim(one, names) for one in shims]
+    ours = {one.ifindex: one.name for one in (*bridges, *loops, *shims)}
     found += [Address(ours[a.ifindex], a.ifindex, a.address) for a in _addresses(socket) if a.ifindex in ours]
     found += _neighbours(socket, ours)
-    found += [s for one in bridges for s in _settings(one.name)]
+    found += _routes_by(socket, shims, found)
+    found += [s for one in (*bridges, *shims) for s in _settings(one.name, _BRIDGE_SETTINGS)]
+    found += [s for one in loops if one.name == BACK for s in _settings(one.name, _LOOP_SETTINGS)]
     found += _elements(nft_socket)
     return found
 
@@ -75,10 +89,10 @@ def sandbox(socket: NetlinkSocket, key: str, ipv6: Iterable[str]) -> list[Desire
     `ipv6` are the interfaces that have IPv6 on. A veth has the host's index and no host's name; what stands on a
     parent does not tell its name.
     """
-    inside = {one.ifindex: one for one in links(socket) if one.kind == "veth" or one.group == link.INSIDE}
+    inside = {one.ifindex: one for one in links(socket) if one.kind == "veth" or one.group in link.MARKED}
     on = set(ipv6)
     found: list[Desired] = [
-        (_inner_half if one.kind == "veth" else _child)(one, key, one.name in on) for one in inside.values()
+        (_child if one.group in link.MARKED else _inner_half)(one, key, one.name in on) for one in inside.values()
     ]
     found += [
         Address(inside[a.ifindex].name, a.ifindex, a.address, key) for a in _addresses(socket) if a.ifindex in inside
@@ -107,16 +121,27 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         for r in routes
         if r.ifindex not in ours and r.destination not in ("default", "default6")
     )
+    bridges = [one.name for one in everything.values() if one.kind == "bridge" and one.ifindex not in ours]
+    paths = [*watched_paths([*uplinks, *(r.link for r in others)]), *bridge_paths(bridges)]
     return HostFacts(
         default_mtu=first.mtu if first else 1500,
         uplinks=uplinks,
         routes=others,
         claimed=tuple(claims.claimed(everything, ours, all_routes, addresses)),
         addresses=tuple(a.address.partition("/")[0] for a in addresses if a.ifindex not in ours),
-        links=tuple(one.name for one in everything.values() if one.ifindex not in ours),
-        indices=tuple(one.ifindex for one in everything.values() if one.ifindex not in ours),
-        sysctls=tuple(_values(watched_paths(dict.fromkeys([*uplinks, *(r.link for r in others)])))),
+        interfaces=tuple(
+            _host_link(one, everything, addresses) for one in everything.values() if one.ifindex not in ours
+        ),
+        sysctls=tuple(_values(dict.fromkeys(paths))),
     )
+
+
+def _host_link(
+    one: link.Link, everything: Mapping[int, link.Link], addresses: Iterable[address.InterfaceAddress]
+) -> HostLink:
+    master = everything.get(one.master)
+    own = tuple(a.address for a in addresses if a.ifindex == one.ifindex)
+    return HostLink(one.name, one.ifindex, one.kind, one.mtu, one.mac, master.name if master else "", own)
 
 
 def _bridge(one: link.Link) -> Bridge:
@@ -129,8 +154,42 @@ def _parent(one: link.Link, names: dict[int, str]) -> Parent:
     return Parent(one.name, one.ifindex, one.alias, base=base, vlan=one.vlan, up=one.up)
 
 
+def _loop(one: link.Link, loops: Iterable[link.Link]) -> Loop:
+    """As its ends are: where they differ in anything it is none of ours."""
+    back = next((other for other in loops if other.name == BACK and one.peer == other.ifindex), None)
+    alike = back is not None and (one.mac, one.mtu) == (back.mac, back.mtu)
+    return Loop(
+        name=one.name,
+        index=one.ifindex,
+        peer_name=back.name if back else "",
+        peer_index=one.peer,
+        mac=one.mac if alike else "",
+        mtu=one.mtu,
+        up=one.up and back is not None and back.up,
+    )
+
+
+def _shim(one: link.Link, names: dict[int, str]) -> Shim:
+    kind: ShimKind = "ipvlan" if one.kind == "ipvlan" else "macvlan"
+    parent = names.get(one.peer, "?")
+    return Shim(kind, one.name, one.ifindex, parent, one.alias, one.mac, ipv6=_has_ipv6(one.name), up=one.up)
+
+
+def _routes_by(socket: NetlinkSocket, shims: Sequence[link.Link], found: Iterable[Desired]) -> list[Route]:
+    """Routes by interfaces that are ours alone, without those that the kernel makes of their addresses."""
+    if not shims:
+        return []
+    names = {one.ifindex: one.name for one in shims}
+    own = {(o.link, o.address) for o in found if isinstance(o, Address)}
+    return [
+        Route(r.destination, r.via, names[r.ifindex], r.ifindex)
+        for r in _routes(socket)
+        if r.ifindex in names and (names[r.ifindex], r.destination) not in own
+    ]
+
+
 def _child(one: link.Link, key: str, ipv6: bool) -> Child:
-    kind: ChildKind = "ipvlan" if one.kind == "ipvlan" else "macvlan"
+    kind: ChildKind = "device" if one.group == link.LENT else "ipvlan" if one.kind == "ipvlan" else "macvlan"
     return Child(kind, key, one.name, one.ifindex, parent="", mode="", mac=one.mac, mtu=one.mtu, ipv6=ipv6)
 
 
@@ -198,12 +257,12 @@ def _neighbours(socket: NetlinkSocket, ours: dict[int, str]) -> list[Neighbour]:
     ]
 
 
-def _settings(bridge: str) -> Iterator[Sysctl]:
-    for pattern in _BRIDGE_SETTINGS:
-        path = pattern.format(bridge)
+def _settings(link: str, patterns: Iterable[str]) -> Iterator[Sysctl]:
+    for pattern in patterns:
+        path = pattern.format(link)
         value = _value(path)
-        if value is not None and value != _value(pattern.format("default")):
-            yield Sysctl(path, value)
+        if value is not None:
+            yield Sysctl(path, value, untouched=value == _value(pattern.format("default")))
 
 
 def _elements(socket: NetlinkSocket) -> Iterator[Element]:

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import errno
 
-from netloom.model.desired import Address, Bridge, Child, Desired, Element, Link, Neighbour, Parent, Route, Sysctl, Veth
+from netloom.model.desired import (
+    Address,
+    Bridge,
+    Child,
+    Desired,
+    Element,
+    Link,
+    Loop,
+    Neighbour,
+    Parent,
+    Port,
+    Route,
+    Shim,
+    Sysctl,
+    Veth,
+)
 from netloom.netlink import address, link, neighbour, nft, route
 from netloom.netlink.message import Message
 
@@ -12,6 +27,9 @@ _GONE = {
     Bridge: (errno.ENODEV,),
     Veth: (errno.ENODEV,),
     Parent: (errno.ENODEV,),
+    Loop: (errno.ENODEV,),
+    Port: (errno.ENODEV,),
+    Shim: (errno.ENODEV,),
     Child: (errno.ENODEV,),
     Address: (errno.EADDRNOTAVAIL, errno.ENODEV),
     Route: (errno.ESRCH, errno.ENODEV),
@@ -38,12 +56,28 @@ def create(what: Link, netns: int, below: int) -> Message:
             return link.dummy(what.name, what.index)
         case Parent():
             return link.vlan(what.name, what.index, what.vlan, base=below)
+        case Shim(kind="macvlan"):
+            return link.macvlan(what.name, what.index, what.mac, 0, "bridge", parent=below, netns=-1)
+        case Shim():
+            return link.ipvlan(what.name, what.index, 0, "l2", "bridge", parent=below, netns=-1)
         case Child(kind="macvlan"):
             return link.macvlan(first_name(what), what.index, what.mac, what.mtu, what.mode, parent=below, netns=netns)
         case Child():
             return link.ipvlan(first_name(what), what.index, what.mtu, what.mode, what.flag, parent=below, netns=netns)
         case Veth():
             return _veth(what, netns)
+        case Loop():
+            return link.veth(
+                what.name,
+                what.index,
+                what.mac,
+                what.mtu,
+                master=0,
+                peer_name=what.peer_name,
+                peer_index=what.peer_index,
+                peer_mac=what.mac,
+                peer_netns=netns,
+            )
 
 
 def first_name(what: Child) -> str:
@@ -71,7 +105,7 @@ def configure(what: Link) -> list[Message]:
         case Bridge():
             hooks = [link.hook(what.index, on=True)] if what.hooked else []
             return [link.change(what.index, mtu=what.mtu, alias=what.alias), *hooks, link.up(what.index)]
-        case Parent():
+        case Parent() | Loop() | Shim():
             return correct(what)
         case Veth():
             return [link.quiet(what.index), *([link.port(what.index, hairpin=True)] if what.hairpin else [])]
@@ -88,7 +122,7 @@ def correct(what: Link) -> list[Message]:
                 link.hook(what.index, on=what.hooked),
                 link.up(what.index),
             ]
-        case Parent():
+        case Parent() | Shim():
             return [link.change(what.index, alias=what.alias), link.quiet(what.index), link.up(what.index)]
         case Veth():
             return [
@@ -96,6 +130,14 @@ def correct(what: Link) -> list[Message]:
                 link.port(what.index, hairpin=what.hairpin),
                 link.quiet(what.index),
                 link.up(what.index),
+            ]
+        case Loop():
+            return [
+                link.change(what.index, mac=what.mac, mtu=what.mtu),
+                link.change(what.peer_index, mac=what.mac, mtu=what.mtu),
+                link.quiet(what.peer_index),
+                link.up_without_arp(what.index),
+                link.up_without_arp(what.peer_index),
             ]
         case Child():
             return []

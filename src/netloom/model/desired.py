@@ -12,7 +12,8 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 Key: TypeAlias = tuple[str, ...]
-ChildKind: TypeAlias = Literal["macvlan", "ipvlan"]
+ChildKind: TypeAlias = Literal["macvlan", "ipvlan", "device"]
+ShimKind: TypeAlias = Literal["macvlan", "ipvlan"]
 LinkKind: TypeAlias = Literal["macvlan", "ipvlan", "vlan", "dummy"]  # of those that a kernel may lack
 
 
@@ -51,6 +52,7 @@ class Veth(Struct, frozen=True):
     peer_mac: str
     hairpin: bool = False
     peer_ipv6: bool = False  # else IPv6 is off on the inner interface
+    peer_mtu: int = 0  # of the inner interface; 0: the same
     up: bool = True  # the host's end; False is only ever observed
 
     @property
@@ -76,10 +78,63 @@ class Parent(Struct, frozen=True):
         return ("link", self.name)
 
 
+class Loop(Struct, frozen=True):
+    """A veth pair with both ends on the host, up, without ARP, of one MAC: what `name` sends comes in by its peer.
+
+    The peer gives itself no IPv6 address.
+    """
+
+    name: str
+    index: int
+    peer_name: str
+    peer_index: int
+    mac: str
+    mtu: int
+    up: bool = True  # both ends; False is only ever observed
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.name)
+
+
+class Port(Struct, frozen=True):
+    """An interface of somebody else, up, as a port of one of our bridges; it leaves with the bridge."""
+
+    link: str
+    master: str
+    master_index: int
+
+    @property
+    def key(self) -> Key:
+        return ("port", self.link)
+
+
+class Shim(Struct, frozen=True):
+    """A macvlan or ipvlan interface of the host itself, up, beside those of containers on `parent`.
+
+    By it the host and they reach each other, which the parent and they cannot. `alias` marks it as ours; it goes with
+    its parent. `mac` empty: its parent's (ipvlan).
+    """
+
+    kind: ShimKind
+    name: str
+    index: int
+    parent: str
+    alias: str
+    mac: str = ""
+    ipv6: bool = False  # else IPv6 is off on it
+    up: bool = True  # False is only ever observed
+
+    @property
+    def key(self) -> Key:
+        return ("link", self.name)
+
+
 class Child(Struct, frozen=True):
     """A macvlan or ipvlan interface inside `sandbox`, up, made on `parent`, an interface of the host.
 
-    It goes with its parent and with its namespace. `mac` empty: its parent's (ipvlan). `mtu` 0: its parent's.
+    Or, as a device, the parent itself, lent: deleted, it goes home as what it was. The others go with their parent
+    and with their namespace. `mac` empty: its parent's (ipvlan). `mtu` 0: its parent's.
     `flag` is of ipvlan alone.
     """
 
@@ -145,6 +200,7 @@ class Sysctl(Struct, frozen=True):
     path: str
     value: str
     sandbox: str = ""
+    untouched: bool = False  # as a new interface has it: only ever observed
 
     @property
     def key(self) -> Key:
@@ -154,8 +210,8 @@ class Sysctl(Struct, frozen=True):
 class Element(Struct, frozen=True):
     """One element of a set or map of our nftables table, in the kernel's register encoding.
 
-    `value` is a map's data, `verdict` a verdict map's; both absent for a set. `key_end` is the upper end of an
-    interval whose lower one is `key_data`. `timeout` (ms): it goes by itself after that.
+    `value` is a map's data, `verdict` a verdict map's; both absent for a set. With `key_end` it stands for all keys
+    from `key_data` to that one, field by field. `timeout` (ms): it goes by itself after that.
     """
 
     set: str
@@ -164,20 +220,21 @@ class Element(Struct, frozen=True):
     verdict: Literal["accept", "drop"] | None = None
     table: str = "netloom"
     family: int = 1  # NFPROTO_INET
-    key_end: bytes | None = None
+    key_end: bytes = b""
     timeout: int = 0
 
     @property
     def key(self) -> Key:
-        key = ("element", self.table, self.set, self.key_data.hex())
-        return key if self.key_end is None else (*key, self.key_end.hex())
+        return ("element", self.table, self.set, (self.key_data + self.key_end).hex())
 
 
-Desired: TypeAlias = Bridge | Veth | Parent | Child | Address | Route | Neighbour | Sysctl | Element
+Desired: TypeAlias = (
+    Bridge | Veth | Parent | Loop | Shim | Port | Child | Address | Route | Neighbour | Sysctl | Element
+)
 
 
-Link: TypeAlias = Bridge | Veth | Parent | Child
-LINKS = (Bridge, Veth, Parent, Child)
+Link: TypeAlias = Bridge | Veth | Parent | Loop | Shim | Child
+LINKS = (Bridge, Veth, Parent, Loop, Shim, Child)
 
 
 class Step(Struct, frozen=True):
@@ -195,6 +252,18 @@ class HostRoute(Struct, frozen=True):
     address: str = ""  # with prefix length
 
 
+class HostLink(Struct, frozen=True):
+    """An interface of the host that is not ours, as it is now."""
+
+    name: str
+    index: int
+    kind: str = ""  # empty: a physical one, or loopback
+    mtu: int = 1500
+    mac: str = ""
+    master: str = ""  # the bridge or bond of which it is a port
+    addresses: tuple[str, ...] = ()  # that somebody gave it, with prefix length: no link-local ones
+
+
 class HostFacts(Struct, frozen=True):
     """What drivers and IPAM need to know of the host's network namespace; refreshed on notifications."""
 
@@ -203,9 +272,17 @@ class HostFacts(Struct, frozen=True):
     routes: tuple[HostRoute, ...] = ()
     claimed: tuple[HostRoute, ...] = ()  # `routes`, those of other tables, and subnets of interfaces without route
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
-    links: tuple[str, ...] = ()  # names of interfaces that are not ours
-    indices: tuple[int, ...] = ()  # theirs, in the same order
+    interfaces: tuple[HostLink, ...] = ()  # that are not ours
     sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`
+
+    @property
+    def links(self) -> frozenset[str]:
+        """Names of interfaces that are not ours."""
+        return frozenset(one.name for one in self.interfaces)
+
+    def interface(self, name: str) -> HostLink | None:
+        """The interface of that name that is not ours."""
+        return next((one for one in self.interfaces if one.name == name), None)
 
 
 class PassedDrop(Struct, frozen=True):

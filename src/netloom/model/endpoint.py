@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from netloom.model.lease import Lease
 from netloom.model.network import Status
 
 
@@ -27,6 +28,7 @@ class EndpointConfig(Struct, frozen=True):
     # What inspect goes on telling after the endpoint itself has ended.
     network_id: str = field(default="", name="NetworkID")
     dns_names: tuple[str, ...] | None = field(default=None, name="DNSNames")
+    leased: str = ""  # the last address that a DHCP server gave: asked for at the next start
 
 
 class PortBinding(Struct, frozen=True):
@@ -63,4 +65,5 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     sandbox: str = ""  # sandbox id: where its inner objects stand
     further: tuple[str, ...] = ()  # addresses from which it may send as well, as its user says
     routing: bool = False  # its user gave it NET_ADMIN: it may send from any address, being a router
+    lease: Lease | None = None  # whence it has its address, where that came by DHCP
     status: Status = Status.PENDING

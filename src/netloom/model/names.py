@@ -39,6 +39,7 @@ class Resolver(Struct, frozen=True):
     forward: bool = True
     links: tuple[tuple[str, str], ...] = ()  # (name, endpoint id)
     records: tuple[tuple[str, str], ...] = ()  # (network id, records)
+    lent: bool = False  # interfaces of the host are inside: they go home before the sandbox ends
     names: tuple[NameRule, ...] = ()  # of whose addresses the firewall is told before the sandbox is
     senders: tuple[str, ...] = ()  # the sandbox's own addresses, where there are such names
 

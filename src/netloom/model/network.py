@@ -48,6 +48,9 @@ class Network(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     mtu: int = 1500  # what its links really get
     bridge: str = ""  # name of the bridge interface, bridge driver only
+    adopted: bool = False  # the bridge is somebody else's: it is used, never made, changed or deleted
+    given: tuple[str, ...] = ()  # with prefix length: what netloom added to an adopted bridge
+    lan: bool = False  # its containers are machines of a LAN, whose router is another: the host forwards nothing
     status: Status = Status.PENDING
 
 

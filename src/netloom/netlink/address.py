@@ -6,12 +6,12 @@ import socket
 import struct
 from typing import NamedTuple
 
-from netloom.netlink.message import CREATE, DUMP, EXCL, Malformed, Message, attr, attributes
+from netloom.netlink.message import CREATE, DUMP, EXCL, REPLACE, Malformed, Message, attr, attributes
 
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
 
 _INFO = struct.Struct("=BBBBi")  # struct ifaddrmsg: family, prefix length, flags, scope, index
-_ADDRESS, _LOCAL, _BROADCAST = 1, 2, 4  # IFA_…
+_ADDRESS, _LOCAL, _BROADCAST, _CACHEINFO = 1, 2, 4, 6  # IFA_…
 _NODAD = 0x02  # IFA_F_NODAD
 
 
@@ -33,6 +33,13 @@ def add(index: int, address: str) -> Message:
         host = (1 << (32 - length)) - 1
         body += attr(_BROADCAST, (int.from_bytes(packed, "big") | host).to_bytes(4, "big"))
     return Message(NEWADDR, CREATE | EXCL, body)
+
+
+def limit(index: int, address: str, seconds: int) -> Message:
+    """From now on it lives so long, 0xFFFFFFFF for ever; the kernel takes it away by itself. It must be there."""
+    family, packed, length = split(address)
+    body = _INFO.pack(family, length, 0, 0, index) + attr(_LOCAL, packed) + attr(_ADDRESS, packed)
+    return Message(NEWADDR, REPLACE, body + attr(_CACHEINFO, struct.pack("=IIII", seconds, seconds, 0, 0)))
 
 
 def delete(index: int, address: str) -> Message:

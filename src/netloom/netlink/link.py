@@ -27,11 +27,12 @@ from netloom.netlink.message import (
 
 NEWLINK, DELLINK, GETLINK = 16, 17, 18
 AF_BRIDGE = 7  # in the notification of a port that leaves its bridge
-UP = 1  # IFF_UP
+UP, _NOARP = 1, 0x80  # IFF_…
 
 _INFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 
 _ADDRESS, _NAME, _MTU, _LINK, _MASTER = 1, 3, 4, 5, 10  # IFLA_…
+_NEW_IFINDEX = 49
 _LINKINFO, _ALIAS, _AF_SPEC, _GROUP, _NET_NS_FD = 18, 20, 26, 27, 28
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5  # IFLA_INFO_…
 _VETH_PEER = 1  # VETH_INFO_PEER
@@ -44,6 +45,8 @@ _INET6, _ADDR_GEN_MODE, _GEN_NONE = 10, 8, 1  # AF_INET6, IFLA_INET6_ADDR_GEN_MO
 
 
 INSIDE = 0x4E4C0001  # interface group of the macvlan and ipvlan interfaces that netloom made: "NL" and a number
+LENT = 0x4E4C0002  # that of the host's own interfaces while they are in a container
+MARKED = (INSIDE, LENT)
 MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}  # MACVLAN_MODE_…
 IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}  # IPVLAN_MODE_…
 IPVLAN_FLAGS = {"": 0, "bridge": 0, "private": 1, "vepa": 2}  # IPVLAN_F_…
@@ -132,7 +135,7 @@ def veth(
 
 
 def macvlan(name: str, index: int, mac: str, mtu: int, mode: str, *, parent: int, netns: int) -> Message:
-    """A macvlan on the link `parent` of this namespace, in that of the fd, down.
+    """A macvlan on the link `parent` of this namespace, in that of the fd (-1: in this one), down.
 
     Before Linux 6.13 EEXIST where this namespace has a link of that name or index.
     """
@@ -158,8 +161,7 @@ def _on_parent(
         + (attr(_ADDRESS, mac_bytes(mac)) if mac else b"")
         + (attr(_MTU, u32(mtu)) if mtu else b"")
         + attr(_LINK, u32(parent))
-        + attr(_GROUP, u32(INSIDE))
-        + attr(_NET_NS_FD, u32(netns))
+        + (attr(_GROUP, u32(INSIDE)) + attr(_NET_NS_FD, u32(netns)) if netns >= 0 else b"")
         + nest(_LINKINFO, attr(_INFO_KIND, text(kind)), data),
     )
 
@@ -200,6 +202,11 @@ def probe(kind: str) -> Message:
 def up(index: int) -> Message:
     """Set it up."""
     return Message(NEWLINK, 0, _INFO.pack(0, 0, index, UP, UP))
+
+
+def up_without_arp(index: int) -> Message:
+    """The same, where nobody is asked for an address: frames go to the interface's own MAC."""
+    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, UP | _NOARP, UP | _NOARP))
 
 
 def rename(index: int, name: str) -> Message:
@@ -258,6 +265,37 @@ def hook(index: int, *, on: bool) -> Message:
     settings = b"".join(attr(setting, bytes([on])) for setting in _IP_HOOKS)
     info = attr(_INFO_KIND, b"bridge\0") + nest(_INFO_DATA, settings)
     return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, 0) + nest(_LINKINFO, info))
+
+
+def move(
+    index: int,
+    *,
+    name: str = "",
+    mac: str = "",
+    mtu: int = 0,
+    alias: str,
+    group: int,
+    netns: int = -1,
+    new_index: int = 0,
+    up: bool = False,
+) -> Message:
+    """Move a link into the namespace of the fd, and change it there; without a fd only change it, which is down.
+
+    It is down on arrival. `name` also stands in for the present one where that is taken there; EEXIST, the link
+    having moved, where `name` is taken. `new_index` EBUSY where that is; 0: the present one, or any that is free.
+    """
+    body = _INFO.pack(0, 0, index, UP if up else 0, UP if up else 0)
+    if netns >= 0:
+        body += attr(_NET_NS_FD, u32(netns))
+    if new_index:
+        body += attr(_NEW_IFINDEX, u32(new_index))
+    if name:
+        body += attr(_NAME, text(name))
+    if mac:
+        body += attr(_ADDRESS, mac_bytes(mac))
+    if mtu:
+        body += attr(_MTU, u32(mtu))
+    return Message(NEWLINK, 0, body + attr(_ALIAS, alias.encode()) + attr(_GROUP, u32(group)))
 
 
 def delete(index: int) -> Message:

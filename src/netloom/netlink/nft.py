@@ -1,8 +1,8 @@
 """Elements of nftables sets and maps by nfnetlink transactions, and dumps of them.
 
 Source: linux/netfilter/nfnetlink.h and nf_tables.h. Numbers in attributes are big-endian here, unlike rtnetlink's.
-Sets, maps and verdict maps, of hashes and of concatenated intervals; element keys and values are in the kernel's
-register encoding.
+Only named sets, maps and verdict maps: hashes, and intervals of concatenations; element keys and values are in the
+kernel's register encoding.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from netloom.netlink.message import (
     text,
 )
 
-INET, BRIDGE = 1, 7  # NFPROTO_…
+INET, IP, BRIDGE, IP6 = 1, 2, 7, 10  # NFPROTO_…
 
 _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _GETTABLE, _GETSET = _SUBSYSTEM | 1, _SUBSYSTEM | 10
@@ -41,7 +41,7 @@ _CHAIN_TABLE, _CHAIN_SAYS = 1, (3, 4, 5, 7)  # NFTA_CHAIN_… name, hook, policy
 _RULE_TABLE, _RULE_SAYS = 1, (2, 4)  # NFTA_RULE_… chain, expressions
 _SET_TABLE, _SET_NAME, _SET_FLAGS = 1, 2, 3  # NFTA_SET_…
 _NOT_PLAIN = 0x01 | 0x02 | 0x10 | 0x20  # NFT_SET_… anonymous, constant, timeout, eval
-_INTERVAL, _CONCATENATED = 0x04, 0x80
+_INTERVAL, _CONCAT = 0x04, 0x80  # the same; without the second an interval takes two elements
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_…
 _LIST_ELEM = 1  # NFTA_LIST_ELEM
 _ELEM_KEY, _ELEM_DATA, _ELEM_TIMEOUT, _ELEM_EXPRESSION, _ELEM_KEY_END = 1, 2, 4, 7, 10  # NFTA_SET_ELEM_…
@@ -61,12 +61,12 @@ class SetElement(NamedTuple):
     key: bytes
     value: bytes | None
     verdict: VerdictName
-    key_end: bytes | None = None
+    key_end: bytes = b""
     hits: int = 0  # of the element's counter, packets
 
 
 class SetInfo(NamedTuple):
-    """A set or map. A `plain` one is named, and its elements come and go by transactions alone."""
+    """A set or map. A `plain` one has a name, and elements that come and go by transactions alone."""
 
     name: str
     plain: bool
@@ -81,15 +81,16 @@ def element(
     *,
     value: bytes | None = None,
     verdict: VerdictName = None,
-    key_end: bytes | None = None,
+    key_end: bytes = b"",
     timeout: int = 0,
 ) -> Message:
-    """Add or delete one element. Adding what is there with the same data succeeds, with other data EEXIST or EBUSY.
+    """Add or delete one element, or one interval.
 
-    `timeout` in ms; one that is there already keeps its own.
+    Adding what is there with the same data succeeds, with other data EEXIST or EBUSY. Where another interval holds the
+    first key, deleting takes that one. `timeout` in ms; one that is there already keeps its own.
     """
     one = nest(_ELEM_KEY, attr(_DATA_VALUE, key))
-    if key_end is not None:
+    if key_end:
         one += nest(_ELEM_KEY_END, attr(_DATA_VALUE, key_end))
     if operation == "add" and timeout:
         one += attr(_ELEM_TIMEOUT, struct.pack("!Q", timeout))
@@ -135,7 +136,7 @@ def parse_elements(body: bytes) -> list[SetElement]:
         verdict: VerdictName = None
         if _DATA_VERDICT in data:
             verdict = _VERDICTS.get(attributes(data[_DATA_VERDICT]).get(_VERDICT_CODE, b""))
-        end = attributes(parts.get(_ELEM_KEY_END, b"")).get(_DATA_VALUE)
+        end = attributes(parts.get(_ELEM_KEY_END, b"")).get(_DATA_VALUE, b"")
         found.append(SetElement(key, data.get(_DATA_VALUE), verdict, end, _hits(parts.get(_ELEM_EXPRESSION, b""))))
     return found
 
@@ -154,8 +155,8 @@ def parse_set(body: bytes) -> SetInfo:
     """A set or map of a dump. Raises Malformed."""
     found = _attributes(body)
     flags = int.from_bytes(found.get(_SET_FLAGS, b""), "big")
-    single = flags & _INTERVAL and not flags & _CONCATENATED  # there an interval is two elements
-    return SetInfo(decode(found.get(_SET_NAME, b"")), plain=not flags & _NOT_PLAIN and not single)
+    plain = not flags & _NOT_PLAIN and (not flags & _INTERVAL or bool(flags & _CONCAT))
+    return SetInfo(decode(found.get(_SET_NAME, b"")), plain=plain)
 
 
 def dump_chains(family: int, table: str) -> Message:

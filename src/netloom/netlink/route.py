@@ -1,4 +1,4 @@
-"""Routes of the main table. Source: linux/rtnetlink.h (struct rtmsg).
+"""Routes, of the main table unless said otherwise. Source: linux/rtnetlink.h (struct rtmsg).
 
 A destination is a CIDR, `default` or `default6`.
 """
@@ -19,8 +19,8 @@ _NEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop: length, flags, hops, inde
 _DST, _OIF, _GATEWAY, _PRIORITY, _MULTIPATH, _TABLE = 1, 4, 5, 6, 9, 15  # RTA_…
 MAIN, LOCAL = 254, 255  # RT_TABLE_…
 _BOOT = 3  # RTPROT_BOOT: `ip route` prints no protocol, as in Docker's containers
-_UNIVERSE, _LINK, _NOWHERE = 0, 253, 255  # RT_SCOPE_…
-_UNICAST = 1  # RTN_UNICAST
+_UNIVERSE, _LINK, _HOST, _NOWHERE = 0, 253, 254, 255  # RT_SCOPE_…
+_UNICAST, _LOCAL = 1, 2  # RTN_…
 _CLONED = 0x200  # RTM_F_CLONED: a cache entry
 
 
@@ -35,9 +35,9 @@ class RouteEntry(NamedTuple):
     unicast: bool
 
 
-def _request(destination: str, via: str, index: int, scope: int) -> bytes:
+def _request(destination: str, via: str, index: int, scope: int, *, table: int = MAIN, kind: int = _UNICAST) -> bytes:
     family, packed, length = _destination(destination)
-    body = _INFO.pack(family, length, 0, 0, MAIN, _BOOT, scope, _UNICAST, 0)
+    body = _INFO.pack(family, length, 0, 0, table, _BOOT, scope, kind, 0)
     if length:
         body += attr(_DST, packed)
     if via:
@@ -56,6 +56,11 @@ def _destination(destination: str) -> tuple[int, bytes, int]:
 def add(destination: str, via: str, index: int) -> Message:
     """Add it; EEXIST when the destination has a route already, whichever."""
     return Message(NEWROUTE, CREATE | EXCL, _request(destination, via, index, _UNIVERSE if via else _LINK))
+
+
+def add_local(destination: str, index: int) -> Message:
+    """Every address of the range is the namespace's own."""
+    return Message(NEWROUTE, CREATE | EXCL, _request(destination, "", index, _HOST, table=LOCAL, kind=_LOCAL))
 
 
 def replace(destination: str, via: str, index: int) -> Message:

@@ -107,6 +107,12 @@ def test_neighbours() -> None:
     assert read(ndmsg, neighbour.delete(7, "fd00::2"))["NDA_DST"] == "fd00::2"
 
 
+def test_the_life_of_an_address() -> None:
+    found = read(ifaddrmsg, address.limit(2, "10.4.0.9/24", 120))
+    assert (found["index"], found["prefixlen"], found["IFA_LOCAL"]) == (2, 24, "10.4.0.9")
+    assert (found["IFA_CACHEINFO"]["ifa_valid"], found["IFA_CACHEINFO"]["ifa_preferred"]) == (120, 120)
+
+
 @pytest.mark.parametrize("mac", ["", "02:42", "02:42:ac:11:00:zz", "02:42:ac:11:00:02:03"])
 def test_a_wrong_mac_is_a_value_error(mac: str) -> None:
     with pytest.raises(ValueError):

@@ -27,9 +27,12 @@ from netloom.model.desired import (
     Desired,
     Element,
     Key,
+    Loop,
     Neighbour,
     Parent,
+    Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -83,16 +86,16 @@ def absent(desired: Iterable[Desired]) -> list[Step]:
 def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[Step]:
     going = [old for key, old in found.items() if key not in wanted]
     gone = _places(old for old in going if isinstance(old, LINKS))
-    rest = [old for old in going if not _on(old, gone) and not _containers_own(old)]
+    rest = [old for old in going if not (_on(old, gone) or _containers_own(old) or _untouched(old))]
     rest.reverse()
     return [Step("del", old) for old in sorted(rest, key=_rank)]
 
 
 def _rank(what: Desired) -> int:
     match what:
-        case Veth() | Child():
+        case Veth() | Child() | Shim():
             return 0
-        case Bridge() | Parent():
+        case Bridge() | Parent() | Loop():
             return 1
         case Element():
             return 2
@@ -108,8 +111,8 @@ def _places(links: Iterable[Desired]) -> set[_Place]:
             places.add((link.sandbox, link.name))
         elif isinstance(link, LINKS) and link.name:
             places.add(("", link.name))
-        if isinstance(link, Veth) and link.sandbox:
-            places.add((link.sandbox, link.peer_name))
+        if isinstance(link, (Veth, Loop)) and link.peer_name:
+            places.add((getattr(link, "sandbox", ""), link.peer_name))
     return places
 
 
@@ -120,6 +123,8 @@ def _on(what: Desired, places: set[_Place]) -> bool:
             return (what.sandbox, what.link) in places
         case Neighbour():
             return ("", what.link) in places
+        case Port():
+            return ("", what.link) in places or ("", what.master) in places
         case Sysctl():
             # net/ipv4/conf/NAME/forwarding; neigh and mpls settings have the same shape
             parts = what.path.split("/")
@@ -130,6 +135,11 @@ def _on(what: Desired, places: set[_Place]) -> bool:
 
 def _containers_own(what: Desired) -> bool:
     return isinstance(what, (Address, Route, Sysctl)) and bool(what.sandbox)
+
+
+def _untouched(what: Desired) -> bool:
+    """Nobody has set it: there is nothing to take back."""
+    return isinstance(what, Sysctl) and what.untouched
 
 
 def _inner_half(what: Desired) -> bool:
@@ -144,6 +154,10 @@ def _another(new: Desired, old: Desired) -> bool:
             return new.index != old.index
         case Parent(), Parent():
             return (new.index, new.base, new.vlan) != (old.index, old.base, old.vlan)
+        case Loop(), Loop():
+            return (new.index, new.peer_index, new.peer_name) != (old.index, old.peer_index, old.peer_name)
+        case Shim(), Shim():
+            return (new.index, new.kind, new.parent, new.mac or old.mac) != (old.index, old.kind, old.parent, old.mac)
         case Child(), Child():
             return new.kind != old.kind
         case Veth(), Veth():
@@ -158,7 +172,11 @@ def _another(new: Desired, old: Desired) -> bool:
 
 def _same(new: Desired, old: Desired) -> bool:
     if isinstance(new, Child) and isinstance(old, Child):
-        return True
+        return not old.parent or new.mtu == old.mtu  # an observed one does not know its parent
+    if isinstance(new, Sysctl) and isinstance(old, Sysctl):
+        return new.value == old.value
+    if isinstance(new, Shim) and isinstance(old, Shim) and not new.mac:
+        old = msgspec.structs.replace(old, mac="")
     if isinstance(new, Veth) and isinstance(old, Veth) and not old.sandbox:
         old = msgspec.structs.replace(
             old,
@@ -167,5 +185,6 @@ def _same(new: Desired, old: Desired) -> bool:
             peer_index=new.peer_index,
             peer_mac=new.peer_mac,
             peer_ipv6=new.peer_ipv6,
+            peer_mtu=new.peer_mtu,
         )
     return new == old

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from netloom.model.desired import Address, Bridge, Desired, Element, Neighbour, Route, Step, Sysctl, Veth
+from netloom.model.desired import Address, Bridge, Child, Desired, Element, Neighbour, Route, Step, Sysctl, Veth
 from netloom.plan.diff import absent, diff
 
 BOX = "b" * 64
@@ -62,6 +62,15 @@ def test_a_link_of_another_index_is_replaced_and_what_lay_on_it_put_back() -> No
         Step("add", BRIDGE),
         Step("add", GATEWAY),
     ]
+
+
+def test_a_narrower_interface_is_set_and_one_as_observed_left_alone() -> None:
+    child = Child("macvlan", BOX, "eth0", 7, "up0", "bridge", mac="02:00:00:00:00:07")
+    narrow = change(child, mtu=1400)
+    assert diff([narrow], [child]) == [Step("set", narrow)]
+    assert diff([narrow], [change(child, parent="", mode="", mtu=1500)]) == []
+    assert diff([change(VETH, peer_mtu=1400)], [VETH]) == [Step("set", change(VETH, peer_mtu=1400))]
+    assert diff([change(VETH, peer_mtu=1400)], [OBSERVED]) == []
 
 
 def test_a_default_route_moves_without_a_gap() -> None:

@@ -10,9 +10,12 @@ from netloom.model.desired import (
     Child,
     Desired,
     Element,
+    Loop,
     Neighbour,
     Parent,
+    Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -52,6 +55,19 @@ def columns(what: Desired) -> tuple[str, str, str, str]:
             kind = f"vlan {what.vlan} on {what.base}" if what.base else "dummy"
             rest = f"{kind} index {what.index} alias {what.alias!r}"
             return "link", what.name, "", rest + _flag(" down", not what.up)
+        case Loop():
+            rest = (
+                f"veth index {what.index} mac {what.mac} mtu {what.mtu} peer {what.peer_name} index {what.peer_index}"
+            )
+            return "link", what.name, "", rest + _flag(" down", not what.up)
+        case Shim():
+            rest = f"{what.kind} of the host index {what.index} alias {what.alias!r}" + _flag(
+                f" mac {what.mac}", bool(what.mac)
+            )
+            told = rest + _flag(" ipv6", what.ipv6) + _flag(" down", not what.up)
+            return "link", what.name, _at(what.parent), told
+        case Port():
+            return "port", what.link, _at(what.master), ""
         case Child():
             return "link", what.name, _at(what.parent, what.sandbox), _child(what)
         case Address():
@@ -99,7 +115,7 @@ def _child(what: Child) -> str:
 
 
 def _element(what: Element) -> str:
-    key = what.key_data.hex()
+    key = what.key_data.hex() + (f"-{what.key_end.hex()}" if what.key_end else "")
     if what.verdict is not None:
         return f"{key} : {what.verdict}"
     return key if what.value is None else f"{key} : {what.value.hex()}"

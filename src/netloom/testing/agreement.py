@@ -147,7 +147,7 @@ def _addresses_wanted(world: World) -> dict[str, dict[str, str]]:
     wanted: dict[str, dict[str, str]] = {n.id: {} for n in tables.networks.values() if n.pools}
     for endpoint in _endpoints(world):
         for address in (endpoint.ipv4, endpoint.ipv6):
-            if address:
+            if address and endpoint.lease is None:
                 wanted[endpoint.network][address.partition("/")[0]] = endpoint.container
     held = addresses(world)
     for container in tables.containers.values():

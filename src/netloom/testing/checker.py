@@ -16,7 +16,7 @@ from typing import Any
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import Netns
 
-_OUTSIDE = {"lo", "eth0"}  # what a test host has before a daemon comes
+_PAIR = ("netloom-in", "netloom-back")  # where published ports wait for the host's own firewall
 
 
 def check(daemon: Daemon) -> list[str]:
@@ -48,7 +48,11 @@ class _World:
         self.daemon = daemon
         self.host = daemon.host
         self.networks = [daemon.json("GET", f"/networks/{n['Id']}?netloom=1") for n in daemon.json("GET", "/networks")]
-        self.bridges = {_bridge(n): n for n in self.networks if n["Driver"] == "bridge" and not n["ConfigOnly"]}
+        self.bridges = {n["Bridge"]["Name"]: n for n in self.networks if n["Driver"] == "bridge" and "Bridge" in n}
+        self.routed = {b: n for b, n in self.bridges.items() if not n["Bridge"]["LAN"]}  # the host is their router
+        self.cooperates = "set offered4 " in self.host.run("nft", "list", "table", "inet", "netloom")
+        self.outside = self.host.own_links
+        self.shims = {n["HostAccess"]["Interface"]: n for n in self.networks if "HostAccess" in n}
         found = daemon.json("GET", "/containers/json?all=1")
         self.containers = [daemon.json("GET", f"/containers/{c['Id']}/json") for c in found]
         self.running = [c for c in self.containers if c["State"]["Running"] and not c["State"]["Restarting"]]
@@ -59,6 +63,15 @@ class _World:
             for entry in network["Containers"].values():
                 yield bridge, entry
 
+    def members(self) -> Iterator[tuple[str, str]]:
+        """The host's link to a LAN, and the address of each container of the network there."""
+        lans = {b: n for b, n in self.bridges.items() if b not in self.routed} | self.shims
+        for link, network in lans.items():
+            for entry in network["Containers"].values():
+                for address in (entry["IPv4Address"], entry["IPv6Address"]):
+                    if address:
+                        yield link, address.partition("/")[0]
+
     def options(self, network: str) -> dict[str, str]:
         """Of a network, by id."""
         return next((n["Options"] for n in self.networks if n["Id"] == network), {})
@@ -66,11 +79,6 @@ class _World:
     def json(self, *argv: str) -> Any:
         text = self.host.run(*argv)
         return json.loads(text) if text.strip() else []
-
-
-def _bridge(network: dict[str, Any]) -> str:
-    name: str = network["Options"].get("com.docker.network.bridge.name") or f"br-{network['Id'][:12]}"
-    return name
 
 
 def _compare(what: str, wanted: Iterable[Any], found: Iterable[Any]) -> list[str]:
@@ -81,18 +89,21 @@ def _compare(what: str, wanted: Iterable[Any], found: Iterable[Any]) -> list[str
 
 
 def _links(world: _World) -> list[str]:
-    wanted = {(bridge, "") for bridge in world.bridges}
+    ports = {n["Options"]["parent"]: b for b, n in world.bridges.items() if "parent" in n["Options"]}
+    wanted = {(bridge, "") for bridge in world.bridges.keys() - world.outside}
     wanted |= {(entry["HostInterface"], bridge) for bridge, entry in world.endpoints()}
-    wanted |= {(name, "") for name in _parents_made(world)}
+    wanted |= {(name, "") for name in (*_parents_made(world), *world.shims)} | set(ports.items())
+    wanted |= {(name, "") for name in _PAIR if world.cooperates}
+    links = world.json("ip", "-j", "link")
     found = {
         (link["ifname"], link.get("master", ""))
-        for link in world.json("ip", "-j", "link")
-        if link["ifname"] not in _OUTSIDE
+        for link in links
+        if link["ifname"] not in world.outside or link["ifname"] in ports
     }
     down = [
         f"link {link['ifname']} is down"
-        for link in world.json("ip", "-j", "link")
-        if "UP" not in link["flags"] and link["ifname"] not in _OUTSIDE
+        for link in links
+        if "UP" not in link["flags"] and link["ifname"] not in world.outside
     ]
     return _compare("link", wanted, found) + down
 
@@ -100,15 +111,23 @@ def _links(world: _World) -> list[str]:
 def _parents_made(world: _World) -> set[str]:
     """VLANs of the uplink, and dummies, on which networks stand."""
     networks = [n for n in world.networks if n["Driver"] in ("macvlan", "ipvlan") and not n["ConfigOnly"]]
-    return {n["Options"].get("parent") or f"dm-{n['Id'][:12]}" for n in networks} - _OUTSIDE
+    return {n["Options"].get("parent") or f"dm-{n['Id'][:12]}" for n in networks} - world.outside
 
 
 def _addresses(world: _World) -> list[str]:
-    wanted = set()
+    wanted = {(_PAIR[1], "192.0.0.8/32")} if world.cooperates else set()
+    wanted |= {
+        (shim, f"{address}/{128 if ':' in address else 32}")
+        for shim, network in world.shims.items()
+        for address in network["HostAccess"]["Addresses"]
+    }
     for bridge, network in world.bridges.items():
+        if network["Bridge"]["Adopted"] or network["Bridge"]["LAN"]:
+            wanted |= {(bridge, address) for address in network["Bridge"]["Addresses"]}
+            continue
         if network["Options"].get("com.docker.network.bridge.inhibit_ipv4") == "true":
             continue
-        for pool in network["IPAM"]["Config"]:
+        for pool in _pools(network):
             if network["EnableIPv6"] if ":" in pool["Subnet"] else network["EnableIPv4"]:
                 # Docker shows what the user wrote; without a gateway it is the first address.
                 first = str(ip_network(pool["Subnet"])[1])
@@ -117,22 +136,32 @@ def _addresses(world: _World) -> list[str]:
     found = {
         (link["ifname"], f"{a['local']}/{a['prefixlen']}")
         for link in world.json("ip", "-j", "addr")
-        if link["ifname"] not in _OUTSIDE
         for a in link["addr_info"]
-        if a["scope"] == "global"
+        if a["scope"] == "global" and (link["ifname"] not in world.outside or (link["ifname"], _cidr(a)) in wanted)
     }
     return _compare("address", wanted, found)
+
+
+def _cidr(told: dict[str, Any]) -> str:
+    return f"{told['local']}/{told['prefixlen']}"
+
+
+def _pools(network: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of which the bridge has an address: none where a DHCP server of the LAN gives them."""
+    return [] if network["IPAM"]["Driver"] == "dhcp" else network["IPAM"]["Config"]
 
 
 def _routes(world: _World) -> list[str]:
     wanted = {
         (bridge, pool["Subnet"])
         for bridge, network in world.bridges.items()
-        if network["EnableIPv4"]
-        for pool in network["IPAM"]["Config"]
+        if network["EnableIPv4"] and bridge not in world.outside
+        if not network["Bridge"]["LAN"] or network["Bridge"]["Addresses"]
+        for pool in _pools(network)
         if ":" not in pool["Subnet"]
     }
-    found = {(r["dev"], r["dst"]) for r in world.json("ip", "-j", "route") if r["dev"] not in _OUTSIDE}
+    wanted |= {(shim, a) for shim, a in world.members() if ":" not in a and shim in world.shims}
+    found = {(r["dev"], r["dst"]) for r in world.json("ip", "-j", "route") if r["dev"] not in world.outside}
     return _compare("route", wanted, found)
 
 
@@ -144,19 +173,24 @@ def _elements(world: _World) -> list[str]:
         body = item.get("set") or item.get("map")
         if body:
             sets[body["name"]] = [e if isinstance(e, list) else [e, None] for e in body.get("elem", [])]
-    bridges, internal = set(world.bridges), {b for b, n in world.bridges.items() if n["Internal"]}
+    for name in [name for name in sets if "_ranges" in name]:
+        sets[name.replace("_ranges", "")] += _each(sets[name])
+    bridges, internal = set(world.routed), {b for b, n in world.routed.items() if n["Internal"]}
     option = "com.docker.network.bridge.enable_ip_masquerade"
-    apart = {b for b, n in world.bridges.items() if n["Options"].get("com.docker.network.bridge.enable_icc") == "false"}
+    apart = {b for b, n in world.routed.items() if n["Options"].get("com.docker.network.bridge.enable_icc") == "false"}
     modes = {
         (b, family): n["Options"].get(f"com.docker.network.bridge.gateway_mode_{family}", "nat")
-        for b, n in world.bridges.items()
+        for b, n in world.routed.items()
         for family in ("ipv4", "ipv6")
         if not n["Internal"]
     }
     unmasked = {b for b, n in world.bridges.items() if n["Options"].get(option) == "false"}
     masked = {key for key, mode in modes.items() if mode.startswith("nat") and key[0] not in unmasked}
     findings = _compare("set bridges", bridges, _keys(sets["bridges"]))
-    findings += _compare("set same", {(b, b) for b in bridges}, _keys(sets["same"]))
+    findings += _compare("set same", {(b, b) for b in world.bridges}, _keys(sets["same"]))
+    for family in ("4", "6"):
+        members = {(link, a) for link, a in world.members() if (":" in a) == (family == "6")}
+        findings += _compare(f"set members{family}", members, _keys(sets[f"members{family}"]))
     findings += _compare("set apart", apart, _keys(sets["apart"]))
     findings += _compare("set internal", internal, _keys(sets["internal"]))
     findings += _compare("set masqueraded", masked, _keys(sets["masqueraded"]))
@@ -180,6 +214,9 @@ def _elements(world: _World) -> list[str]:
     findings += _compare("sets open4 and open6", wanted_open, [*_keys(sets["open4"]), *_keys(sets["open6"])])
     for name, elements in wanted.items():
         findings += _compare(f"{'map' if 'published' in name else 'set'} {name}", elements, _keys(sets[name]))
+        if world.cooperates and "published" in name:
+            offered = name.replace("published", "offered")
+            findings += _compare(f"set {offered}", elements, _keys(sets[offered]))
         for key, value in sets[name]:
             target = elements.get(_key(key))
             if target and (value["concat"][0] not in target[0] or value["concat"][1] != target[1]):
@@ -242,6 +279,16 @@ def _want(
         wanted[f"published6{suffix}"][key] = target
     if proto != "sctp":
         wanted[f"relayed{suffix}"][key] = None
+
+
+def _each(ranges: list[Any]) -> list[Any]:
+    """Ranges as the single elements that they stand for: each port leads to its own number."""
+    single = []
+    for key, value in ranges:
+        *where, ports = key["concat"]
+        for port in range(ports["range"][0], ports["range"][1] + 1):
+            single.append([{"concat": [*where, port]}, value and {"concat": [value, port]}])
+    return single
 
 
 def _keys(elements: list[Any]) -> list[Any]:

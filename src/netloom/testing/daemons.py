@@ -24,7 +24,7 @@ from typing import Any, Self
 
 from netloom.testing.hosts import OUTSIDE4, Host
 
-READY_TIMEOUT = 20.0  # seconds
+READY_TIMEOUT = 90.0  # seconds
 
 
 class Daemon:

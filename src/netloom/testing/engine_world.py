@@ -18,13 +18,14 @@ from netloom.images.store import ImageStore
 from netloom.ipam.pools import DEFAULT_POOLS, ula_pool
 from netloom.ipam.space import AddressSpace
 from netloom.model.container import Container, ContainerConfig, ContainerRequest
-from netloom.model.desired import HostFacts, HostRoute
+from netloom.model.desired import HostFacts, HostLink, HostRoute
 from netloom.model.endpoint import EndpointConfig, EndpointIpam
 from netloom.model.health import HealthConfig
 from netloom.model.host_config import HostConfig, PortSpec, RestartPolicy
 from netloom.model.network import IpamConfig, Network, NetworkRequest
 from netloom.testing import agreement
 from netloom.testing.fake_dataplane import FakeDataPlane
+from netloom.testing.fake_dhcp import FakeDhcp
 from netloom.testing.fake_files import FakeFiles
 from netloom.testing.fake_runtime import FakeRuntime
 from netloom.testing.fake_volumes import FakeVolumes
@@ -35,7 +36,13 @@ _FACTS = HostFacts(
     routes=(HostRoute("203.0.113.0/24", "up0"),),
     claimed=(HostRoute("203.0.113.0/24", "up0"),),
     addresses=("203.0.113.5", "127.0.0.1", "::1"),
-    links=("lo", "up0"),
+    interfaces=(
+        HostLink("lo", 1),
+        HostLink("up0", 2, addresses=("203.0.113.5/24",)),
+        HostLink("lan0", 3, mac="02:00:00:00:01:03"),
+        HostLink("lan1", 4, mac="02:00:00:00:01:04"),
+        HostLink("br0", 5, kind="bridge"),
+    ),
     sysctls=(("net/ipv4/conf/up0/forwarding", "0"), ("net/ipv6/conf/all/forwarding", "0")),
 )
 _SETTINGS: dict[str, Any] = {"state_dir": "/nowhere", "run_dir": "/nowhere", "instance": "00000000", "name": "machine"}
@@ -105,6 +112,7 @@ class World:
         self.dataplane = FakeDataPlane()
         self.files = FakeFiles()
         self.volumes = FakeVolumes()
+        self.dhcp = FakeDhcp()
         self.runtime = FakeRuntime(self.files, self._process_gone)
         self.clock = StillClock()
         self.settings = Settings(**{**_SETTINGS, **settings})
@@ -131,6 +139,7 @@ class World:
             volumes=Wired(self.wire, "volumes", self.volumes, free=("mountpoint",)),
             drivers=driver,
             namespaces=Wired(self.wire, "namespaces", self.runtime, free=("from_fd", "host")),
+            dhcp=self.dhcp,
             space=AddressSpace([*DEFAULT_POOLS, ula_pool(bytes(32))]),
             bus=Bus(),
             clock=self.clock,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from netloom.model.errors import Failed, NetloomError, NotFound
 from netloom.model.names import DataPlaneState, DnsCounts, DnsQuery, DnsSight, HeldPort, NameEntry, Relay, Resolver
@@ -75,10 +75,14 @@ class FakeDataPlane:
         for row in relays:
             self.relays[row.proto, row.ip, row.port] = row
 
-    async def release(self, owner: str) -> None:
+    async def release(self, owner: str, only: Collection[tuple[str, str, int]] = ()) -> None:
         self._called("release")
-        self.held = {key: port for key, port in self.held.items() if port.owner != owner}
-        self.relays = {key: row for key, row in self.relays.items() if row.owner != owner}
+
+        def stays(key: tuple[str, str, int], of: str) -> bool:
+            return of != owner or (bool(only) and key not in only)
+
+        self.held = {key: port for key, port in self.held.items() if stays(key, port.owner)}
+        self.relays = {key: row for key, row in self.relays.items() if stays(key, row.owner)}
 
     async def state(self) -> DataPlaneState:
         self._called("state")

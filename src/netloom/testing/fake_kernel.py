@@ -21,13 +21,16 @@ from netloom.model.desired import (
     Desired,
     Element,
     HostFacts,
+    HostLink,
     Key,
     Link,
     LinkKind,
     Neighbour,
     Parent,
     PassedDrop,
+    Port,
     Route,
+    Shim,
     Step,
     Sysctl,
     Veth,
@@ -57,6 +60,9 @@ class FakeKernel:
         self.log: list[str] = []
         self.br_netfilter = True
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
+        self.forgets = True  # may connections be forgotten?
+        self.lives: dict[str, int] = {}  # seconds, by address
+        self.frames: list[tuple[str, bytes]] = []
         self.announced: list[tuple[str, str, tuple[str, ...]]] = []
 
     def __str__(self) -> str:
@@ -66,6 +72,10 @@ class FakeKernel:
     def fail(self, text: str, number: int = errno.EIO) -> None:
         """The next step whose line contains the text raises KernelError with this errno."""
         self._failures.append((text, number))
+
+    def lose(self, key: Key) -> None:
+        """Somebody else took it away."""
+        self._objects.pop(key)
 
     def know(self, **changed: Any) -> HostFacts:
         """From now on these facts are otherwise."""
@@ -84,12 +94,15 @@ class FakeKernel:
                 self._open(step, sandboxes)
                 self._put(step)
 
+    def reclaim(self) -> None:
+        """Nothing ends here without a daemon."""
+
     def observe(self) -> list[Desired]:
         """Host's objects; of veths the host's half."""
         return [
             _host_half(o) if isinstance(o, Veth) else o
             for o in self._objects.values()
-            if isinstance(o, Veth) or not getattr(o, "sandbox", "")
+            if (isinstance(o, Veth) or not getattr(o, "sandbox", "")) and not self._on_others(o)
         ]
 
     def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
@@ -107,9 +120,17 @@ class FakeKernel:
         """Nothing passes, so nothing is hit."""
         return [(o, 0) for o in self._objects.values() if isinstance(o, Element) and o.set in sets]
 
+    def _on_others(self, what: Desired) -> bool:
+        """It has no mark: the facts tell of it."""
+        return isinstance(what, Port) or (isinstance(what, Address) and what.link in self._facts.links)
+
     def supports(self, kind: LinkKind) -> bool:
         """All but `missing`."""
         return kind not in self.missing
+
+    def forgets_connections(self) -> bool:
+        """Unless a test says otherwise (`forgets`)."""
+        return self.forgets
 
     def observe_sandbox(self, namespace: Openable, sandbox: str) -> list[Desired]:
         """Addresses and routes of a sandbox; of veths the inner half."""
@@ -119,14 +140,45 @@ class FakeKernel:
         return [_inner_half(o) if isinstance(o, Veth) else _as_seen(o) if isinstance(o, Child) else o for o in found]
 
     def facts(self) -> HostFacts:
-        """As given: what is ours is left out."""
-        return self._facts
+        """As given, what is ours left out; with what was done to interfaces of others and to settings since."""
+        lent = {o.parent for o in self._links.values() if isinstance(o, Child) and o.kind == "device"}
+        here = [self._as_it_is(one) for one in self._facts.interfaces if one.name not in lent]
+        written = {o.path: o.value for o in self._objects.values() if isinstance(o, Sysctl) and not o.sandbox}
+        now = tuple((path, written.get(path, value)) for path, value in self._facts.sysctls)
+        return msgspec.structs.replace(self._facts, interfaces=tuple(here), sysctls=now)
+
+    def _as_it_is(self, one: HostLink) -> HostLink:
+        port = self._objects.get(("port", one.name))
+        added = [
+            o.address
+            for o in self._objects.values()
+            if isinstance(o, Address) and not o.sandbox and o.link == one.name and o.address not in one.addresses
+        ]
+        master = port.master if isinstance(port, Port) else one.master
+        return msgspec.structs.replace(one, master=master, addresses=(*one.addresses, *added))
+
+    def limit_address(self, within: Openable, index: int, address: str, seconds: int) -> None:
+        """Kept in `lives`: time passes elsewhere."""
+        self.lives[address] = seconds
+
+    def expire(self, address: str) -> None:
+        """The life of an address inside a sandbox is over; the last of its interface takes the routes along."""
+        for key, what in list(self._objects.items()):
+            if isinstance(what, Address) and what.sandbox and what.address == address:
+                del self._objects[key]
+                for other, route in list(self._objects.items()):
+                    if isinstance(route, Route) and (route.sandbox, route.link) == (what.sandbox, what.link):
+                        del self._objects[other]
+
+    def send_frame(self, link: str, frame: bytes) -> None:
+        """Kept in `frames`."""
+        self.frames.append((link, frame))
 
     def announce(self, link: str, mac: str, addresses: Sequence[str]) -> None:
         """Kept in `announced`."""
         self.announced.append((link, mac, tuple(addresses)))
 
-    def pass_others(self, *, wanted: bool) -> list[PassedDrop]:
+    def pass_others(self, bridges: Collection[str], *, wanted: bool, gone: Collection[str] = ()) -> list[PassedDrop]:
         """Nobody else filters here."""
         return []
 
@@ -184,6 +236,11 @@ class FakeKernel:
         if isinstance(what, LINKS):
             self._check_link(step, what, old)
             self._links[what.key] = what
+        elif isinstance(what, Port):
+            if what.link not in self._names():
+                raise KernelError(errno.ENODEV, subject(step), detail=f"interface {what.link} is not there")
+            if not self._is_bridge(what.master_index):
+                raise KernelError(errno.ENODEV, subject(step), detail=f"no bridge {what.master}")
         elif isinstance(what, (Address, Route, Neighbour)):
             self._check_on_link(step, what)
             if isinstance(what, Route) and not what.sandbox and step.verb == "add" and old not in (None, what):
@@ -198,6 +255,8 @@ class FakeKernel:
         others = [o for o in others if not isinstance(o, Child)]
         if isinstance(what, Parent) and what.base and what.base not in self._names():
             raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.base} is not there")
+        if isinstance(what, Shim) and what.parent not in self._names():
+            raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {what.parent} is not there")
         if isinstance(old, LINKS) and (old.index != what.index or type(old) is not type(what)):
             raise KernelError(errno.EEXIST, subject(step), detail="a link of that name is there")
         if taken := next((o for o in others if o.index == what.index), None):
@@ -205,7 +264,7 @@ class FakeKernel:
             raise KernelError(errno.EBUSY, subject(step), detail=detail)
         if isinstance(what, Veth):
             ports = [o for o in others if isinstance(o, Veth) and o.master == what.master]
-            if not any(isinstance(o, Bridge) and o.index == what.master_index for o in others):
+            if what.master_index and not self._is_bridge(what.master_index):
                 raise KernelError(errno.ENODEV, subject(step), detail=f"no bridge {what.master}")
             if any(o.sandbox == what.sandbox and o.peer_name == what.peer_name for o in ports):
                 raise KernelError(errno.EEXIST, subject(step), detail=f"{what.peer_name} is there inside")
@@ -228,11 +287,17 @@ class FakeKernel:
         if what.mac and any(o.mac == what.mac for o in beside):
             raise KernelError(errno.EADDRINUSE, subject(step))
 
+    def _is_bridge(self, index: int) -> bool:
+        ours = any(isinstance(o, Bridge) and o.index == index for o in self._links.values())
+        return ours or any(one.kind == "bridge" and one.index == index for one in self._facts.interfaces)
+
     def _names(self) -> set[str]:
         return {*self._facts.links, *(o.name for o in self._links.values() if not isinstance(o, Child))}
 
     def _check_on_link(self, step: Step, what: Address | Route | Neighbour) -> None:
         sandbox = getattr(what, "sandbox", "")
+        if not sandbox and any(one.index == what.index for one in self._facts.interfaces):
+            return
         for link in self._links.values():
             if not sandbox and link.index == what.index and not isinstance(link, Child):
                 return
@@ -258,7 +323,7 @@ class FakeKernel:
     def parent_gone(self, name: str) -> None:
         """An interface of the host has gone: what stands on it goes too."""
         for found in list(self._links.values()):
-            if isinstance(found, Child) and found.parent == name:
+            if isinstance(found, (Child, Shim)) and found.parent == name:
                 self._delete(found, wholly=True)
 
 
@@ -276,6 +341,8 @@ def _lies_on(what: Desired, link: Link) -> bool:
             return isinstance(link, Veth) and (what.sandbox, what.index) == (link.sandbox, link.peer_index)
         case Address() | Route() | Neighbour():
             return what.index == link.index
+        case Port():
+            return link.name in (what.link, what.master)
         case Sysctl():
             name = link.peer_name if isinstance(link, Veth) and what.sandbox else link.name
             return f"/{name}/" in what.path and what.sandbox in ("", getattr(link, "sandbox", ""))

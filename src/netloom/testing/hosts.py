@@ -178,6 +178,7 @@ class Host(Netns):
     def __init__(self, *, uplink: bool = False, outside: Netns | None = None, number: int = 2) -> None:
         super().__init__()
         self._own_outside: Netns | None = None
+        self.own_links = {"lo", "eth0"}  # what is no daemon's; a test that makes another one says so
         self.address4 = f"198.51.100.{number}"
         self.address6 = f"2001:db8:ff::{number:x}"
         try:
