@@ -67,6 +67,11 @@ def check_request(request: NetworkRequest) -> None:
         raise InvalidArgument(
             f"the IPAM driver dhcp cannot work in ipvlan mode {mode}, which has no broadcast", remedy="use mode l2"
         )
+    if request.options.get("host_access", "false") != "false":
+        raise Unsupported(
+            "host_access needs an address of its own, which the IPAM driver dhcp does not ask for",
+            remedy="leave out one of both",
+        )
     check_config(request.ipam_config, ipv6=False)
     for entry in request.ipam_config:
         if ":" in entry.subnet or asks_for_any(entry.subnet):

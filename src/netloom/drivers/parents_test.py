@@ -81,7 +81,7 @@ def test_ipvlan_has_its_parents_mac_and_in_l3_a_route_by_device() -> None:
 def test_the_mtu_of_a_lease_is_no_more_than_the_parents(parent: str, mtu: int) -> None:
     terms = Terms(address="192.0.2.9/24", server="192.0.2.1", seconds=60, t1=30, t2=50, mtu=1400)
     leased = endpoint(lease=Lease(terms=terms, began=0, mac="", server_mac=""))
-    facts = HostFacts(links=("lo", "eth0", "eth1"), indices=(1, 2, 3), mtus=(65536, 1500, 1300))
+    facts = HostFacts(interfaces=(HostLink("eth0", 2), HostLink("eth1", 3, mtu=1300)))
     assert parents.leased_mtu(network(options={"parent": parent}), leased, facts) == mtu
     assert parents.leased_mtu(network(), endpoint(), facts) == 0
 

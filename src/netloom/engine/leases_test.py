@@ -13,7 +13,7 @@ from netloom.dhcp import message as m
 from netloom.dhcp.frame import ArpSeen, Datagram
 from netloom.dhcp.message import Message, parse
 from netloom.dhcp.terms_test import packed, reply
-from netloom.model.desired import Address, Child, Route
+from netloom.model.desired import Address, Child, HostLink, Route
 from netloom.model.errors import Failed, InvalidArgument, Unavailable
 from netloom.model.network import IpamConfig
 from netloom.testing.engine_world import World, static
@@ -57,7 +57,7 @@ class Server:
 @pytest.fixture
 async def server(world: World) -> Server:
     server = Server(world)
-    world.core.facts = world.kernel.know(links=("lo", "up0", "up1"), indices=(1, 2, 3))
+    world.core.facts = world.kernel.know(interfaces=(HostLink("lo", 1), HostLink("up0", 2), HostLink("up1", 3)))
     await world.network("lan", driver="macvlan", options=ON, ipam_driver="dhcp")
     return server
 

@@ -259,7 +259,7 @@ class Networks:
             bridge=bridge,
         )
         network = lan.placed(network, core.facts)
-        if on_lan(network) or network.adopted:
+        if pools and (on_lan(network) or network.adopted):
             core.space.keep_off(key, core.facts.addresses)
         return self._with_host(network) if host_access(network) else network
 
