@@ -27,6 +27,7 @@ from netloom.model.desired import Bridge, HostRoute, LinkKind, Parent, Shim
 from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import DEFAULT_GATEWAY, PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.plan.diff import diff
+from netloom.policy.checks import refuse_named, refuse_unjudged
 
 
 class Networks:
@@ -73,7 +74,10 @@ class Networks:
             core.driver(network.driver).check(network, self._others(network), core.facts)
             self._forwarding.refuse(network)
             await self._refuse_unknown_kinds(network)
+            if not network.config_only:
+                refuse_named(network, core.policies.stored.values())
             if closes(network.options) and not network.config_only:
+                refuse_unjudged(network, f"{DEFAULT}=deny")
                 await need_bridge_hooks(core, f"{DEFAULT}=deny")
             if not network.name.strip():
                 raise InvalidArgument("invalid name: name is empty")

@@ -50,7 +50,7 @@ class PolicyState:
         """The selectors that choose an endpoint."""
         container = self._tables.containers.get(endpoint.container)
         network = self._tables.networks[endpoint.network]
-        if container is None or not network.bridge:
+        if container is None or not _within_host(network):
             return NOBODY
         return self.book.choice(Subject(container.id, container.name, container.config.labels, network.name))
 
@@ -65,14 +65,16 @@ class PolicyState:
 
     def network(self, network: Network, wanted: list[Desired]) -> list[Desired]:
         """What a driver wants of a network, and what policies do."""
-        if not network.bridge:
+        if not _within_host(network):
             return wanted
         closed, trial = self.closed(network)
         if not closed and not self.book.policies:
             return wanted
         # Frames between its ports pass the IP hooks from now on, whatever the host's own switch says.
         hooked = [msgspec.structs.replace(o, hooked=True) if isinstance(o, Bridge) else o for o in wanted]
-        others = {n.name: n.bridge for n in self._tables.networks.values() if n.bridge and n.status is Status.READY}
+        others = {
+            n.name: n.bridge for n in self._tables.networks.values() if _within_host(n) and n.status is Status.READY
+        }
         return [
             *hooked,
             *network_elements(network.bridge, closed=closed, trial=trial),
@@ -122,9 +124,9 @@ class PolicyState:
         tables = self._tables
         places: dict[str, Place] = {}
         host = set(facts.addresses)
-        closed = {n.name for n in tables.networks.values() if n.bridge and self.closed(n)[0]}
+        closed = {n.name for n in tables.networks.values() if _within_host(n) and self.closed(n)[0]}
         for network in tables.networks.values():
-            if not network.bridge:
+            if not _within_host(network):
                 continue
             host |= {pool.gateway for pool in network.pools}
             for endpoint in tables.endpoints_on(network.id):
@@ -154,6 +156,11 @@ class PolicyState:
         self.known[number] = choice
         self._said = None
         return number
+
+
+def _within_host(network: Network) -> bool:
+    """Is it a bridge on which this host is the router? Containers of a LAN are machines elsewhere, known by CIDR."""
+    return bool(network.bridge) and not network.lan
 
 
 def _plain(endpoint: Endpoint) -> tuple[str, str]:

@@ -2,9 +2,9 @@
 
 An identity is a number that stands for all endpoints, or all outer addresses, which the same selectors choose. The
 sender's goes into the packet's priority, the receiver's into its mark: of the fields that a rule can both set and look
-up, these two can be put back. Nobody's priority is lost (a packet that comes out of a container has none); a packet
-that somebody has marked keeps its mark, and the mark of its connection, if free, takes the receiver. Both are set for
-the packets that begin a connection and for no others.
+up, these two can be put back. Nobody's priority is lost (a packet that comes out of a container has none); the mark
+that somebody has given a packet waits in the mark of its connection, if that is free, until the packet is judged. Both
+are set for the packets that begin a connection and for no others.
 
 The chains stand before all others in the forward and input hooks. What they let pass the other chains judge as ever.
 """
@@ -72,23 +72,20 @@ _NEIGHBOURS = (
     "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert,"
     " mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept"
 )
-_WAYS = {"": "meta mark", "_tracked": "ct mark"}  # by suffix of the chains: where the receiver's identity is kept
+_BOTH = "meta priority . meta mark"  # sender and receiver
+_NOBODY = (Rule("meta priority set 0"), Rule("meta mark set 0"))
 
 
-def _pair(field: str) -> str:
-    return f"meta priority . {field}"
+def _ports(port: str = "dport") -> str:
+    return f"{_BOTH} . meta l4proto . th {port}"
 
 
-def _ports(field: str, port: str = "dport") -> str:
-    return f"{_pair(field)} . meta l4proto . th {port}"
-
-
-def _sides(field: str, *, back: bool = False) -> tuple[Rule, ...]:
+def _sides(*, back: bool = False) -> tuple[Rule, ...]:
     """The identities of sender and receiver; `back` of the connection whose answer this packet would be."""
     source, target, way_in, way_out = "saddr", "daddr", "iifname", "oifname"
     if back:
         source, target, way_in, way_out = target, source, way_out, way_in
-    rules = [Rule("meta priority set 0"), Rule(f"{field} set 0")]
+    rules = list(_NOBODY)
     for family, ip in ((4, "ip"), (6, "ip6")):
         rules += [
             Rule(f"meta priority set {ip} {source} map @from{family}"),
@@ -96,8 +93,8 @@ def _sides(field: str, *, back: bool = False) -> tuple[Rule, ...]:
                 f"meta priority 0 {way_in} != @bridges"
                 f" meta priority set meta nfproto . {ip} {source} map @outer_from{family}"
             ),
-            Rule(f"{field} set {ip} {target} map @to{family}"),
-            Rule(f"{field} 0 {way_out} != @bridges {field} set meta nfproto . {ip} {target} map @outer_to{family}"),
+            Rule(f"meta mark set {ip} {target} map @to{family}"),
+            Rule(f"meta mark 0 {way_out} != @bridges meta mark set meta nfproto . {ip} {target} map @outer_to{family}"),
         ]
     return tuple(rules)
 
@@ -114,21 +111,21 @@ def _by_name(kind: str, verdict: str, *, back: bool = False) -> tuple[Rule, ...]
     )
 
 
-def _denials(field: str, port: str = "dport") -> tuple[Rule, ...]:
+def _denials(port: str = "dport") -> tuple[Rule, ...]:
     return (
-        Rule(f"{_ports(field, port)} @deny_ports goto denied"),
-        Rule(f"{_pair(field)} @deny_pairs goto denied"),
+        Rule(f"{_ports(port)} @deny_ports goto denied"),
+        Rule(f"{_BOTH} @deny_pairs goto denied"),
         *_by_name("deny", "goto denied", back=port == "sport"),
     )
 
 
-def _allowances(field: str, suffix: str, port: str = "dport") -> tuple[Rule, ...]:
+def _allowances(port: str = "dport") -> tuple[Rule, ...]:
     return (
-        Rule(f"{_ports(field, port)} @allow_ports goto passed{suffix}"),
-        Rule(f"{_pair(field)} @allow_pairs goto passed{suffix}"),
-        *_by_name("allow", f"goto passed{suffix}", back=port == "sport"),
-        Rule(f"{_ports(field, port)} @cross_ports goto crossing{suffix}"),
-        Rule(f"{_pair(field)} @cross_pairs goto crossing{suffix}"),
+        Rule(f"{_ports(port)} @allow_ports goto passed"),
+        Rule(f"{_BOTH} @allow_pairs goto passed"),
+        *_by_name("allow", "goto passed", back=port == "sport"),
+        Rule(f"{_ports(port)} @cross_ports goto crossing"),
+        Rule(f"{_BOTH} @cross_pairs goto crossing"),
     )
 
 
@@ -137,27 +134,21 @@ def _logged(prefix: str) -> Rule:
     return Rule(f'limit rate 20/second burst 50 packets log prefix "{prefix}" group {LOG_GROUP}')
 
 
-def _chains(suffix: str, field: str) -> tuple[Chain, ...]:
-    """The chains that keep the receiver in `field`, which is 0 before and after."""
-    restored = (Rule(f"{field} set 0"), Rule("meta priority set 0"))
-    crossing = Rule(f"meta mark set meta mark | {CROSSING:#x}")
-    allowed = [f"{_ports(field)} @{kind}_ports" for kind in ("allow", "cross", "trial_allow")]
-    allowed += [f"{_pair(field)} @{kind}_pairs" for kind in ("allow", "cross", "trial_allow")]
+def _judging() -> tuple[Chain, ...]:
+    """What is said of the two identities. Who passes comes back to the caller, packet and mark as they came."""
+    allowed = [f"{_ports()} @{kind}_ports" for kind in ("allow", "cross", "trial_allow")]
+    allowed += [f"{_BOTH} @{kind}_pairs" for kind in ("allow", "cross", "trial_allow")]
     return (
-        chain(f"passed{suffix}", (*restored, Rule("accept"))),
-        chain(f"crossing{suffix}", (*restored, crossing, Rule("accept"))),
+        chain("passed", _NOBODY),
+        chain("crossing", (*_NOBODY, Rule(f"meta mark set {CROSSING:#x}"))),
         chain(
-            f"otherwise{suffix}",
-            (
-                Rule("iifname @closed goto denied"),
-                Rule("oifname @closed goto denied"),
-                Rule(f"goto passed{suffix}"),
-            ),
+            "otherwise",
+            (Rule("iifname @closed goto denied"), Rule("oifname @closed goto denied"), Rule("goto passed")),
         ),
-        chain(f"sides{suffix}", _sides(field)),
-        chain(f"sides_back{suffix}", _sides(field, back=True)),
+        chain("sides", _sides()),
+        chain("sides_back", _sides(back=True)),
         chain(
-            f"trial_closed{suffix}",
+            "trial_closed",
             [Rule(f"{match} return") for match in allowed],
             _by_name("allow", "return"),
             (
@@ -166,52 +157,52 @@ def _chains(suffix: str, field: str) -> tuple[Chain, ...]:
             ),
         ),
         chain(
-            f"trial{suffix}",
+            "trial",
             (
-                Rule(f"{_ports(field)} @trial_deny_ports goto would_be_denied"),
-                Rule(f"{_pair(field)} @trial_deny_pairs goto would_be_denied"),
-                Rule(f"goto trial_closed{suffix}"),
+                Rule(f"{_ports()} @trial_deny_ports goto would_be_denied"),
+                Rule(f"{_BOTH} @trial_deny_pairs goto would_be_denied"),
+                Rule("goto trial_closed"),
             ),
         ),
-        chain(f"verdict{suffix}", _denials(field), _allowances(field, suffix), (Rule(f"goto otherwise{suffix}"),)),
+        chain("verdict", _denials(), _allowances(), (Rule("goto otherwise"),)),
         chain(
-            f"answer_denied{suffix}",
+            "answer_denied",
             (
-                Rule(f"jump sides_back{suffix}"),
-                Rule(f"{_ports(field, 'sport')} @deny_ports goto denied", "the answer of a connection that ended"),
+                Rule("jump sides_back"),
+                Rule(f"{_ports('sport')} @deny_ports goto denied", "the answer of a connection that ended"),
             ),
         ),
         chain(
-            f"midstream{suffix}",
-            (Rule(f"jump sides_back{suffix}"), *_denials(field, "sport"), Rule(f"jump sides{suffix}")),
-            _denials(field),
-            _allowances(field, suffix),
-            (Rule(f"jump sides_back{suffix}"),),
-            _allowances(field, suffix, "sport"),
-            (Rule(f"goto otherwise{suffix}"),),
+            "midstream",
+            (Rule("jump sides_back"), *_denials("sport"), Rule("jump sides")),
+            _denials(),
+            _allowances(),
+            (Rule("jump sides_back"),),
+            _allowances("sport"),
+            (Rule("goto otherwise"),),
         ),
         chain(
-            f"between{suffix}",
+            "between",
             (
                 Rule(
-                    f"tcp flags & (fin|syn|rst|ack) != syn goto midstream{suffix}",
+                    "tcp flags & (fin|syn|rst|ack) != syn goto midstream",
                     "of a connection that is not tracked yet, or not any more",
                 ),
-                Rule(f"meta l4proto {{ udp, sctp }} jump answer_denied{suffix}"),
-                Rule(f"jump sides{suffix}"),
-                Rule(f"jump trial{suffix}"),
-                Rule(f"goto verdict{suffix}"),
+                Rule("meta l4proto { udp, sctp } jump answer_denied"),
+                Rule("jump sides"),
+                Rule("jump trial"),
+                Rule("goto verdict"),
             ),
         ),
         chain(
-            f"to_host{suffix}",
+            "to_host",
             (
-                Rule("meta priority set 0"),
+                *_NOBODY,
                 Rule("meta priority set ip saddr map @from4"),
                 Rule("meta priority set ip6 saddr map @from6"),
-                Rule(f"{field} set {HOST}"),
-                Rule(f"jump trial{suffix}"),
-                Rule(f"goto verdict{suffix}"),
+                Rule(f"meta mark set {HOST}"),
+                Rule("jump trial"),
+                Rule("goto verdict"),
             ),
         ),
     )
@@ -219,20 +210,24 @@ def _chains(suffix: str, field: str) -> tuple[Chain, ...]:
 
 def chains() -> tuple[Chain, ...]:
     """All of them, in an order in which nft takes them."""
-    ways = tuple(one for suffix, field in _WAYS.items() for one in _chains(suffix, field))
     return (
         chain("denied", (_logged(DENIED), Rule("drop"))),
         chain("would_be_denied", (_logged(TRIED),)),
-        *ways,
+        *_judging(),
         chain("unjudged", _closed_alone()),
-        chain("judged", _begin("between")),
-        chain("judged_to_host", _begin("to_host")),
+        chain("mark_back", (Rule("meta mark set ct mark"), Rule("ct mark set 0"))),
+        chain(
+            "mark_back_crossing",
+            (Rule("jump mark_back"), Rule(f"meta mark set meta mark | {CROSSING:#x}")),
+        ),
+        *_begin("between"),
+        *_begin("to_host"),
         chain(
             "policies",
             (
                 Rule("ct state established,related accept", "judged when it began; the chains that follow go on"),
-                Rule("iifname @bridges goto judged"),
-                Rule("oifname @bridges goto judged"),
+                Rule("iifname @bridges goto judged_between"),
+                Rule("oifname @bridges goto judged_between"),
             ),
             hook=Hook("filter", "forward", BEFORE),
         ),
@@ -244,11 +239,27 @@ def chains() -> tuple[Chain, ...]:
     )
 
 
-def _begin(name: str) -> tuple[Rule, ...]:
+def _begin(name: str) -> tuple[Chain, ...]:
+    """The mark must be free for the receiver: one of somebody else waits with the connection meanwhile."""
     return (
-        Rule(_NEIGHBOURS, "whom to send to is the guard's matter"),
-        *(Rule(f"{field} 0 goto {name}{suffix}") for suffix, field in _WAYS.items()),
-        Rule("goto unjudged", "packet and connection carry marks of somebody else"),
+        chain(
+            f"marked_{name}",
+            (
+                Rule("ct mark set meta mark"),
+                Rule(f"jump {name}"),
+                Rule(f"meta mark {CROSSING:#x} goto mark_back_crossing"),
+                Rule("goto mark_back"),
+            ),
+        ),
+        chain(
+            f"judged_{name}",
+            (
+                Rule(_NEIGHBOURS, "whom to send to is the guard's matter"),
+                Rule(f"meta mark 0 goto {name}"),
+                Rule(f"ct mark 0 goto marked_{name}"),
+                Rule("goto unjudged", "packet and connection carry marks of somebody else"),
+            ),
+        ),
     )
 
 

@@ -39,20 +39,44 @@ def _refuse_trial_of_names(made: Policy) -> None:
             )
 
 
+def refuse_unjudged(network: Network, where: str) -> None:
+    """Raise for a network that cannot be judged; `where` says who speaks of it."""
+    if not network.bridge or network.config_only:
+        raise InvalidArgument(
+            f"{where}: network {network.name} (driver {network.driver}) does not pass this host's firewall",
+            remedy="policies judge networks of the driver bridge",
+        )
+    if network.lan:
+        raise InvalidArgument(
+            f"{where}: the LAN carries what containers of network {network.name} send, past this host's firewall",
+            remedy="name their addresses as a cidr, for what passes the host, or create the network without a LAN",
+        )
+    if network.adopted:
+        raise InvalidArgument(
+            f"{where}: bridge {network.bridge} of network {network.name} is somebody else's, who says whether what it"
+            " carries is judged",
+            remedy="let netloom make the bridge",
+        )
+    if network.options.get(_GUARD) in _FALSE:
+        raise InvalidArgument(
+            f"{where}: containers of network {network.name} may call themselves what they like ({_GUARD}=false)",
+            remedy="create it without that option",
+        )
+
+
+def refuse_named(network: Network, policies: Iterable[Policy]) -> None:
+    """Raise for a network that comes, cannot be judged, and has a name of which a policy speaks."""
+    for policy in policies:
+        sides = [side for entry in policy.entries for side in (entry.source, entry.target)]
+        if network.name in policy.closed or any(side.network == network.name for side in sides):
+            refuse_unjudged(network, f"policy {policy.name}")
+
+
 def _judged(name: str, networks: Mapping[str, Network], where: str) -> None:
     network = networks.get(name)
     if network is None:
         raise NotFound(f"{where}: network {name} not found", remedy="`netloom network ls` lists them")
-    if not network.bridge or network.config_only:
-        raise InvalidArgument(
-            f"{where}: network {name} (driver {network.driver}) does not pass this host's firewall",
-            remedy="policies judge networks of the driver bridge",
-        )
-    if network.options.get(_GUARD) in _FALSE:
-        raise InvalidArgument(
-            f"{where}: containers of network {name} may call themselves what they like ({_GUARD}=false)",
-            remedy="create it without that option",
-        )
+    refuse_unjudged(network, where)
 
 
 def _crossable(entry: Entry, networks: Mapping[str, Network], where: str) -> None:
