@@ -67,6 +67,8 @@ class Giver:
     def taken(self) -> None:
         """The successor serves; nothing of ours is ours any more."""
         self.given = True
+        for known in self._plane.sandboxes.values():
+            known.sockets.learning.leave()
         self._left()
 
     def aborted(self) -> None:

@@ -29,10 +29,12 @@ class Learning:
         self.rules: tuple[NameRule, ...] = ()
         self.senders: tuple[str, ...] = ()
         self._until: dict[Learnt, float] = {}
+        self._left = False
 
     def configure(self, resolver: Resolver) -> None:
-        """What a resolver that comes or changes says of names."""
+        """What a resolver that comes or changes says of names; what went to an address of the past is forgotten."""
         self.rules, self.senders = resolver.names, resolver.senders
+        self._forget([one for one, _ in self.standing if one.source not in self.senders])
 
     def before(self, answer: Answer) -> Answer:
         """The same callback, which is called when the firewall knows."""
@@ -53,12 +55,20 @@ class Learning:
         """What a predecessor told the firewall: it goes with the sandbox."""
         self._until.update(learnt)
 
+    def leave(self) -> None:
+        """A successor has it all: what the firewall knows stays when this closes."""
+        self._left = True
+
     def close(self) -> None:
         """The sandbox has ended: its address may be another's soon."""
-        standing = [one for one, _ in self.standing]
-        self._until.clear()
-        if standing:
-            self._try(lambda: self._names.forget(standing))
+        if not self._left:
+            self._forget([one for one, _ in self.standing])
+
+    def _forget(self, learnt: list[Learnt]) -> None:
+        for one in learnt:
+            del self._until[one]
+        if learnt:
+            self._try(lambda: self._names.forget(learnt))
 
     def _learn(self, reply: bytes) -> None:
         try:

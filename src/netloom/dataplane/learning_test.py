@@ -73,6 +73,23 @@ def test_answers_teach_before_they_go_out() -> None:
     assert len(told) == 5, "answered all the same"
 
 
+def test_what_a_predecessor_taught_goes_with_the_address() -> None:
+    first, second = Names(), Names()
+    resolver = Resolver((), names=(NameRule("*.test", True),), senders=("10.0.0.2", "10.1.0.2"))
+    before, after = (Learning(names, lambda: 100.0) for names in (first, second))  # type: ignore[arg-type]
+    before.configure(resolver)
+    before.before(lambda *_: None)(reply("a.test", "192.0.2.1"), "up")
+    after.configure(resolver)
+    after.adopt(before.standing)
+    after.configure(Resolver((), names=resolver.names, senders=("10.1.0.2",)))
+    after.close()
+    before.leave()
+    before.close()
+    assert len(first.done) == 1
+    said = [("forget", {Learnt(True, source, "192.0.2.1")}, 0) for source in resolver.senders]
+    assert second.done == said
+
+
 @pytest.mark.parametrize(
     ("pattern", "name", "is_meant"),
     [

@@ -10,7 +10,7 @@ import msgspec
 from netloom.drivers.parents import on_parent
 from netloom.engine.core import Core
 from netloom.engine.tables import Row, endpoint_row, gone
-from netloom.model.desired import Address, Child, Desired, Route, Step, Sysctl, Veth
+from netloom.model.desired import Address, Child, Desired, Neighbour, Route, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Status
 from netloom.plan.diff import diff
@@ -82,6 +82,8 @@ class Endpoints:
             [*said, *self._desired([*changed, *added])],
             [*stood, *self._outside(removed), *core.policies.leaving(removed)],
         )
+        # The comparison leaves neighbours of an interface that stands alone.
+        steps += [Step("add", o) for o in self._desired(changed) if isinstance(o, Neighbour) and o not in stood]
         self.hold(added)
         for endpoint in added:
             core.tables.put_endpoint(endpoint)
