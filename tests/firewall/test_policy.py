@@ -209,6 +209,50 @@ def test_a_way_between_networks(town: Town, family: int) -> None:
         assert seen() == [False] * 4, "where no networks are named nothing is opened"
 
 
+MARKS = """
+table inet others {
+    chain marked { type filter hook prerouting priority -150; meta mark set 0x77; OF_THE_CONNECTION; }
+    chain passed {
+        type filter hook forward priority -15;
+        meta mark & 0xefffffff != 0x77 drop
+        ct mark & 0xffffff != 0 drop
+    }
+    chain taken_in {
+        type filter hook input priority -15;
+        meta mark != 0x77 drop
+        ct mark & 0xffffff != 0 drop
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_marks_of_others_are_put_back(town: Town, family: int) -> None:
+    host = town.daemon.host
+    way = {"from": {"network": "po-far"}, "to": {"network": "po-app", **DB}, "ports": [80]}
+    denied = {"from": WEB, "to": DB, "ports": ["81/tcp", "81/udp"]}
+    with town.policy(allow=[way], deny=[denied, {"from": {"network": "po-app", **DB}, "to": {"host": True}}]):
+        host.run("nft", "-f", "-", stdin=MARKS.replace("OF_THE_CONNECTION;", ""))
+        try:
+            for proto in ("tcp", "udp"):
+                assert town.reaches("po-far", "po-db", 80, proto, family) is (proto == "tcp")
+                assert not town.reaches("po-far", "po-db", 81, proto, family)
+                assert town.reaches("po-web", "po-db", 80, proto, family)
+                assert not town.reaches("po-web", "po-db", 81, proto, family)
+                assert town.reaches("po-other", "po-db", 81, proto, family)
+            with host.serve("0.0.0.0" if family == 4 else "::", 7000):
+                gateway = f"10.{NUMBERS['po-app']}.0.1" if family == 4 else f"fd00:{NUMBERS['po-app']}::1"
+                assert town.places["po-web"].reaches(gateway, 7000)
+                assert not town.places["po-db"].reaches(gateway, 7000)
+            # Where the connection has a mark too, there is no place for the receiver.
+            host.run("nft", "delete", "table", "inet", "others")
+            host.run("nft", "-f", "-", stdin=MARKS.replace("OF_THE_CONNECTION", "ct mark set 0x5000000"))
+            assert not town.reaches("po-web", "po-db", 80, "tcp", family)
+            assert town.reaches("po-other", "outside", 80, "tcp", family)
+        finally:
+            host.run("nft", "delete", "table", "inet", "others")
+
+
 def test_services_of_the_host(town: Town) -> None:
     with town.places["host"].serve("0.0.0.0", 7100), town.places["host"].serve("::", 7100):
         for address in ("10.80.0.1", "fd00:80::1"):
