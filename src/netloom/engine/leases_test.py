@@ -80,6 +80,7 @@ async def test_from_start_to_stop(world: World, server: Server) -> None:
     await world.container("web", "lan", start=True)
     assert (held(world), routes(world)) == (["10.4.0.9/24"], {("default", "10.4.0.1")})
     assert server.kinds() == [m.DISCOVER, m.REQUEST]
+    await world.settle()
     assert world.kernel.lives == {"10.4.0.9/24": 3600}
     world.check()
     await world.engine.kill("web", "KILL")
