@@ -166,11 +166,20 @@ def test_link_local_addresses_are_no_way_round(town: Town) -> None:
 def test_addresses_outside_by_cidr(town: Town, family: int) -> None:
     mine = f"{OUTSIDE4}/32" if family == 4 else f"{OUTSIDE6}/128"
     around = "198.51.100.0/24" if family == 4 else "2001:db8::/32"
-    with town.policy(deny=[{"from": WEB, "to": {"cidr": around}, "ports": ["81/tcp", "81/udp"]}]):
+    ports = ["81/tcp", "81/udp"]
+    entry = {"from": WEB, "to": {"cidr": around}, "ports": ports}
+    with town.policy(deny=[entry]):
         assert not town.reaches("po-web", "outside", 81, "tcp", family)
         assert not town.reaches("po-far", "outside", 81, "udp", family)
         assert town.reaches("po-web", "outside", 80, "tcp", family)
         assert town.reaches("po-db", "outside", 81, "tcp", family)
+        # A block within that one, and a range of ports around: others take the place of what stands.
+        wider = {"from": WEB, "to": {"cidr": around}, "ports": ["80-90/tcp", "81/udp"]}
+        town.apply({"name": "po", "deny": [wider, {"from": DB, "to": {"cidr": mine}, "ports": ports}]})
+        assert not town.reaches("po-db", "outside", 81, "tcp", family)
+        assert not town.reaches("po-web", "outside", 80, "tcp", family)
+        assert town.reaches("po-web", "outside", 80, "udp", family)
+        assert check(town.daemon) == []
     with town.policy(default={"po-app": "deny"}, allow=[{"from": {"network": "po-app"}, "to": {"cidr": mine}}]):
         assert town.reaches("po-db", "outside", 80, "udp", family)
         assert not town.reaches("po-db", "po-web", 80, "tcp", family)
