@@ -15,11 +15,6 @@ CREATE = {
         "invalid pool request: Pool overlaps with other one on this address space: 198.51.100.0/24 overlaps the host's"
         " route to 198.51.100.0/24 by eth0",
     ),
-    "bridge name of an existing non-bridge": Deliberate(
-        "no interface that stands is taken over, a bridge neither",
-        500,
-        "existing interface eth0 is not a bridge of netloom",
-    ),
     "unknown option": Deliberate(
         "a promise that nobody keeps", 400, "unknown option com.example.unknown for network driver bridge"
     ),
