@@ -15,6 +15,7 @@ from pathlib import Path
 from bench import dns, engines, healing, lan, life, raw, scenarios
 from bench.engines import Engine
 from bench.figures import Figures
+from bench.policies import policies
 from bench.report import FEW, MANY, report
 
 
@@ -42,6 +43,7 @@ def plan(quick: bool) -> dict[str, tuple[int, Callable[[Engine, Figures], None]]
             lambda engine, figures: life.streams(engine, figures, (64 if quick else 1024) << 20),
         ),
         "dns": (1 if quick else 3, lambda engine, figures: dns.names(engine, figures, 1 if quick else 3)),
+        "policies": (1, lambda engine, figures: policies(engine, figures, *((3, 1.0) if quick else (9, 3.0)))),
         "lan": (1 if quick else 3, lambda engine, figures: lan.lan(engine, figures, runs, 2 if quick else 5)),
         "restart": (1, lambda engine, figures: life.restart(engine, figures, 10 if quick else 100)),
     }
@@ -58,8 +60,8 @@ def main() -> int:
         "--only",
         default="",
         metavar="NAMES",
-        help="some of: connect,crowd,networks,starts,ports,healing,memory,lives,keeping,listing,runs,streams,dns,lan,"
-        "restart,growth",
+        help="some of: connect,crowd,networks,starts,ports,healing,memory,lives,keeping,listing,runs,streams,dns,"
+        "policies,lan,restart,growth",
     )
     parser.add_argument("--json", default="", metavar="FILE", help="write every sample there")
     chosen = parser.parse_args()

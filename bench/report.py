@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from bench.figures import Figures
 from bench.healing import HARMS
+from bench.policies import ENTRIES
 from bench.scenarios import MANY_PORTS
 from demo.table import table
 
@@ -150,6 +151,18 @@ def _restart(figures: Figures) -> Row:
     return Row(what, *shown, ratio, "≤ 0.1 × Docker", _at_most(ratio, 0.1))
 
 
+def _policed(figures: Figures, what: str, bound: float) -> Row:
+    """With 1,000 entries beside none; each with beside the without just before it."""
+    samples = figures.samples["netloom"]
+    many, none = (samples.get(f"{what}, {count} policy entries", []) for count in (ENTRIES, 0))
+    ratio = median(a / b for a, b in zip(many, none, strict=False)) if many and none else None
+    unit = "MiB/s" if what.startswith("MiB") else "/s"
+    ours, other = (_plain(median(found) if found else None, unit) for found in (many, none))
+    target = f"≥ {bound:g} × none" if bound else ""
+    shown = f"{what}, {ENTRIES:,} policy entries"
+    return Row(shown, ours, f"{other} none", ratio, target, _at_least(ratio, bound) if bound else None)
+
+
 _STANDING = {"crowd": ", 1,000 sandboxes"}
 
 
@@ -287,6 +300,8 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _rate(figures, "cp into a container", "MiB/s", 1),
     lambda figures: _rate(figures, "cp out of a container", "MiB/s", 1),
     _restart,
+    lambda figures: _policed(figures, "MiB/s between containers", 0.95),
+    lambda figures: _policed(figures, "connections a second", 0),
     *_NAMES,
     *_LAN,
 )

@@ -14,7 +14,8 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "netloom"
 
 LAYERS = (
-    "model ipam dns dhcp firewall netlink containers drivers plan kernel runtime images volumes events remote store "
+    "model ipam dns dhcp firewall netlink policy containers drivers plan kernel runtime images volumes events remote "
+    "store "
     "engine api testing cli dataplane daemon"
 ).split()
 

@@ -133,8 +133,31 @@ def test_the_late_connect_costs_what_the_early_one_did(host: Host, tmp_path: Pat
     assert prices[5] == prices[MANY]
 
 
-async def connects(directory: Path, kind: str) -> dict[int, Price]:
+def test_policies_do_not_make_it_dearer(host: Host, tmp_path: Path) -> None:
+    """1,000 entries, of which one chooses the container: its identity's elements, and no message more."""
+
+    def inside() -> list[dict[int, Price]]:
+        namespace.setns(host.fd)
+        return [asyncio.run(connects(tmp_path / str(count), "bridge", entries=count, many=8)) for count in (0, 1, 1000)]
+
+    none, one, thousand = namespace.in_thread(inside)
+    assert one[8].elements == none[8].elements + 2, "who it is, as sender and as receiver"
+    assert thousand[8] == one[8]
+    assert thousand[5] == thousand[8]
+
+
+def _entry(number: int) -> dict[str, Any]:
+    """One of many; the first is of the containers that come."""
+    return {
+        "from": {"label": f"number={number}"},
+        "to": {"cidr": f"192.0.{number // 256}.{number % 256}"},
+        "ports": [80],
+    }
+
+
+async def connects(directory: Path, kind: str, *, entries: int = 0, many: int = MANY) -> dict[int, Price]:
     """Prices by the number of the connect."""
+    directory.mkdir(exist_ok=True)
     rules = ruleset()
     kernel = CountingKernel(Ruleset(rules.version, load(rules)))
     kernel.ensure_ruleset()
@@ -173,14 +196,16 @@ async def connects(directory: Path, kind: str) -> dict[int, Price]:
             )
         )
         prices = {}
-        for number in range(1, MANY + 1):
+        if entries:
+            await engine.apply_policy({"name": "many", "deny": [_entry(n) for n in range(entries)]}, dry_run=False)
+        for number in range(1, many + 1):
             # ids and numbers of equal length, or the rows' bytes would differ by those
             name = f"c{1000 + number}"
             core.numbers_used(10_000)
             await engine.create_container(
                 ContainerRequest(
                     name=name,
-                    config=ContainerConfig(image="host", cmd=("sleep", "1")),
+                    config=ContainerConfig(image="host", cmd=("sleep", "1"), labels={"number": "0"}),
                     host_config=HostConfig(network_mode="none"),
                 )
             )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -75,6 +77,30 @@ def test_a_bare_input_policy_decides(host: Host, web: Web) -> None:
     assert reached(host) <= {(4, "udp"), (6, "udp")}, "a conversation that was let in goes on"
     assert host.ask(host.address4, 8080).address == host.address4
     assert host.reaches("127.0.0.1", 8080)
+    assert check(web.daemon) == []
+
+
+def test_policies_judge_what_input_lets_in(host: Host, web: Web) -> None:
+    """By the client's address, and by the container's port."""
+
+    def policy(**document: object) -> None:
+        text = json.dumps({"name": "shop", **document})
+        command = (sys.executable, "-m", "netloom", "-H", f"unix://{web.daemon.socket}", "policy", "apply", "-")
+        subprocess.run(command, input=text, text=True, capture_output=True, check=True, timeout=60)
+
+    cidr4, cidr6 = f"{OUTSIDE4}/32", f"{OUTSIDE6}/128"
+    eventually(lambda: reached(host) == ALL, what="nobody drops")
+    policy(deny=[{"from": {"cidr": cidr4}, "to": {"container": "web"}, "ports": ["80/tcp"]}])
+    eventually(lambda: reached(host) == ALL - {(4, "tcp")}, what="what is not denied")
+    policy(default={"red": "deny"}, allow=[{"from": {"cidr": cidr6}, "to": {"network": "red"}, "ports": ["80/udp"]}])
+    eventually(lambda: reached(host) == {(6, "udp")}, what="what is allowed")
+    # A mark of somebody else comes along, as in any other way.
+    marks = """table inet mine {
+        chain marked { type filter hook prerouting priority -150; meta mark set meta mark | 0x77; }
+        chain passed { type filter hook forward priority -15; meta mark & 0xbfffffff != 0x77 drop; }
+    }"""
+    host.run("nft", "-f", "-", stdin=marks)
+    eventually(lambda: reached(host) == {(6, "udp")}, what="what is allowed, marked")
     assert check(web.daemon) == []
 
 

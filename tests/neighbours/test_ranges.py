@@ -23,9 +23,9 @@ def elements(host: Host, name: str) -> int:
     return len(listing[1]["map"].get("elem", []))
 
 
-def netloom(daemon: Daemon, *words: str) -> None:
+def netloom(daemon: Daemon, *words: str, stdin: str = "") -> None:
     command = [sys.executable, "-m", "netloom", "-H", f"unix://{daemon.socket}", *words]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, input=stdin, text=True, check=True, capture_output=True)
 
 
 def test_a_range_is_published_changed_and_healed(tmp_path: Path) -> None:
@@ -59,6 +59,15 @@ def test_a_range_is_published_changed_and_healed(tmp_path: Path) -> None:
         eventually(lambda: host.outside.reaches(host.address6, 8000), what="the first end by IPv6")
         assert host.outside.reaches(host.address4, 9050)
         assert host.reaches("127.0.0.1", 8999)
+        # Policies speak of the container's ports, whatever element leads there.
+        entry = {"from": {"cidr": f"{OUTSIDE4}/32"}, "to": {"container": "web"}, "ports": ["8400-8600/tcp", 7050]}
+        netloom(daemon, "policy", "apply", "-", stdin=json.dumps({"name": "shop", "deny": [entry]}))
+        assert not host.outside.reaches(host.address4, 8500)
+        assert not host.outside.reaches(host.address4, 9050)
+        assert host.outside.reaches(host.address4, 8500, "udp")
+        assert reached(8000, 8999)
+        assert check(daemon) == []
+        netloom(daemon, "policy", "rm", "shop")
         refused = daemon.docker_run("run", "--rm", "-p", "8999:80", "host", "true")
         assert "Bind for 0.0.0.0:8999 failed: port is already allocated" in refused.stderr
         # One of them goes, another container has it, and it comes back.

@@ -16,6 +16,7 @@ from netloom.model.finding import Finding
 from netloom.model.host_config import PortSpec
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
+from netloom.model.policy import Denial, Policy
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
 
@@ -40,6 +41,25 @@ class Backend(Protocol):
 
     def subnet_figures(self, network: str) -> Mapping[str, tuple[int, int]]:
         """Of each subnet of a network (by id): addresses in use or reserved, and those that endpoints could get."""
+        ...
+
+    # policies
+    def policies(self) -> list[Policy]:
+        """All, by name; last that of containers' own labels, where there are any."""
+        ...
+
+    def policy(self, name: str) -> Policy: ...
+    async def policy_hits(self) -> Mapping[str, int]:
+        """Connections that were denied, or would have been, by POLICY/ENTRY and by `default/NETWORK`."""
+        ...
+
+    async def apply_policy(self, document: object, *, dry_run: bool) -> Policy:
+        """All of it or nothing; it holds when this returns."""
+        ...
+
+    async def remove_policy(self, name: str) -> None: ...
+    def denials(self) -> list[Denial]:
+        """The latest denials, oldest first."""
         ...
 
     async def names_asked(self, network: str, after: int | None = None) -> DnsSight:

@@ -38,6 +38,16 @@ PORT = {
     "add": Entry("port.add", "Publish ports of a container that stands"),
     "rm": Entry("port.rm", "Withdraw published ports of a container that stands"),
 }
+POLICY = {
+    "apply": Entry("policy.apply", "Put the policy of a file in the place of that of its name"),
+    "log": Entry("policy.log", "Show the latest connections that policies denied"),
+    "ls": Entry("policy.ls", "List policies"),
+    "rm": Entry("policy.rm", "Remove one or more policies"),
+    "show": Entry("policy.show", "Show a policy's entries and their hits"),
+    "list": Entry("policy.ls", "", alias_of="ls"),
+    "inspect": Entry("policy.show", "", alias_of="show"),
+    "remove": Entry("policy.rm", "", alias_of="rm"),
+}
 COMMANDS = {
     "create": Entry("create", "Create a new container"),
     "doctor": Entry("doctor", "Tell what stands in the way of the host's networks, and what helps"),
@@ -96,6 +106,11 @@ def _dispatch(argv: list[str]) -> int:
                 print(_listing("Usage:  netloom network COMMAND\n\nManage networks", NETWORK, "network "), end="")
                 return 0
             return _command(host, f"network {rest[0]}", NETWORK.get(rest[0]), rest[1:])
+        case "policy":
+            if not rest or rest[0] in ("--help", "-h", "help"):
+                print(_listing("Usage:  netloom policy COMMAND\n\nManage policies", POLICY, "policy "), end="")
+                return 0
+            return _command(host, f"policy {rest[0]}", POLICY.get(rest[0]), rest[1:])
         case "port":
             if not rest or rest[0] in ("--help", "-h", "help"):
                 print(_listing("Usage:  netloom port COMMAND\n\nManage published ports", PORT, "port "), end="")
@@ -144,6 +159,7 @@ def _overview() -> str:
     own = {
         "daemon": Entry("", "Run the daemon"),
         "network": Entry("", "Manage networks"),
+        "policy": Entry("", "Manage policies: who may reach whom"),
         "port": Entry("", "Manage published ports"),
     }
     options = (

@@ -36,6 +36,7 @@ from netloom.engine.settings import Settings
 from netloom.engine.tables import Tables
 from netloom.engine.worker import Worker
 from netloom.events.bus import Bus
+from netloom.firewall.policy import LOG_GROUP, TRIED
 from netloom.firewall.render import load
 from netloom.firewall.rules import ruleset
 from netloom.images.store import ImageStore
@@ -45,9 +46,11 @@ from netloom.kernel import namespace
 from netloom.kernel.dhcp_ports import DhcpPorts
 from netloom.kernel.host import HostKernel, Ruleset
 from netloom.kernel.links import Deleter
+from netloom.kernel.logged import LogListener
 from netloom.kernel.monitor import Changes, Monitor
-from netloom.model.errors import NetloomError
+from netloom.model.errors import KernelError, NetloomError
 from netloom.netlink import nft
+from netloom.netlink.nflog import Logged
 from netloom.runtime.crun_runtime import CrunRuntime
 from netloom.store.sqlite import SqliteStore
 from netloom.volumes.folders import VolumeFolders
@@ -165,6 +168,7 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
         def changed(changes: Changes) -> None:
             engine.watching.changed(changes.links, facts=changes.facts, ruleset=changes.ruleset, lost=changes.lost)
 
+        stack.callback(_listen(engine))
         unsure = True  # of what came between the engine's look and the monitor's first word
 
         def stale() -> bool:
@@ -178,6 +182,21 @@ async def _engine(config: Config, open_files: tuple[int, int]) -> AsyncIterator[
         watch = FileWatch((RESOLV_CONF, RESOLVED), engine.host_servers.changed)
         stack.callback(watch.close)
         yield engine
+
+
+def _listen(engine: Engine) -> Callable[[], None]:
+    """Hear what policies deny; how to stop. Where somebody has the log group, or the kernel none, it is told."""
+
+    def tell(one: Logged) -> None:
+        engine.denied(
+            *(one.proto, one.source, one.source_port, one.target, one.target_port), dry_run=one.prefix == TRIED
+        )
+
+    try:
+        return LogListener(LOG_GROUP, tell).close
+    except (KernelError, OSError) as error:
+        log.warning("what policies deny is counted and not told: %s", error)
+        return lambda: None
 
 
 class SystemClock:

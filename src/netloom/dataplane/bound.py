@@ -21,6 +21,7 @@ class BoundSockets(ResolverSockets):
     def _datagrams(self) -> None:
         quick, receive, send = self.responder.quick, self.incoming.recvfrom, self.incoming.sendto
         cache, now = self.forwarder.cache, self.loop.time()
+        slow = bool(self.watches or self.learning.rules)
         taken = 0
         for _ in range(DRAIN):
             try:
@@ -28,7 +29,7 @@ class BoundSockets(ResolverSockets):
             except OSError:
                 break
             taken += 1
-            answer = None if self.watches else quick(query, cache, now)
+            answer = None if slow else quick(query, cache, now)
             if answer is None:
                 self.take(query, self._sender(client), tcp=False)
                 continue

@@ -58,6 +58,8 @@ class Giver:
         for known in plane.sandboxes.values():
             message, fds = known.sockets.handed(known.pid, known.resolver)
             _send(channel, message, fds if known.pidfd < 0 else [*fds, known.pidfd])
+            if learnt := known.sockets.learning.standing:
+                _send(channel, p.HandLearnt(known.sockets.sandbox, learnt), [])
         for port, sock, pending in plane.holding.held():
             _send(channel, p.HandPort(port, pending), [sock.fileno()] if sock else [])
         _send(channel, p.HandControl(self._incarnation), [self._listener.fileno(), self._lock])
@@ -65,6 +67,8 @@ class Giver:
     def taken(self) -> None:
         """The successor serves; nothing of ours is ours any more."""
         self.given = True
+        for known in self._plane.sandboxes.values():
+            known.sockets.learning.leave()
         self._left()
 
     def aborted(self) -> None:
@@ -139,6 +143,8 @@ class Inheritance:
                 packets = Packets(tap, raw, guard)
                 self._plane.adopt_packets(sandbox, packets, number, Ends(*ends) if connected else None, resolver)
                 self._adopt_process(sandbox, pid, fds[many:])
+            case p.HandLearnt(sandbox, learnt):
+                self._plane.adopt_learnt(sandbox, learnt)
             case p.HandPort(port, pending):
                 self._plane.holding.adopt(port, socket.socket(fileno=fds[0]) if fds else None, pending=pending)
             case p.HandControl(incarnation):

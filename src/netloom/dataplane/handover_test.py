@@ -10,10 +10,12 @@ import struct
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from netloom.dataplane import protocol as p
 from netloom.dataplane.channel import HEADER
+from netloom.dataplane.client import DataPlaneClient
 from netloom.dataplane.conftest import (
     RED,
     REDIRECT,
@@ -27,7 +29,10 @@ from netloom.dataplane.conftest import (
     sleeper,
 )
 from netloom.dataplane.control import listen
+from netloom.firewall.render import load
+from netloom.firewall.rules import ruleset
 from netloom.model.names import HeldPort, Relay
+from netloom.model.policy import NameRule
 from netloom.testing.hosts import Host, Netns, eventually
 
 pytestmark = pytest.mark.root
@@ -102,6 +107,10 @@ async def test_sockets_of_an_earlier_version_are_served_on(host: Host, box: Netn
             assert await short(box, "web") == ["172.18.0.2"]
             assert await short(box, "+tcp", "web") == ["172.18.0.2"]
             await client.replace()
+        host.run("nft", "-f", "-", stdin=load(ruleset()))
+        named = msgspec.structs.replace(RED, names=(NameRule("web", True),), senders=("10.0.0.2",))
+        await client.set_resolver("s1", named)
+        await check_learning(host, box, client)
         await client.close_sandbox("s1")
         await client.open_sandbox("s1", box.fd, process.pid, RED)
         await client.put_names(entry("e1", "web"))
@@ -112,6 +121,29 @@ async def test_sockets_of_an_earlier_version_are_served_on(host: Host, box: Netn
         process.wait()
         while (await client.state()).sandboxes:
             await asyncio.sleep(0.01)
+
+
+async def check_learning(host: Host, box: Netns, client: DataPlaneClient) -> None:
+    """The firewall knows before the container does, by both protocols, and until the sandbox ends."""
+    for words in ((), ("+tcp",)):
+        host.run("nft", "flush", "set", "inet", "netloom", "allow_named4")
+        assert await short(box, *words, "web") == ["172.18.0.2"]
+        assert "10.0.0.2 . 172.18.0.2" in host.run("nft", "list", "set", "inet", "netloom", "allow_named4")
+    await client.replace()
+    assert "10.0.0.2 . 172.18.0.2" in host.run("nft", "list", "set", "inet", "netloom", "allow_named4")
+
+
+async def test_names_of_policies_are_learnt_by_every_road(host: Host, box: Netns, tmp_path: Path) -> None:
+    host.run("nft", "-f", "-", stdin=load(ruleset()))
+    named = msgspec.structs.replace(RED, names=(NameRule("web", True),), senders=("10.0.0.2",))
+    async with plane(host, tmp_path) as client:
+        await client.open_sandbox("s1", box.fd, 0, RED)
+        await client.put_names(entry("e1", "web"))
+        assert await short(box, "web") == ["172.18.0.2"]
+        await client.set_resolver("s1", named)
+        await check_learning(host, box, client)
+        await client.close_sandbox("s1")
+        assert "elements" not in host.run("nft", "list", "set", "inet", "netloom", "allow_named4")
 
 
 def _bound(kind: int) -> socket.socket:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from netloom.dataplane.bound import BoundSockets
 from netloom.dataplane.forwarding import Forwarder, Outside
 from netloom.dataplane.holding import Holding
+from netloom.dataplane.learning import Learning
 from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.register import Key
 from netloom.dataplane.relays import Relays
@@ -21,6 +22,7 @@ from netloom.dataplane.watch import LASTING, Watch
 from netloom.dns.responder import Responder
 from netloom.dns.view import Pairs
 from netloom.dns.zone import Zones
+from netloom.kernel.learnt import Learnt, LearntNames
 from netloom.model.errors import Failed, NetloomError, NotFound
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver, Upstream
 
@@ -50,6 +52,7 @@ class Plane:
         self.relays = Relays(loop, self.holding, listener)
         self.sandboxes: dict[str, Sandbox] = {}
         self._home = Home()
+        self._names = LearntNames()
         self.streams = Streams(loop, self._home)
         self._outside = Outside()
         self._watches: dict[str, Watch] = {}  # by network
@@ -71,13 +74,17 @@ class Plane:
     def adopt_packets(self, sandbox: str, packets: Packets, number: int, ends: Ends | None, resolver: Resolver) -> None:
         """Serve on sockets that are there already; `number` is the sandbox's among the streams."""
         forwarder, responder = self._forwarder(packets.raw, resolver), self._responder(resolver)
-        sockets = TappedSockets(self._loop, sandbox, packets, self.streams, number, ends, responder, forwarder)
+        learning = self._learning(resolver)
+        sockets = TappedSockets(
+            self._loop, sandbox, packets, self.streams, number, ends, responder, forwarder, learning
+        )
         self._serve(resolver, sockets)
 
     def adopt_bound(self, sandbox: str, udp: socket.socket, tcp: socket.socket, resolver: Resolver) -> None:
         """Serve on sockets that an earlier version opened."""
         forwarder, responder = self._forwarder(udp, resolver), self._responder(resolver)
-        self._serve(resolver, BoundSockets(self._loop, sandbox, udp, tcp, responder, forwarder))
+        learning = self._learning(resolver)
+        self._serve(resolver, BoundSockets(self._loop, sandbox, udp, tcp, responder, forwarder, learning))
 
     def _serve(self, resolver: Resolver, sockets: ResolverSockets) -> None:
         known = self.sandboxes[sockets.sandbox] = Sandbox(resolver, sockets)
@@ -92,6 +99,15 @@ class Plane:
             return self._home.open_here(family, kind)
 
         return Forwarder(self._loop, opener, self._outside, resolver.upstreams, enabled=resolver.forward)
+
+    def _learning(self, resolver: Resolver) -> Learning:
+        learning = Learning(self._names, self._loop.time)
+        learning.configure(resolver)
+        return learning
+
+    def adopt_learnt(self, sandbox: str, learnt: Iterable[tuple[Learnt, float]]) -> None:
+        """What the firewall was told for a sandbox that is here already, and until when."""
+        self._known(sandbox).sockets.learning.adopt(learnt)
 
     def adopt_process(self, sandbox: str, pid: int, pidfd: int) -> None:
         """The sandbox ends with the process of this pidfd, which becomes ours."""
@@ -119,6 +135,7 @@ class Plane:
             return
         old, known.resolver = known.resolver, resolver
         known.sockets.responder = self._responder(resolver)
+        known.sockets.learning.configure(resolver)
         known.sockets.forwarder.configure(resolver.upstreams, enabled=resolver.forward)
         self._show(known)
         self._let_go(old)
@@ -228,6 +245,7 @@ class Plane:
         self.streams.close()
         self.relays.close()
         self.holding.close()
+        self._names.close()
         self._home.close()
 
     def _known(self, sandbox: str) -> Sandbox:

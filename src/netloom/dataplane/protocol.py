@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
+from netloom.kernel.learnt import Learnt
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 
 SOCKET = "dataplane.sock"  # in the run directory
@@ -170,6 +171,13 @@ class HandPackets(_Message, frozen=True, array_like=True, tag=True):
     connected: bool
 
 
+class HandLearnt(_Message, frozen=True, array_like=True, tag=True):
+    """After its sandbox: what the firewall was told of names, and until when (seconds of the monotonic clock)."""
+
+    sandbox: str
+    learnt: tuple[tuple[Learnt, float], ...]
+
+
 class HandNames(_Message, frozen=True, array_like=True, tag=True):
     entries: tuple[NameEntry, ...]
 
@@ -206,7 +214,9 @@ Request: TypeAlias = (
     | Stop
 )
 Reply: TypeAlias = Done | Refused | StateIs | SightIs
-Handed: TypeAlias = HandRelays | HandStreams | HandSandbox | HandPackets | HandNames | HandPort | HandControl
+Handed: TypeAlias = (
+    HandRelays | HandStreams | HandSandbox | HandPackets | HandLearnt | HandNames | HandPort | HandControl
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_plane = msgspec.msgpack.Decoder(Hello | Taken | Request).decode

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 
 from netloom.dataplane.connections import Connection
 from netloom.dataplane.forwarding import Answer, Forwarder
+from netloom.dataplane.learning import Learning
 from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.protocol import Handed
 from netloom.dataplane.watch import OWN, Watch, told
@@ -25,7 +26,7 @@ class ResolverSockets(ABC):
     """Owns its sockets. `responder` may be replaced at any time; the next query sees the new one.
 
     Queries come in by `incoming`, connections by `listener` once there is one. While `watches` holds any, every query
-    is told to them, and takes the slow road.
+    is told to them, and takes the slow road; so it does where policies speak of names.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class ResolverSockets(ABC):
         listener: socket.socket | None,
         responder: Responder,
         forwarder: Forwarder,
+        learning: Learning,
     ) -> None:
         self.sandbox = sandbox
+        self.learning = learning
         self.incoming = incoming
         self.listener = listener
         self.responder = responder
@@ -79,6 +82,7 @@ class ResolverSockets(ABC):
     def close(self) -> None:
         """Close the sockets and every connection; the namespace is not held any longer."""
         self.forwarder.close()
+        self.learning.close()
         self.loop.remove_reader(self.incoming)
         self._stop_accepting()
         for connection in list(self._connections):
@@ -101,10 +105,12 @@ class ResolverSockets(ABC):
 
     def quick(self, query: bytes, now: float) -> bytes | None:
         """The answer that is at hand."""
-        return None if self.watches else self.responder.quick(query, self.forwarder.cache, now)
+        return None if self.watches or self.learning.rules else self.responder.quick(query, self.forwarder.cache, now)
 
     def take(self, query: bytes, answer: Answer, *, tcp: bool) -> bool:
         """Answer a query for which there is no quick answer; False: it gets none."""
+        if self.learning.rules:
+            answer = self.learning.before(answer)
         if self.watches:
             answer = told(self.watches, self.sandbox, query, answer, self.loop.time)
         reply = self.responder.respond(query, tcp=tcp)

@@ -6,6 +6,7 @@ import socket
 
 from netloom.dataplane import packets
 from netloom.dataplane.forwarding import Answer, Forwarder
+from netloom.dataplane.learning import Learning
 from netloom.dataplane.loop import EventLoop
 from netloom.dataplane.protocol import HandPackets
 from netloom.dataplane.resolver import DRAIN, QUERY, ResolverSockets
@@ -33,13 +34,14 @@ class TappedSockets(ResolverSockets):
         ends: Ends | None,
         responder: Responder,
         forwarder: Forwarder,
+        learning: Learning,
     ) -> None:
         self._sockets = sockets
         self._streams = streams
         self._number = number
         self._ends = ends
         streams.add(number, ends)
-        super().__init__(loop, sandbox, sockets.tap, ends and ends.listener, responder, forwarder)
+        super().__init__(loop, sandbox, sockets.tap, ends and ends.listener, responder, forwarder, learning)
 
     def close(self) -> None:
         super().close()
@@ -54,6 +56,7 @@ class TappedSockets(ResolverSockets):
         quick, receive, send = self.responder.quick, self.incoming.recv, self._sockets.raw.sendto
         cache, now = self.forwarder.cache, self.loop.time()
         head, answer_to = packets.head, packets.answer_to
+        slow = bool(self.watches or self.learning.rules)
         taken = 0
         for _ in range(DRAIN):
             try:
@@ -72,7 +75,7 @@ class TappedSockets(ResolverSockets):
                     continue
                 port, query = found[0], found[1][:QUERY]
             taken += 1
-            answer = None if self.watches else quick(query, cache, now)
+            answer = None if slow else quick(query, cache, now)
             if answer is None:
                 self.take(query, self._sender(client, port), tcp=False)
             elif client == _HERE:

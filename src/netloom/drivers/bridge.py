@@ -223,7 +223,7 @@ def _judged(network: Network, endpoint: Endpoint, addresses: Sequence[str]) -> l
     if options.guard:
         own = [a.partition("/")[0] for a in (*addresses, *endpoint.link_local)]
         if network.ipv6:
-            own.append(_link_local(endpoint.mac))
+            own.append(link_local(endpoint.mac))
         if by_dhcp(network):
             own.append("0.0.0.0")  # who asks for an address (RFC 2131, section 4.1)
         judged += guard_elements(
@@ -280,7 +280,7 @@ def _untranslated(options: BridgeOptions, ports: Sequence[PortBinding]) -> list[
     return [p for p in ports if (6 if ":" in p.host_ip else 4) in routed] if routed else []
 
 
-def _link_local(mac: str) -> str:
+def link_local(mac: str) -> str:
     """What the kernel gives an interface by itself (RFC 4291, appendix A)."""
     octets = bytearray.fromhex(mac.replace(":", ""))
     octets[0] ^= 2

@@ -31,9 +31,10 @@ TRUSTED = f"{_BRIDGE}trusted_host_interfaces"
 
 GUARD = "netloom.guard"
 ETHERTYPES = f"{GUARD}.ethertypes"
+DEFAULT = "netloom.policy.default"
 
 KNOWN = (
-    *(GUARD, ETHERTYPES, PARENT),
+    *(GUARD, ETHERTYPES, DEFAULT, PARENT),
     *(MTU, IFACE_PREFIX, ADVERTISE_COUNT, ADVERTISE_INTERVAL, HOST_IPV4, HOST_IPV6),
     *(NAME, MASQUERADE, ICC, HOST_BINDING, DEFAULT_BRIDGE, INHIBIT_IPV4, GATEWAY_MODE4, GATEWAY_MODE6, TRUSTED),
 )
@@ -109,12 +110,28 @@ class BridgeOptions(Struct, frozen=True):
             source6=_source(HOST_IPV6, values[HOST_IPV6], 6) if HOST_IPV6 in values else "",
             trusted=tuple(dict.fromkeys(_interface(n) for n in values.get(TRUSTED, "").split(":") if n)),
         )
+        if _default(values.get(DEFAULT, "allow")) and not parsed.guard:
+            raise InvalidArgument(
+                f"{DEFAULT}=deny cannot hold with {GUARD}=false",
+                remedy="a container could take the address of one that policies allow more; leave the guard on",
+            )
         if values.get(PARENT) == "lo":
             raise Failed("loopback interface is not a valid bridge parent link")
         if "isolated" in (parsed.mode4, parsed.mode6) and not internal:
             raise Failed("gateway mode 'isolated' can only be used for an internal network")
         refuse_unknown(options, KNOWN, "bridge")
         return parsed
+
+
+def closes(options: Mapping[str, str]) -> bool:
+    """Does nothing pass in a network of these options but what policies allow?"""
+    return options.get(DEFAULT) == "deny"
+
+
+def _default(text: str) -> bool:
+    if text not in ("allow", "deny"):
+        raise InvalidArgument(f"failed to parse {DEFAULT} value: {text}", remedy="write allow or deny")
+    return text == "deny"
 
 
 def _mtu(text: str, ipv6: bool) -> int:

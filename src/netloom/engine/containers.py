@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -19,7 +20,7 @@ from netloom.engine.joining import resolved
 from netloom.engine.linking import check_linked
 from netloom.engine.mounting import Mounting
 from netloom.engine.names import dns_names, has_names
-from netloom.engine.removal import Removal
+from netloom.engine.removal import Follow, Removal, follow_nothing
 from netloom.engine.signal_numbers import signal_number
 from netloom.engine.starting import Starting, told_as
 from netloom.engine.stopping import Stopping
@@ -32,6 +33,7 @@ from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound, NotModified
 from netloom.model.host_config import HostConfig
 from netloom.model.network import PREDEFINED, Network
+from netloom.policy import labels
 
 STOP_TIMEOUT = 10  # seconds, Docker's default
 _KILL_PATIENCE = 10  # seconds until SIGKILL must have worked
@@ -59,6 +61,7 @@ class Containers:
         self._ending = ending
         self._removal = removal
         self._waits = waits
+        self.follow: Follow = follow_nothing
         ending.auto_remove = removal.finish
 
     async def create(self, request: ContainerRequest) -> tuple[str, list[str]]:
@@ -73,6 +76,7 @@ class Containers:
             request.host_config = without_swap(request.host_config)
             warnings.append(SWAP_WARNING)
         request.config = merged(request.config, image.config)
+        labels.entries(key, name, request.config.labels)
         check_ports(request.config, request.host_config)
         request.host_config = resolved(core.tables, request.host_config)
         mounts = await self._mounting.resolve(request)
@@ -100,6 +104,8 @@ class Containers:
             mounts=tuple(one.point for one in mounts),
         )
         core.tables.put_container(container)
+        if labels.carries(container.config.labels):
+            await self.follow(container, lambda: None)
         async with core.lanes.hold(key):  # its name is known by now: who wants to start it, waits
             await self._recorded(container, mounts)
         core.publish_container("create", container)
@@ -122,7 +128,7 @@ class Containers:
         except BaseException:
             for network, config in known:
                 allot.release_static(container, network, config)
-            core.tables.drop_container(container)
+            await self.follow(container, partial(core.tables.drop_container, container))
             raise
 
     async def start(self, ref: str) -> None:
@@ -244,7 +250,7 @@ class Containers:
         except BaseException:
             core.tables.yield_name(name, container)
             raise
-        core.tables.put_container(renamed)
+        await self.follow(renamed, partial(core.tables.put_container, renamed))
         for endpoint in endpoints:
             core.tables.put_endpoint(endpoint)
         try:

@@ -12,6 +12,7 @@ from netloom.drivers.driver import Driver
 from netloom.drivers.parents import on_parent, same_parent
 from netloom.engine.dhcp_ports import DhcpPorts
 from netloom.engine.lanes import Lanes
+from netloom.engine.policy_state import PolicyState
 from netloom.engine.ports import (
     Clock,
     DataPlane,
@@ -78,6 +79,7 @@ class Core:
         self.random = random
         self.at = at or _nowhere
         self.tables = tables
+        self.policies = PolicyState(tables)
         self.lanes = Lanes()
         self.facts = HostFacts()
         self.moving: dict[str, Endpoint] = {}  # endpoints that come or go just now, by id
@@ -128,8 +130,8 @@ class Core:
         self.bus.publish("image", action, key or image.id, told, self.clock.now())
 
     def network_desired(self, network: Network) -> list[Desired]:
-        """What the network's driver wants in the kernel."""
-        return self.driver(network.driver).network(network, self.facts)
+        """What the network's driver wants in the kernel, and policies with it."""
+        return self.policies.network(network, self.driver(network.driver).network(network, self.facts))
 
     def network_own(self, network: Network) -> list[Desired]:
         """What of it no other network needs: what goes with the network."""
@@ -145,7 +147,9 @@ class Core:
         """What the endpoint's driver wants in the kernel."""
         network = self.tables.networks[endpoint.network]
         desired = self.driver(network.driver).endpoint(network, endpoint, self.facts)
-        return [*desired, *offered(desired)] if self.settings.cooperate else desired
+        if self.settings.cooperate:
+            desired = [*desired, *offered(desired)]
+        return [*desired, *self.policies.endpoint(endpoint)]
 
 
 def _ended(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 from netloom.drivers.parents import on_parent
 from netloom.engine.core import Core
 from netloom.engine.tables import Row, endpoint_row, gone
-from netloom.model.desired import Address, Child, Desired, Route, Step, Sysctl, Veth
+from netloom.model.desired import Address, Child, Desired, Neighbour, Route, Step, Sysctl, Veth
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Status
 from netloom.plan.diff import diff
@@ -77,7 +77,13 @@ class Endpoints:
         stood = [o for o in self._own(before[e.network] for e in changed) if o not in lost]
         # First: with an address the kernel takes the routes by it, and other addresses of its subnet.
         steps = [Step("del", o) for o in reversed(lost)]
-        steps += diff(self._desired([*changed, *added]), stood + self._outside(removed))
+        said = core.policies.coming(added)
+        steps += diff(
+            [*said, *self._desired([*changed, *added])],
+            [*stood, *self._outside(removed), *core.policies.leaving(removed)],
+        )
+        # The comparison leaves neighbours of an interface that stands alone.
+        steps += [Step("add", o) for o in self._desired(changed) if isinstance(o, Neighbour) and o not in stood]
         self.hold(added)
         for endpoint in added:
             core.tables.put_endpoint(endpoint)
@@ -90,6 +96,8 @@ class Endpoints:
                 statuses=[*rows, *(endpoint_row(stands[e.network]) for e in [*added, *changed]), *_gone(removed)],
             )
         except BaseException:
+            if said:
+                core.doubted()  # others may count on what did not come
             await self._back(before, after, added, changed)
             raise
         self._core.at("fenced")
@@ -110,7 +118,7 @@ class Endpoints:
         """Take endpoints away, whatever fails: what cannot go now is found by the comparison that follows."""
         core = self._core
         self.going(endpoints)
-        steps = diff((), self._outside(endpoints))
+        steps = diff((), [*self._outside(endpoints), *core.policies.leaving(endpoints)])
         try:
             await core.worker.run(
                 intents=[endpoint_row(_deleting(e)) for e in endpoints], steps=steps, statuses=_gone(endpoints)
@@ -151,10 +159,13 @@ class Endpoints:
     async def _back(self, before: Set, after: Set, added: list[Endpoint], changed: list[Endpoint]) -> None:
         """Plan to the former state; what does not come or go now is found by the comparison that follows."""
         core = self._core
-        former = [before[e.network] for e in changed] + [e for key, e in before.items() if key not in after]
+        removed = [e for key, e in before.items() if key not in after]
+        former = [before[e.network] for e in changed] + removed
+        said = core.policies.coming(removed)
+        gone = [*self._own(changed), *self._outside(added), *core.policies.leaving(added)]
         try:
             await core.worker.run(
-                steps=diff(self._desired(former), self._own(changed) + self._outside(added)),
+                steps=diff([*said, *self._desired(former)], gone),
                 sandboxes=core.sandboxes,
                 statuses=[endpoint_row(_ready(e)) for e in former] + _gone(added),
             )

@@ -11,6 +11,7 @@ from netloom.engine.attaching import Attaching
 from netloom.engine.clashes import Clashes
 from netloom.engine.containers import Containers
 from netloom.engine.core import Core
+from netloom.engine.denials import Denials
 from netloom.engine.doctor import Doctor
 from netloom.engine.ending import Ending
 from netloom.engine.execs import Execs
@@ -23,6 +24,7 @@ from netloom.engine.mounting import Mounting
 from netloom.engine.networks import Networks
 from netloom.engine.other_firewalls import OtherFirewalls
 from netloom.engine.pausing import Pausing
+from netloom.engine.policies import Policies
 from netloom.engine.port_changes import PortChanges
 from netloom.engine.predefined import establish
 from netloom.engine.reconciler import Reconciler
@@ -50,6 +52,7 @@ from netloom.model.finding import Finding
 from netloom.model.host_config import PortSpec
 from netloom.model.names import DnsSight
 from netloom.model.network import Network, NetworkRequest
+from netloom.model.policy import Denial, Policy
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import Usage
 
@@ -84,6 +87,8 @@ class Engine:
         self._pausing = Pausing(core)
         self._updating = Updating(core)
         self._port_changes = PortChanges(core, self._attaching)
+        self._policies = Policies(core)
+        self._denials = Denials(core)
         stopping = Stopping(core, self._ending, self._restarting, self._waits, self._pausing)
         self._removal = Removal(
             core,
@@ -99,8 +104,10 @@ class Engine:
         self._containers = Containers(
             core, self._attaching, mounting, starting, stopping, self._ending, self._removal, self._waits
         )
+        self._containers.follow = self._removal.follow = self._policies.follow
         self._removal.released = self.images.released
         self.reconciler = Reconciler(core, self._attaching, self._files, self._forwarding)
+        self._policies.resolvers = self.reconciler.resolvers
         self._repairs = Repairs(core, self.reconciler)
         self.watching = Watching(
             core, self.reconciler, self._forwarding, self._others, self._clashes, self._sweep, self._repairs.tell
@@ -112,7 +119,15 @@ class Engine:
         """Bring store, kernel and processes together, then make the predefined networks stand."""
         await self.volumes.recover()
         self.host_servers.open()
-        recovery = Recovery(self.core, self._attaching, self._ending, self._removal, self.reconciler, self._forwarding)
+        recovery = Recovery(
+            self.core,
+            self._attaching,
+            self._ending,
+            self._removal,
+            self.reconciler,
+            self._forwarding,
+            self._policies,
+        )
         await recovery.run()
         await self.volumes.complete_all()
         await establish(self.core, self._networks)
@@ -167,6 +182,36 @@ class Engine:
     async def names_asked(self, network: str, after: int | None = None) -> DnsSight:
         """See Backend."""
         return await self.core.dataplane.sight(network, after)
+
+    def policies(self) -> list[Policy]:
+        """See Backend."""
+        return self._policies.all()
+
+    def policy(self, name: str) -> Policy:
+        """See Backend."""
+        return self._policies.get(name)
+
+    async def policy_hits(self) -> dict[str, int]:
+        """See Backend."""
+        return await self._policies.hits()
+
+    def denied(
+        self, proto: int, source: str, source_port: int, target: str, target_port: int, *, dry_run: bool
+    ) -> None:
+        """The kernel logged a packet that policies deny, or would deny."""
+        self._denials.tell(proto, source, source_port, target, target_port, dry_run=dry_run)
+
+    def denials(self) -> list[Denial]:
+        """See Backend."""
+        return list(self._denials.ring)
+
+    async def apply_policy(self, document: object, *, dry_run: bool) -> Policy:
+        """See Backend."""
+        return await self._work.whole(self._policies.apply(document, dry_run=dry_run))
+
+    async def remove_policy(self, name: str) -> None:
+        """See Backend."""
+        await self._work.whole(self._policies.remove(name))
 
     async def create_network(self, request: NetworkRequest) -> Network:
         """See Backend."""

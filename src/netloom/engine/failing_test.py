@@ -223,6 +223,43 @@ SCENARIOS |= {
     "end, on LANs": (on_lans, ends),
 }
 
+WAYS = {"from": {"network": "red"}, "to": {"network": "blue"}, "ports": [80]}
+SHOP = {
+    "name": "shop",
+    "default": {"red": "deny"},
+    "allow": [{"from": {"container": "web"}, "to": {"cidr": "192.0.2.0/24"}}, WAYS],
+    "deny": [{"to": {"network": "blue"}, "ports": ["80-90/udp"]}],
+}
+NAMES = {"name": "shop", "allow": [{"from": {"network": "red"}, "to": {"name": "a.test"}}]}
+
+
+async def policed(world: World) -> None:
+    await running(world)
+    await world.engine.apply_policy(SHOP, dry_run=False)
+
+
+async def with_names(world: World) -> None:
+    await running(world)
+    await world.engine.apply_policy(NAMES, dry_run=False)
+
+
+async def policed_and_stopped(world: World) -> None:
+    await stopped(world)
+    await world.engine.apply_policy(SHOP, dry_run=False)
+
+
+SCENARIOS |= {
+    "policy apply": (running, lambda w: w.engine.apply_policy(SHOP, dry_run=False)),
+    "policy apply --dry-run": (policed, lambda w: w.engine.apply_policy(SHOP, dry_run=True)),
+    "policy apply, names": (policed, lambda w: w.engine.apply_policy(NAMES, dry_run=False)),
+    "policy rm": (policed, lambda w: w.engine.remove_policy("shop")),
+    "policy rm, names": (with_names, lambda w: w.engine.remove_policy("shop")),
+    "start, under policies": (policed_and_stopped, lambda w: w.engine.start("web")),
+    "connect, under policies": (policed_and_stopped, lambda w: w.engine.connect("blue", "web", static("10.2.0.9"))),
+    "disconnect, under policies": (policed, lambda w: w.engine.disconnect("blue", "web", force=False)),
+    "rename, under policies": (policed, lambda w: w.engine.rename("web", "shop")),
+}
+
 IN_PARTS = (
     "restart, on LANs",
     "restart, --rm",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from netloom.drivers.parents import host_addresses
-from netloom.model.desired import Address, Child, HostLink, Port, Shim, Veth
-from netloom.model.errors import Conflict, Failed
+from netloom.firewall.elements import text
+from netloom.model.desired import Address, Bridge, Child, Element, HostLink, Port, Shim, Veth
+from netloom.model.endpoint import EndpointConfig
+from netloom.model.errors import Conflict, Failed, InvalidArgument
 from netloom.testing.engine_world import World
 
 ADOPTED = {"com.docker.network.bridge.name": "br0"}
@@ -55,6 +57,58 @@ async def test_an_adopted_bridge_that_goes_and_comes(world: World) -> None:
     await world.engine.restart("web", timeout=1)
     await world.restart()
     await world.settle()
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "told"),
+    [
+        ("bridge", {"parent": "lan0"}, "the LAN carries"),
+        ("bridge", ADOPTED, "somebody else's"),
+        ("macvlan", {"parent": "lan0"}, "does not pass"),
+    ],
+)
+async def test_policies_judge_no_lan_and_no_bridge_of_others(
+    world: World, driver: str, options: dict[str, str], told: str
+) -> None:
+    document = {"name": "shop", "default": {"lan": "deny"}}
+    await world.network("lan", "10.4.0.0/24", driver=driver, options=options)
+    await world.container("web", "lan", start=True)
+    before = world.state()
+    with pytest.raises(InvalidArgument, match=told):
+        await world.engine.apply_policy(document, dry_run=False)
+    with pytest.raises(InvalidArgument, match=told):
+        await world.engine.apply_policy(
+            {"name": "shop", "deny": [{"to": {"network": "lan", "container": "web"}}]}, dry_run=False
+        )
+    assert world.state() == before
+    await world.engine.remove("web", force=True, volumes=False, link=False)
+    await world.engine.delete_network("lan")
+    if driver == "bridge":
+        with pytest.raises(InvalidArgument, match=told):
+            await world.network("two", "10.5.0.0/24", options={**options, "netloom.policy.default": "deny"})
+    # Nor does one come by a name of which a policy speaks.
+    await world.network("lan", "10.4.0.0/24")
+    await world.engine.apply_policy(document, dry_run=False)
+    await world.engine.delete_network("lan")
+    with pytest.raises(InvalidArgument, match=f"policy shop: .*{told}"):
+        await world.network("lan", "10.4.0.0/24", driver=driver, options=options)
+    world.check()
+
+
+async def test_a_container_is_known_by_its_addresses_on_the_hosts_own_bridges_alone(world: World) -> None:
+    await world.network("lan", "10.4.0.0/24", options={"parent": "lan0"})
+    await world.network("own", "10.5.0.0/24", options=ADOPTED)
+    await world.network("red", "10.6.0.0/24")
+    await world.container("web", "red", start=True)
+    for name in ("lan", "own"):
+        await world.engine.connect(name, "web", EndpointConfig())
+    entry = {"from": {"container": "web"}, "to": {"cidr": "192.0.2.0/24"}}
+    await world.engine.apply_policy({"name": "shop", "deny": [entry]}, dry_run=False)
+    known = [text(o).partition(" ")[0] for o in world.kernel.objects if isinstance(o, Element) and o.set == "from4"]
+    assert sorted(known) == ["10.5.0.2", "10.6.0.2"]
+    hooked = {b.name for b in world.kernel.objects if isinstance(b, Bridge) and b.hooked}
+    assert hooked == {"netloom0", world.core.tables.network("red").bridge}
     world.check()
 
 

@@ -13,7 +13,8 @@ from netloom.dhcp import message as m
 from netloom.dhcp.frame import ArpSeen, Datagram
 from netloom.dhcp.message import Message, parse
 from netloom.dhcp.terms_test import packed, reply
-from netloom.model.desired import Address, Child, HostLink, Route
+from netloom.firewall.elements import text
+from netloom.model.desired import Address, Child, Element, HostLink, Route
 from netloom.model.errors import Failed, InvalidArgument, Unavailable
 from netloom.model.network import IpamConfig
 from netloom.testing.engine_world import World, static
@@ -79,6 +80,7 @@ async def test_from_start_to_stop(world: World, server: Server) -> None:
     await world.container("web", "lan", start=True)
     assert (held(world), routes(world)) == (["10.4.0.9/24"], {("default", "10.4.0.1")})
     assert server.kinds() == [m.DISCOVER, m.REQUEST]
+    await world.settle()
     assert world.kernel.lives == {"10.4.0.9/24": 3600}
     world.check()
     await world.engine.kill("web", "KILL")
@@ -243,6 +245,28 @@ async def test_what_somebody_has(world: World, server: Server) -> None:
     assert m.DECLINE in server.kinds()
     server.taken = set()
     await world.engine.start("two")
+    world.check()
+
+
+async def test_policies_know_the_address_that_is_held_now(world: World, server: Server) -> None:
+    def known() -> list[str]:
+        return [text(o).partition(" ")[0] for o in world.kernel.objects if isinstance(o, Element) and o.set == "from4"]
+
+    world.core.facts = world.kernel.know(interfaces=(HostLink("lo", 1), HostLink("br0", 5, kind="bridge")))
+    options = {"com.docker.network.bridge.name": "br0"}
+    await world.network("own", options=options, ipam_driver="dhcp")
+    name = {"from": {"container": "web"}, "to": {"name": "a.test"}}
+    await world.engine.apply_policy({"name": "shop", "allow": [name]}, dry_run=False)
+    await world.container("web", "own", start=True)
+    assert known() == ["10.4.0.9"]
+    server.kind, server.address = m.NAK, lambda heard: "10.4.0.10"
+    await world.advance(1801)
+    assert known() == []
+    server.kind = m.ACK
+    await world.advance(40)
+    assert known() == ["10.4.0.10"]
+    (resolver,) = world.dataplane.resolvers.values()
+    assert resolver.senders == ("10.4.0.10",)
     world.check()
 
 

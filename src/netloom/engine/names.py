@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from netloom.dns import records
 from netloom.drivers.device import lends
@@ -67,7 +68,17 @@ class Names:
                 (e.network, text) for e in named if (text := tables.networks[e.network].options.get(records.OPTION))
             ),
             lent=any(lends(tables.networks[e.network]) for e in standing),
+            **self._learnt(standing),
         )
+
+    def _learnt(self, standing: Iterable[Endpoint]) -> dict[str, Any]:
+        """What the firewall must know of the names that these endpoints' container asks for."""
+        policies = self._core.policies
+        rules = {rule: None for e in standing for rule in policies.book.names(policies.choice(e))}
+        if not rules:
+            return {}
+        senders = [a.partition("/")[0] for e in standing for a in (e.ipv4, e.ipv6) if a]
+        return {"names": tuple(rules), "senders": tuple(senders)}
 
     def _links(self, container: Container, named: list[Endpoint]) -> Iterable[tuple[str, str]]:
         """`--link TARGET:ALIAS` on user-defined networks: a name that this container alone knows."""

@@ -10,9 +10,11 @@ import msgspec
 from netloom.dhcp.settings import DRIVER, check_request
 from netloom.dns import records
 from netloom.drivers import lan
+from netloom.drivers.bridge_options import DEFAULT, closes
 from netloom.drivers.bridge_options import NAME as BRIDGE_NAME
 from netloom.drivers.options import PARENT, enabled
 from netloom.drivers.parents import HOST, KINDS, host_access, lacking, on_lan, parent_of
+from netloom.engine.bridge_hooks import need_bridge_hooks
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.other_firewalls import OtherFirewalls
@@ -25,6 +27,7 @@ from netloom.model.desired import Bridge, HostRoute, LinkKind, Parent, Shim
 from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import DEFAULT_GATEWAY, PREDEFINED, IpamConfig, Network, NetworkRequest, Status
 from netloom.plan.diff import diff
+from netloom.policy.checks import refuse_named, refuse_unjudged
 
 
 class Networks:
@@ -71,6 +74,11 @@ class Networks:
             core.driver(network.driver).check(network, self._others(network), core.facts)
             self._forwarding.refuse(network)
             await self._refuse_unknown_kinds(network)
+            if not network.config_only:
+                refuse_named(network, core.policies.stored.values())
+            if closes(network.options) and not network.config_only:
+                refuse_unjudged(network, f"{DEFAULT}=deny")
+                await need_bridge_hooks(core, f"{DEFAULT}=deny")
             if not network.name.strip():
                 raise InvalidArgument("invalid name: name is empty")
             if core.tables.network_named(network.name) is not None:

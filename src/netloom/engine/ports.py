@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from netloom.model.archive import ArchiveReader, ArchiveRoot, ArchiveWriter, Change, PathStat
 from netloom.model.container import ExecConfig
-from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
+from netloom.model.desired import Desired, Element, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.image import ImageConfig
 from netloom.model.launch import Exit, Launch, Launched, Survivor
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
@@ -80,6 +80,25 @@ class Kernel(Protocol):
         By a marked rule, or, where the owner knows interfaces alone, by the place of each of the `bridges`,
         which those that are `gone` lose. Raises Failed or Unavailable in the words of the tool that refused.
         """
+        ...
+
+    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
+        """Forget the tracked connections of which (protocol, source, target, the target's port) is denied; how many.
+
+        The target is who answers, after translation. A kernel without ctnetlink forgets none.
+        """
+        ...
+
+    def hooks_bridges(self) -> bool:
+        """Can what bridges carry pass the IP hooks (br_netfilter)?"""
+        ...
+
+    def forget_names(self) -> None:
+        """Forget all that the firewall has learnt of names."""
+        ...
+
+    def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
+        """Elements of these sets of ours, and how often each was hit."""
         ...
 
     def supports(self, kind: LinkKind) -> bool:

@@ -16,7 +16,7 @@ from netloom.engine.endpoints import delete_child
 from netloom.engine.forwarding import Forwarding
 from netloom.engine.ports import Kernel, Namespace
 from netloom.engine.sandbox_files import SandboxFiles
-from netloom.engine.tables import container_row, endpoint_row, gone, network_row
+from netloom.engine.tables import container_row, endpoint_row, gone, network_row, policy_row
 from netloom.firewall.cooperation import pair
 from netloom.firewall.elements import relay_elements
 from netloom.model.container import Container
@@ -58,7 +58,7 @@ class Reconciler:
             if endpoint.id not in core.moving:
                 wanted += core.endpoint_desired(endpoint)
         around = pair() if core.settings.cooperate else []
-        return [*around, *wanted, *self._forwarding.stands(), *self._relay]
+        return [*around, *wanted, *core.policies.stands(), *self._forwarding.stands(), *self._relay]
 
     async def everything(self) -> list[Step]:
         """Kernel, data plane and store; the steps that the kernel needed."""
@@ -129,16 +129,19 @@ class Reconciler:
         """Make the store agree with the tables, but for what is under way: it was disobeyed by a disk that was full."""
         core, tables = self._core, self._core.tables
         loaded = await core.worker.call(
-            lambda _, rows: {t: rows.load(t) for t in ("networks", "containers", "endpoints")}
+            lambda _, rows: {t: rows.load(t) for t in ("networks", "containers", "endpoints", "policies")}
         )
         # Nothing is awaited from here to the commit.
         busy = {n.id for n in tables.networks.values() if n.status is not Status.READY} | set(core.moving)
         busy |= {c for c in tables.containers if core.lanes.held(c)}
         busy |= {e.id for c in busy for e in tables.endpoints_of(c)}
+        if core.lanes.held("policies"):
+            busy |= {*loaded["policies"], *core.policies.stored}
         wanted = [
             *map(network_row, tables.networks.values()),
             *map(container_row, tables.containers.values()),
             *(endpoint_row(e) for c in tables.containers for e in tables.endpoints_of(c)),
+            *map(policy_row, core.policies.stored.values()),
         ]
         known = {(table, key) for table, key, _ in wanted}
         changes = [row for row in wanted if row[1] not in busy and loaded[row[0]].get(row[1]) != row[2]]

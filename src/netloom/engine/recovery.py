@@ -11,6 +11,7 @@ from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
 from netloom.engine.forwarding import Forwarding
+from netloom.engine.policies import Policies
 from netloom.engine.ports import Exit, Launched, Survivor
 from netloom.engine.reconciler import Reconciler
 from netloom.engine.removal import Removal, forgotten
@@ -24,6 +25,7 @@ from netloom.plan.diff import absent
 
 _UNKNOWN = Exit(code=-1, time_nano=0)
 _ATTEMPTS = 3
+_TABLES = ("networks", "containers", "endpoints", "policies", "daemon")
 
 
 class Recovery:
@@ -37,8 +39,10 @@ class Recovery:
         removal: Removal,
         reconciler: Reconciler,
         forwarding: Forwarding,
+        policies: Policies,
     ) -> None:
         self._core = core
+        self._policies = policies
         self._attaching = attaching
         self._ending = ending
         self._removal = removal
@@ -55,14 +59,15 @@ class Recovery:
         core = self._core
         await core.worker.call(lambda kernel, _: kernel.reclaim())
         core.facts = await core.worker.call(lambda kernel, _: kernel.facts())
-        networks, containers, endpoints, daemon = await core.worker.call(
-            lambda _, rows: tuple(rows.load(table) for table in ("networks", "containers", "endpoints", "daemon"))
+        networks, containers, endpoints, policies, daemon = await core.worker.call(
+            lambda _, rows: tuple(map(rows.load, _TABLES))
         )
         self._forwarding.restore(daemon.get("forwarding"))
         doomed = self._networks(decode(networks, Network))
         for container in decode(containers, Container):
             core.tables.put_container(container)
         doomed += self._endpoints(decode(endpoints, Endpoint))
+        self._policies.restore(policies)
         await self._remove_half()
         if doomed:
             await core.worker.run(statuses=doomed)

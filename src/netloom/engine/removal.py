@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal as signals
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 import msgspec
 
@@ -19,6 +21,8 @@ from netloom.engine.volumes import Volumes
 from netloom.engine.waits import Waits
 from netloom.model.container import Container
 from netloom.model.errors import Conflict, Failed, NetloomError, NotFound
+
+Follow: TypeAlias = Callable[[Container, Callable[[], None]], Awaitable[None]]
 
 
 class Removal:
@@ -46,6 +50,7 @@ class Removal:
         self._checks = checks
         self._waits = waits
         self._under_way: set[str] = set()
+        self.follow: Follow = follow_nothing
         self.released: Callable[[], Awaitable[None]] = _nothing
 
     async def remove(self, ref: str, *, force: bool, volumes: bool = False) -> None:
@@ -159,7 +164,7 @@ class Removal:
             network = core.tables.network_named(name)
             if network is not None:
                 self._attaching.allot.release_static(container, network, config)
-        core.tables.drop_container(container)
+        await self.follow(container, partial(core.tables.drop_container, container))
         core.publish_container("destroy", container)
         self._waits.removed(container)
         try:
@@ -173,6 +178,11 @@ class Removal:
             await self._volumes.complete(container)
         except Exception as error:
             self._core.complain(f"the failed removal of container {container.name} could not be written down", error)
+
+
+async def follow_nothing(container: Container, change: Callable[[], None]) -> None:
+    """Nobody else follows a change of the tables."""
+    change()
 
 
 async def _nothing() -> None:

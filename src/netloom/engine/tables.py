@@ -11,6 +11,7 @@ from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import InvalidArgument, NotFound
 from netloom.model.network import Network
+from netloom.model.policy import Policy
 
 Row = tuple[str, str, bytes | None]
 T = TypeVar("T")
@@ -31,6 +32,11 @@ def container_row(container: Container) -> Row:
 def endpoint_row(endpoint: Endpoint) -> Row:
     """The row of an endpoint."""
     return ("endpoints", endpoint.id, _encode(endpoint))
+
+
+def policy_row(policy: Policy) -> Row:
+    """The row of a policy."""
+    return ("policies", policy.name, _encode(policy))
 
 
 def gone(table: str, key: str) -> Row:

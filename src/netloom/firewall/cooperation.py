@@ -20,7 +20,7 @@ from netloom.model.desired import Address, Desired, Element, Loop, Sysctl
 
 IN, BACK = "netloom-in", "netloom-back"  # what is sent into the one comes in by the other
 IN_INDEX, BACK_INDEX = 999_998, 999_999  # below those of networks and endpoints: no name is looked up at load
-ADMITTED = 0x10000000  # from our last chain of INPUT to the tables of one family
+ADMITTED = 0x08000000  # a bit of the packet mark, from our last chain of INPUT to the tables of one family
 _MAC = "02:4e:4c:00:00:01"  # of both: without ARP a frame is sent to the sender's own address
 _MTU = 65535  # a first datagram may be large
 _SOURCE = "192.0.0.8/32"  # IPv4 dummy address (RFC 7600): without any a loose reverse path filter drops all
@@ -32,10 +32,10 @@ SETS = (
     Set("offered4_at", ("ipv4_addr", "inet_proto", "inet_service"), "the same on one IPv4 address"),
     Set("offered6", ("inet_proto", "inet_service"), "the same on every IPv6 address"),
     Set("offered6_at", ("ipv6_addr", "inet_proto", "inet_service"), "the same on one IPv6 address"),
-    Set("offered_ranges4", ("inet_proto", "inet_service"), "ranges of such ports", interval=True),
-    Set("offered_ranges4_at", ("ipv4_addr", "inet_proto", "inet_service"), "on one IPv4 address", interval=True),
-    Set("offered_ranges6", ("inet_proto", "inet_service"), "on every IPv6 address", interval=True),
-    Set("offered_ranges6_at", ("ipv6_addr", "inet_proto", "inet_service"), "on one IPv6 address", interval=True),
+    Set("offered_ranges4", ("inet_proto", "inet_service"), "ranges of such ports", flags="interval"),
+    Set("offered_ranges4_at", ("ipv4_addr", "inet_proto", "inet_service"), "on one IPv4 address", flags="interval"),
+    Set("offered_ranges6", ("inet_proto", "inet_service"), "on every IPv6 address", flags="interval"),
+    Set("offered_ranges6_at", ("ipv6_addr", "inet_proto", "inet_service"), "on one IPv6 address", flags="interval"),
 )
 
 
@@ -98,7 +98,11 @@ def tables(name: str) -> tuple[Table, ...]:
             chains=(
                 chain(
                     "again",
-                    (Rule(f"meta mark & {ADMITTED:#x} != 0 dup to {via} device {IN_INDEX} drop"),),
+                    (
+                        Rule(f"meta mark & {ADMITTED:#x} == 0 accept"),
+                        Rule(f"meta mark set meta mark & {~ADMITTED & 0xFFFFFFFF:#x}", "the copy is marked as it came"),
+                        Rule(f"dup to {via} device {IN_INDEX} drop"),
+                    ),
                     hook=Hook("filter", "input", _LAST + 1),
                 ),
             ),

@@ -2,12 +2,15 @@
 
 A key or data field is padded to a multiple of four bytes when it is part of a concatenation; alone it has its own
 length (include/uapi/linux/netfilter/nf_tables.h: registers of 32 bits). Numbers of the network are big-endian,
-interface names fill 16 bytes. Everything is O(1): a network's elements and an endpoint's own, never others'.
+interface names fill 16 bytes. Marks and priorities are the host's own numbers, big-endian only in sets of intervals
+(nft 1.0.6 and later turns them there, so that they can be compared octet by octet).
+Everything is O(1): a network's elements and an endpoint's own, never others'.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import sys
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -15,18 +18,19 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from netloom.firewall import cooperation, guard, rules
-from netloom.firewall.ruleset import Field
+from netloom.firewall.ruleset import Field, Set
 from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
 
 _SETS = {s.name: s for s in (*rules.SETS, *cooperation.SETS, *guard.SETS)}
 _BRIDGE = {s.name for s in guard.SETS}
-_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132}
 _PROTOCOL_NAMES = {number: name for name, number in _PROTOCOLS.items()}
 _FAMILIES = {"ipv4": 2, "ipv6": 10}  # NFPROTO_…, as are the two below
 _INET, _OF_BRIDGES = 1, 7
 _FAMILY_NAMES = {number: name for name, number in _FAMILIES.items()}
 _SIZES: dict[Field, int] = {
+    "classid": 4,
     "ether_addr": 6,
     "ether_type": 2,
     "ifname": 16,
@@ -34,6 +38,7 @@ _SIZES: dict[Field, int] = {
     "inet_service": 2,
     "ipv4_addr": 4,
     "ipv6_addr": 16,
+    "mark": 4,
     "nd_target": 16,
     "nf_proto": 1,
 }
@@ -51,19 +56,35 @@ class Way(Struct, frozen=True):
     reached: Literal["nat", "routed", "unprotected"] = "nat"
 
 
-def element(name: str, key: Sequence[str | int], data: Sequence[str | int] | None = None, *, last: int = 0) -> Element:
+def element(
+    name: str,
+    key: Sequence[str | int],
+    data: Sequence[str | int] | None = None,
+    *,
+    last: str | int | None = None,
+    timeout: int = 0,
+) -> Element:
     """An element of the set or map `name`: addresses, protocols and interfaces as text, ports as numbers.
 
-    `last` makes a range of it: of the key's last field, which is a port.
+    In a set of intervals the last field goes from its value in `key` to `last`, if given. `timeout` in ms.
     """
     s = _SETS[name]
+    order = _order(s)
+    end = b""
+    if s.flags == "interval":
+        end = _pack(s.fields, key if last is None else (*key[:-1], last), order)
     return Element(
-        key_end=_pack(s.fields, (*key[:-1], last)) if last else b"",
         set=name,
-        key_data=_pack(s.fields, key),
+        key_data=_pack(s.fields, key, order),
         value=_pack(s.data, data) if data is not None else None,
         family=_OF_BRIDGES if name in _BRIDGE else _INET,
+        key_end=end,
+        timeout=timeout,
     )
+
+
+def _order(s: Set) -> Literal["big", "little"]:
+    return "big" if s.flags == "interval" else sys.byteorder
 
 
 def network_elements(bridge: str, *, internal: bool, apart: bool = False, ways: Iterable[Way] = ()) -> list[Element]:
@@ -244,23 +265,25 @@ def family_name(e: Element) -> str:
 def text(e: Element) -> str:
     """The element in nft's syntax, without the name of its set."""
     s = _SETS[e.set]
-    parts = _unpack(s.fields, e.key_data)
-    if e.key_end:
-        parts[-1] += f"-{_unpack(s.fields, e.key_end)[-1]}"
-    words = " . ".join(parts)
+    fields = _unpack(s.fields, e.key_data, _order(s))
+    if e.key_end not in (b"", e.key_data):
+        fields[-1] += f"-{_unpack(s.fields, e.key_end, _order(s))[-1]}"
+    words = " . ".join(fields)
     if e.value is not None:
         words += f" : {' . '.join(_unpack(s.data, e.value))}"
     return words
 
 
-def _pack(fields: Sequence[Field], values: Sequence[str | int]) -> bytes:
-    packed = [_bytes(f, v) for f, v in zip(fields, values, strict=True)]
+def _pack(
+    fields: Sequence[Field], values: Sequence[str | int], order: Literal["big", "little"] = sys.byteorder
+) -> bytes:
+    packed = [_bytes(f, v, order) for f, v in zip(fields, values, strict=True)]
     if len(packed) == 1:
         return packed[0]
     return b"".join(p.ljust(-(-len(p) // 4) * 4, b"\0") for p in packed)
 
 
-def _bytes(field: Field, value: str | int) -> bytes:
+def _bytes(field: Field, value: str | int, order: Literal["big", "little"]) -> bytes:
     match field:
         case "ifname":
             name = str(value).encode()
@@ -277,6 +300,8 @@ def _bytes(field: Field, value: str | int) -> bytes:
             return bytes([_FAMILIES[str(value)]])
         case "inet_service":
             return int(value).to_bytes(2, "big")
+        case "mark" | "classid":
+            return int(value).to_bytes(4, order)
         case "ipv4_addr" | "ipv6_addr" | "nd_target":
             return _address(str(value), _SIZES[field])
 
@@ -290,17 +315,22 @@ def _address(text: str, size: int) -> bytes:
     return packed
 
 
-def _unpack(fields: Sequence[Field], data: bytes) -> list[str]:
+def _unpack(fields: Sequence[Field], data: bytes, order: Literal["big", "little"] = sys.byteorder) -> list[str]:
     words, offset = [], 0
     for field in fields:
         size = _SIZES[field]
-        words.append(_word(field, data[offset : offset + size]))
+        words.append(_word(field, data[offset : offset + size], order))
         offset += -(-size // 4) * 4
     return words
 
 
-def _word(field: Field, data: bytes) -> str:
+def _word(field: Field, data: bytes, order: Literal["big", "little"]) -> str:
     match field:
+        case "mark":
+            return f"{int.from_bytes(data, order):#010x}"
+        case "classid":
+            number = int.from_bytes(data, order)
+            return f"{number >> 16:x}:{number & 0xFFFF:x}"
         case "ifname":
             return f'"{data.rstrip(bytes(1)).decode()}"'
         case "inet_proto":

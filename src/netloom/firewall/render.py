@@ -41,8 +41,9 @@ def _set(s: Set) -> str:
         words, key = "typeof", " . ".join(TARGET if field == "nd_target" else "iifname" for field in s.fields)
     else:
         words = "type"
-    flags = "\t\tflags interval\n" if s.interval else ""
-    return f"\t# {s.about}\n\t{kind} {s.name} {{\n\t\t{words} {key}{data}\n{flags}\t}}\n"
+    more = f"\n\t\tflags {s.flags}" if s.flags else ""
+    more += "\n\t\tcounter" if s.counted else ""
+    return f"\t# {s.about}\n\t{kind} {s.name} {{\n\t\t{words} {key}{data}{more}\n\t}}\n"
 
 
 def _chain(c: Chain) -> str:

@@ -6,7 +6,7 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
-from netloom.firewall import cooperation
+from netloom.firewall import cooperation, policy
 from netloom.firewall.guard import guard_table
 from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
 
@@ -52,43 +52,46 @@ SETS = (
         ("inet_proto", "inet_service"),
         "ranges of ports on every IPv4 address that lead to the same ports",
         ("ipv4_addr",),
-        interval=True,
+        flags="interval",
     ),
     Set(
         "published_ranges4_at",
         ("ipv4_addr", "inet_proto", "inet_service"),
         "the same on one IPv4 address",
         ("ipv4_addr",),
-        interval=True,
+        flags="interval",
     ),
     Set(
         "published_ranges6",
         ("inet_proto", "inet_service"),
         "the same on every IPv6 address",
         ("ipv6_addr",),
-        interval=True,
+        flags="interval",
     ),
     Set(
         "published_ranges6_at",
         ("ipv6_addr", "inet_proto", "inet_service"),
         "the same on one IPv6 address",
         ("ipv6_addr",),
-        interval=True,
+        flags="interval",
     ),
     Set("relayed", ("inet_proto", "inet_service"), "ports on every IPv6 address that the relay may serve"),
     Set("relayed_at", ("ipv6_addr", "inet_proto", "inet_service"), "the same on one IPv6 address"),
-    Set("relayed_ranges", ("inet_proto", "inet_service"), "ranges of such ports on every IPv6 address", interval=True),
+    Set(
+        "relayed_ranges", ("inet_proto", "inet_service"), "ranges of such ports on every IPv6 address", flags="interval"
+    ),
     Set(
         "relayed_ranges_at",
         ("ipv6_addr", "inet_proto", "inet_service"),
         "the same on one IPv6 address",
-        interval=True,
+        flags="interval",
     ),
     Set("relay_port", ("nf_proto",), "where the relay listens", ("inet_service",)),
     Set("relay_ports", ("inet_service",), "the same, closed to all that is not redirected"),
     Set("uplinks", ("ifname",), "interfaces by which networks reach other hosts"),
     Set("switched", ("ifname",), "interfaces whose IPv4 forwarding netloom switched on"),
     Set("switched_family", ("nf_proto",), "families whose forwarding netloom switched on for the whole host"),
+    *policy.SETS,
 )
 
 
@@ -282,8 +285,10 @@ def published() -> tuple[Rule, ...]:
 
 
 def isolation() -> tuple[Rule, ...]:
-    """Nothing else between networks, but what routed ones open to everybody."""
+    """Nothing else between networks, but what policies open, and routed ones to everybody."""
     return (
+        Rule(f"meta mark & {policy.CROSSING:#x} != 0 accept", "a policy opens it"),
+        Rule("iifname . oifname @crossed ct state established,related accept", "and its answers"),
         Rule("oifname . meta nfproto @routed goto routed_ports"),
         Rule("iifname . meta nfproto @routed ct state established,related accept", "the answers"),
         Rule("oifname @bridges drop"),
@@ -347,6 +352,7 @@ def _table(*, cooperate: bool) -> Table:
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),
             chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
             chain("path_mtu", path_mtu(), hook=Hook("filter", "forward", -150)),
+            *policy.chains(),
             chain("our_mark", our_mark(), hook=Hook("filter", "forward", -10)),
             chain("forward", directions(), foreign(), hook=Hook("filter", "forward", 0)),
             chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),

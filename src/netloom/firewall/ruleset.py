@@ -15,6 +15,7 @@ from msgspec import Struct
 
 # Types of key and data fields, by nft's own names but for one.
 Field = Literal[
+    "classid",
     "ether_addr",
     "ether_type",
     "ifname",
@@ -22,6 +23,7 @@ Field = Literal[
     "inet_service",
     "ipv4_addr",
     "ipv6_addr",
+    "mark",
     "nd_target",
     "nf_proto",
 ]
@@ -30,17 +32,19 @@ Family = Literal["inet", "bridge", "ip", "ip6"]
 
 
 class Set(Struct, frozen=True):
-    """A set, or a map where `data` is not empty: a hash, or, as `interval`, of ranges of the last field.
+    """A set, or a map where `data` is not empty; a plain hash, but where `flags` say more.
 
-    A key of ranges takes the protocol from `ct original protocol`: for `meta l4proto` nft adds a change of byte order
-    that not every kernel has for a single byte.
+    `interval`: the last field of a key may be a range, all of them one value or an interval. `timeout`: elements may go
+    by themselves. `counted`: each element counts its hits. A key of intervals takes the protocol from `ct original
+    protocol`: for one byte of the host's order, as `meta l4proto`, nft adds a swap that Linux 6.12 refuses.
     """
 
     name: str
     fields: tuple[Field, ...]
     about: str
     data: tuple[Field, ...] = ()
-    interval: bool = False
+    flags: Literal["", "interval", "timeout"] = ""
+    counted: bool = False
 
 
 class Rule(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -101,6 +102,24 @@ class Applier:
         return self._home
 
 
+def _meeting(ones: Sequence[Step], others: Sequence[Step]) -> list[Step]:
+    """Those of the ranges `ones` that overlap one of `others`, which do not overlap each other."""
+    there: dict[str, list[tuple[bytes, bytes]]] = {}
+    for step in others:
+        if isinstance(step.what, Element):
+            there.setdefault(step.what.set, []).append((step.what.key_data, step.what.key_end))
+    for bounds in there.values():
+        bounds.sort()
+    found = []
+    for step in ones if there else ():
+        what = step.what
+        if isinstance(what, Element) and what.key_end and (bounds := there.get(what.set, [])):
+            before = bisect_right(bounds, what.key_end, key=lambda one: one[0])
+            if before and bounds[before - 1][1] >= what.key_data:
+                found.append(step)
+    return found
+
+
 class _Run:
     """One call of `apply`: the namespaces that it opened."""
 
@@ -114,7 +133,7 @@ class _Run:
         self._comes_back: set[Key] = {s.what.key for s in steps if s.verb == "add" and isinstance(s.what, LINKS)}
         # Ranges must not overlap: those that go make room in the transaction in which others come.
         ranges = [s for s in steps if isinstance(s.what, Element) and s.what.key_end]
-        self._giving_way = [s for s in ranges if s.verb == "del"] if any(s.verb == "add" for s in ranges) else []
+        self._giving_way = _meeting([s for s in ranges if s.verb == "del"], [s for s in ranges if s.verb == "add"])
         self._staying = [there for verb, there in flows.leads(steps) if verb == "add"] if ranges else []
 
     def close(self) -> None:
@@ -125,8 +144,9 @@ class _Run:
         """A run of additions and replacements."""
         governed = [s for s in steps if isinstance(s.what, Element)]
         if governed:
-            # What comes as ranges stands first: all of it in the transaction of those that give way.
-            governed.sort(key=lambda s: not getattr(s.what, "key_end", b""))
+            # What comes in the place of others stands first: all of it in the transaction of those that give way.
+            first = set(map(id, _meeting(governed, self._giving_way)))
+            governed.sort(key=lambda s: id(s) not in first)
             elements.apply(self._nft, [*self._giving_way, *governed])
             flows.follow(self._nft, governed)
         # A bridge is complete before its first port comes: it would take that port's MTU for its own.

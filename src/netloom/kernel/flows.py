@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_address
 
 from netloom.firewall.elements import Lead, lead
 from netloom.kernel.socket import NetlinkSocket
@@ -47,6 +48,29 @@ def follow(netfilter: NetlinkSocket, steps: Iterable[Step], staying: Sequence[Le
         ]
     if messages:
         netfilter.request(messages)
+
+
+def end(netfilter: NetlinkSocket, denied: Callable[[int, str, str, int], bool]) -> int:
+    """Forget the connections of which (protocol, source, target, the target's port) is denied; how many they were."""
+    ended = 0
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            found = [conntrack.parse(body) for body in netfilter.dump(conntrack.dump(family))]
+        except KernelError:
+            return 0  # without ctnetlink
+        gone = [
+            conntrack.forget(family, one)
+            for one in found
+            if denied(one.proto, _text(one.source_address), _text(one.target_address), one.target_port)
+        ]
+        if gone:
+            netfilter.request(gone)
+        ended += len(gone)
+    return ended
+
+
+def _text(address: bytes) -> str:
+    return str(ip_address(address))
 
 
 def _by_filter(gone: Sequence[Lead], moved: Sequence[Lead], came: Sequence[Lead]) -> list[Message]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from netloom.kernel import foreign, lending, namespace, observe, ruleset, sysctl, translate
+from netloom.firewall.policy import SETS
+from netloom.firewall.ruleset import Set
+from netloom.kernel import flows, foreign, lending, namespace, observe, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier, Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
-from netloom.model.desired import Desired, HostFacts, LinkKind, PassedDrop, Step
+from netloom.model.desired import Desired, Element, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
 from netloom.netlink import address as rtaddress
 from netloom.netlink import conntrack, nft
@@ -145,6 +147,22 @@ class HostKernel:
         stay, leave = (bridges, gone) if wanted else ((), [*bridges, *gone])
         return [foreign.settle(one, stay, leave, wanted=wanted) for one in foreign.look()]
 
+    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
+        """Forget the tracked connections of which (protocol, source, target, the target's port) is denied; how many."""
+        return flows.end(self._applier.nft, denied)
+
+    def hooks_bridges(self) -> bool:
+        """Can what bridges carry pass the IP hooks (br_netfilter)?"""
+        return os.path.isdir("/proc/sys/net/bridge")
+
+    def forget_names(self) -> None:
+        """Forget all that the firewall has learnt of names."""
+        self._applier.nft.transaction([nft.flush_set(nft.INET, observe.TABLE, s.name) for s in SETS if _learnt(s)])
+
+    def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
+        """Elements of these sets of ours, and how often each was hit."""
+        return observe.hits(self._applier.nft, sets)
+
     def supports(self, kind: LinkKind) -> bool:
         """Has this kernel links of that kind, as a module or built in? Nothing is made; a module may be loaded."""
         failure = self._applier.route.request([rtnl.probe(kind)]).get(0)
@@ -163,6 +181,10 @@ class HostKernel:
             return fd
 
         return namespace.in_thread(inside)
+
+
+def _learnt(one: Set) -> bool:
+    return one.flags == "timeout"
 
 
 def _with_ipv6() -> list[str]:

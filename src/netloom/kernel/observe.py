@@ -145,7 +145,8 @@ def _host_link(
 
 
 def _bridge(one: link.Link) -> Bridge:
-    return Bridge(one.name, one.ifindex, one.mac, one.mtu, one.alias, ipv6=_has_ipv6(one.name), up=one.up)
+    ipv6 = _has_ipv6(one.name)
+    return Bridge(one.name, one.ifindex, one.mac, one.mtu, one.alias, ipv6=ipv6, up=one.up, hooked=one.hooked)
 
 
 def _parent(one: link.Link, names: dict[int, str]) -> Parent:
@@ -273,6 +274,16 @@ def _elements(socket: NetlinkSocket) -> Iterator[Element]:
             for part in socket.dump(nft.dump_elements(family, TABLE, one.name)):
                 for e in nft.parse_elements(part):
                     yield Element(one.name, e.key, e.value, e.verdict, TABLE, family, e.key_end)
+
+
+def hits(socket: NetlinkSocket, sets: Iterable[str]) -> list[tuple[Element, int]]:
+    """Elements of sets of the inet table, and their counters."""
+    return [
+        (Element(name, e.key, e.value, e.verdict, TABLE, nft.INET, e.key_end), e.hits)
+        for name in sets
+        for part in socket.dump(nft.dump_elements(nft.INET, TABLE, name))
+        for e in nft.parse_elements(part)
+    ]
 
 
 def _values(paths: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -103,7 +103,8 @@ def configure(what: Link) -> list[Message]:
     """What a link of the host that was just made still lacks. There, a veth or a parent never speaks IPv6 itself."""
     match what:
         case Bridge():
-            return [link.change(what.index, mtu=what.mtu, alias=what.alias), link.up(what.index)]
+            hooks = [link.hook(what.index, on=True)] if what.hooked else []
+            return [link.change(what.index, mtu=what.mtu, alias=what.alias), *hooks, link.up(what.index)]
         case Parent() | Loop() | Shim():
             return correct(what)
         case Veth():
@@ -116,7 +117,11 @@ def correct(what: Link) -> list[Message]:
     """Everything about a link of the host that stands already and may differ."""
     match what:
         case Bridge():
-            return [link.change(what.index, mac=what.mac, mtu=what.mtu, alias=what.alias), link.up(what.index)]
+            return [
+                link.change(what.index, mac=what.mac, mtu=what.mtu, alias=what.alias),
+                link.hook(what.index, on=what.hooked),
+                link.up(what.index),
+            ]
         case Parent() | Shim():
             return [link.change(what.index, alias=what.alias), link.quiet(what.index), link.up(what.index)]
         case Veth():
@@ -180,6 +185,7 @@ def element(what: Element, *, add: bool) -> Message:
         value=what.value,
         verdict=what.verdict,
         key_end=what.key_end,
+        timeout=what.timeout,
     )
 
 

@@ -27,6 +27,7 @@ class Bridge(Struct, frozen=True):
     alias: str
     ipv6: bool = False
     up: bool = True  # False is only ever observed
+    hooked: bool = False  # what it bridges passes the IP hooks, whatever bridge-nf-call-iptables says
 
     @property
     def key(self) -> Key:
@@ -210,7 +211,7 @@ class Element(Struct, frozen=True):
     """One element of a set or map of our nftables table, in the kernel's register encoding.
 
     `value` is a map's data, `verdict` a verdict map's; both absent for a set. With `key_end` it stands for all keys
-    from `key_data` to that one, field by field.
+    from `key_data` to that one, field by field. `timeout` (ms): it goes by itself after that.
     """
 
     set: str
@@ -220,6 +221,7 @@ class Element(Struct, frozen=True):
     table: str = "netloom"
     family: int = 1  # NFPROTO_INET
     key_end: bytes = b""
+    timeout: int = 0
 
     @property
     def key(self) -> Key:

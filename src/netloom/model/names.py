@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from netloom.model.policy import NameRule
+
 
 class NameEntry(Struct, frozen=True):
     """The names of one endpoint in one network. `ptr` is what a reverse look-up says (`web.red`)."""
@@ -38,6 +40,8 @@ class Resolver(Struct, frozen=True):
     links: tuple[tuple[str, str], ...] = ()  # (name, endpoint id)
     records: tuple[tuple[str, str], ...] = ()  # (network id, records)
     lent: bool = False  # interfaces of the host are inside: they go home before the sandbox ends
+    names: tuple[NameRule, ...] = ()  # of whose addresses the firewall is told before the sandbox is
+    senders: tuple[str, ...] = ()  # the sandbox's own addresses, where there are such names
 
 
 class DnsCounts(Struct, frozen=True):

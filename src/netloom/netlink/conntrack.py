@@ -35,6 +35,7 @@ class Connection(NamedTuple):
     target_port: int
     destination_translated: bool
     untouched: bool  # neither source nor destination were translated
+    source_address: bytes  # its client's own
 
 
 def statistics() -> Message:
@@ -65,6 +66,7 @@ def parse(body: bytes) -> Connection:
         target_port=int.from_bytes(answers.get(_SOURCE_PORT, b""), "big"),
         destination_translated=bool(status & _DESTINATION_NAT),
         untouched=not status & (_SOURCE_NAT | _DESTINATION_NAT),
+        source_address=asked.get(_IPV4_SOURCE, b"") or asked.get(_IPV6_SOURCE, b""),
     )
 
 

@@ -39,6 +39,7 @@ _VETH_PEER = 1  # VETH_INFO_PEER
 _MACVLAN_MODE = 1  # IFLA_MACVLAN_MODE
 _IPVLAN_MODE, _IPVLAN_FLAGS = 1, 2  # IFLA_IPVLAN_…
 _VLAN_ID = 1  # IFLA_VLAN_ID
+_IP_HOOKS = (36, 37)  # IFLA_BR_NF_CALL_IPTABLES, …_IP6TABLES
 _PORT_HAIRPIN = 4  # IFLA_BRPORT_MODE
 _INET6, _ADDR_GEN_MODE, _GEN_NONE = 10, 8, 1  # AF_INET6, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE
 
@@ -66,6 +67,7 @@ class Link(NamedTuple):
     hairpin: bool
     group: int
     vlan: int = 0  # id of a VLAN
+    hooked: bool = False  # a bridge whose packets pass the IP hooks by its own setting
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -255,6 +257,16 @@ def change(
     return Message(NEWLINK, 0, body)
 
 
+def hook(index: int, *, on: bool) -> Message:
+    """Have what a bridge carries pass the IP hooks, or leave that to bridge-nf-call-iptables and its like.
+
+    EOPNOTSUPP or silence where the kernel has no br_netfilter.
+    """
+    settings = b"".join(attr(setting, bytes([on])) for setting in _IP_HOOKS)
+    info = attr(_INFO_KIND, b"bridge\0") + nest(_INFO_DATA, settings)
+    return Message(NEWLINK, 0, _INFO.pack(0, 0, index, 0, 0) + nest(_LINKINFO, info))
+
+
 def move(
     index: int,
     *,
@@ -322,7 +334,7 @@ def parse(body: bytes) -> Link:
     found = attributes(body, _INFO.size)
     info = attributes(found.get(_LINKINFO, b""))
     kind = decode(info.get(_INFO_KIND, b""))
-    own = attributes(info.get(_INFO_DATA, b"")) if kind == "vlan" else {}
+    own = attributes(info.get(_INFO_DATA, b"")) if kind in ("vlan", "bridge") else {}
     settings = attributes(info[_INFO_SLAVE_DATA]) if decode(info.get(_INFO_SLAVE_KIND, b"")) == "bridge" else {}
     return Link(
         ifindex=index,
@@ -336,5 +348,6 @@ def parse(body: bytes) -> Link:
         peer=number(found.get(_LINK)),
         hairpin=bool(number(settings.get(_PORT_HAIRPIN))),
         group=number(found.get(_GROUP)),
-        vlan=number(own.get(_VLAN_ID)),
+        vlan=number(own.get(_VLAN_ID)) if kind == "vlan" else 0,
+        hooked=kind == "bridge" and all(own.get(setting, b"\0")[0] for setting in _IP_HOOKS),
     )

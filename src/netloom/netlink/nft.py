@@ -32,6 +32,7 @@ _SUBSYSTEM = 10 << 8  # NFNL_SUBSYS_NFTABLES
 _GETTABLE, _GETSET = _SUBSYSTEM | 1, _SUBSYSTEM | 10
 _GETCHAIN, _GETRULE = _SUBSYSTEM | 4, _SUBSYSTEM | 7
 _NEWELEM, _GETELEM, _DELELEM = _SUBSYSTEM | 12, _SUBSYSTEM | 13, _SUBSYSTEM | 14
+ELEMENTS = (_NEWELEM, _DELELEM)
 _BEGIN, _END = 16, 17  # NFNL_MSG_BATCH_…
 
 _INFO = struct.Struct("!BBH")  # struct nfgenmsg: family, version, resource id
@@ -43,7 +44,8 @@ _NOT_PLAIN = 0x01 | 0x02 | 0x10 | 0x20  # NFT_SET_… anonymous, constant, timeo
 _INTERVAL, _CONCAT = 0x04, 0x80  # the same; without the second an interval takes two elements
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3  # NFTA_SET_ELEM_LIST_…
 _LIST_ELEM = 1  # NFTA_LIST_ELEM
-_ELEM_KEY, _ELEM_DATA, _ELEM_KEY_END = 1, 2, 10  # NFTA_SET_ELEM_…
+_ELEM_KEY, _ELEM_DATA, _ELEM_TIMEOUT, _ELEM_EXPRESSION, _ELEM_KEY_END = 1, 2, 4, 7, 10  # NFTA_SET_ELEM_…
+_EXPRESSION_DATA, _COUNTER_PACKETS = 2, 2  # NFTA_EXPR_DATA, NFTA_COUNTER_PACKETS
 _DATA_VALUE, _DATA_VERDICT = 1, 2  # NFTA_DATA_…
 _VERDICT_CODE = 1  # NFTA_VERDICT_CODE
 _CODES: dict[str, bytes] = {"drop": struct.pack("!I", 0), "accept": struct.pack("!I", 1)}  # NF_DROP, NF_ACCEPT
@@ -60,6 +62,7 @@ class SetElement(NamedTuple):
     value: bytes | None
     verdict: VerdictName
     key_end: bytes = b""
+    hits: int = 0  # of the element's counter, packets
 
 
 class SetInfo(NamedTuple):
@@ -79,15 +82,18 @@ def element(
     value: bytes | None = None,
     verdict: VerdictName = None,
     key_end: bytes = b"",
+    timeout: int = 0,
 ) -> Message:
     """Add or delete one element, or one interval.
 
     Adding what is there with the same data succeeds, with other data EEXIST or EBUSY. Where another interval holds the
-    first key, deleting takes that one.
+    first key, deleting takes that one. `timeout` in ms; one that is there already keeps its own.
     """
     one = nest(_ELEM_KEY, attr(_DATA_VALUE, key))
     if key_end:
         one += nest(_ELEM_KEY_END, attr(_DATA_VALUE, key_end))
+    if operation == "add" and timeout:
+        one += attr(_ELEM_TIMEOUT, struct.pack("!Q", timeout))
     if operation == "add":
         if verdict is not None:
             one += nest(_ELEM_DATA, nest(_DATA_VERDICT, attr(_VERDICT_CODE, _CODES[verdict])))
@@ -131,8 +137,13 @@ def parse_elements(body: bytes) -> list[SetElement]:
         if _DATA_VERDICT in data:
             verdict = _VERDICTS.get(attributes(data[_DATA_VERDICT]).get(_VERDICT_CODE, b""))
         end = attributes(parts.get(_ELEM_KEY_END, b"")).get(_DATA_VALUE, b"")
-        found.append(SetElement(key, data.get(_DATA_VALUE), verdict, end))
+        found.append(SetElement(key, data.get(_DATA_VALUE), verdict, end, _hits(parts.get(_ELEM_EXPRESSION, b""))))
     return found
+
+
+def _hits(expression: bytes) -> int:
+    counter = attributes(attributes(expression).get(_EXPRESSION_DATA, b""))
+    return int.from_bytes(counter.get(_COUNTER_PACKETS, b""), "big")
 
 
 def dump_sets(family: int, table: str) -> Message:
@@ -193,6 +204,17 @@ def table_of(body: bytes) -> str:
     Raises Malformed.
     """
     return decode(_attributes(body).get(1, b""))
+
+
+def set_of(body: bytes) -> str:
+    """The set that a message of type ELEMENTS is about. Raises Malformed."""
+    return decode(_attributes(body).get(_LIST_SET, b""))
+
+
+def flush_set(family: int, table: str, set_name: str) -> Message:
+    """Delete all elements of a set."""
+    body = _INFO.pack(family, 0, 0) + attr(_LIST_TABLE, text(table)) + attr(_LIST_SET, text(set_name))
+    return Message(_DELELEM, 0, body)
 
 
 def _attributes(body: bytes) -> dict[int, bytes]:

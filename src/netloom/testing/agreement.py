@@ -13,6 +13,7 @@ from netloom.model.container import Container
 from netloom.model.desired import Desired, Sysctl
 from netloom.model.endpoint import Endpoint
 from netloom.model.network import Network
+from netloom.model.policy import Policy
 
 if TYPE_CHECKING:
     from netloom.testing.engine_world import World
@@ -26,6 +27,7 @@ def state(world: World) -> dict[str, Any]:
         "networks": dict(sorted(tables.networks.items())),
         "containers": dict(sorted(tables.containers.items())),
         "endpoints": {e.id: e for e in _endpoints(world)},
+        "policies": dict(sorted(core.policies.stored.items())),
         "kernel": sorted(repr(o) for o in world.kernel.objects if not _host_setting(o)),
         "addresses": addresses(world),
         "names": dict(sorted(world.dataplane.entries.items())),
@@ -64,6 +66,7 @@ def check(world: World) -> None:
     assert not core.moving, "endpoints are still on the move"
     assert not core.lanes._locks, "a lane is still held"
     load = world.store.load
+    _equal("policies' rows", {p.name: p for p in decode(load("policies"), Policy)}, world.core.policies.stored)
     _equal("networks' rows", {n.id: n for n in decode(load("networks"), Network)}, tables.networks)
     _equal("containers' rows", {c.id: c for c in decode(load("containers"), Container)}, tables.containers)
     endpoints = {e.id: e for e in _endpoints(world)}

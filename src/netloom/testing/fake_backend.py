@@ -20,8 +20,10 @@ from netloom.model.finding import Finding
 from netloom.model.host_config import PortSpec
 from netloom.model.names import DnsSight
 from netloom.model.network import PREDEFINED, IpamConfig, Network, NetworkRequest, Status
+from netloom.model.policy import Denial, Policy
 from netloom.model.streams import Attachment, LogRecord
 from netloom.model.usage import InterfaceCounters, Usage
+from netloom.policy import parse
 from netloom.testing.fake_images import HOST_IMAGE, FakeImages
 from netloom.testing.fake_process import FakeProcess, Waiting
 from netloom.testing.fake_volume_backend import FakeVolumeBackend
@@ -49,6 +51,8 @@ class FakeBackend:
         self.sight = DnsSight()
         self.exit_codes: dict[str, int] = {}
         self.found: list[Finding] = []
+        self.policies_by_name: dict[str, Policy] = {}
+        self.denied: list[Denial] = []
         self.images = FakeImages()
         self._changed = asyncio.Condition()
         self._numbers = 0
@@ -97,6 +101,29 @@ class FakeBackend:
         found = self.container(ref)
         config, host_config = added(found.config, removed(found.host_config, remove), add)
         self.containers_by_id[found.id] = replace(found, config=config, host_config=host_config)
+
+    def policies(self) -> list[Policy]:
+        return list(self.policies_by_name.values())
+
+    def policy(self, name: str) -> Policy:
+        if name not in self.policies_by_name:
+            raise NotFound(f"policy {name} not found")
+        return self.policies_by_name[name]
+
+    async def policy_hits(self) -> dict[str, int]:
+        """See Backend: nothing passes."""
+        return {}
+
+    async def apply_policy(self, document: object, *, dry_run: bool) -> Policy:
+        made = parse.policy(document, dry_run=dry_run)
+        self.policies_by_name[made.name] = made
+        return made
+
+    async def remove_policy(self, name: str) -> None:
+        del self.policies_by_name[self.policy(name).name]
+
+    def denials(self) -> list[Denial]:
+        return list(self.denied)
 
     def repairs(self) -> int:
         """See Backend; nobody changes anything behind this one's back."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ from netloom.model.desired import (
     Bridge,
     Child,
     Desired,
+    Element,
     HostFacts,
     HostLink,
     Key,
@@ -57,6 +58,7 @@ class FakeKernel:
         self._facts = facts or HostFacts()
         self._failures: list[tuple[str, int]] = []
         self.log: list[str] = []
+        self.br_netfilter = True
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
         self.forgets = True  # may connections be forgotten?
         self.lives: dict[str, int] = {}  # seconds, by address
@@ -102,6 +104,21 @@ class FakeKernel:
             for o in self._objects.values()
             if (isinstance(o, Veth) or not getattr(o, "sandbox", "")) and not self._on_others(o)
         ]
+
+    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
+        """There are none."""
+        return 0
+
+    def hooks_bridges(self) -> bool:
+        """Unless a test says otherwise."""
+        return self.br_netfilter
+
+    def forget_names(self) -> None:
+        """Nobody has looked up any."""
+
+    def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
+        """Nothing passes, so nothing is hit."""
+        return [(o, 0) for o in self._objects.values() if isinstance(o, Element) and o.set in sets]
 
     def _on_others(self, what: Desired) -> bool:
         """It has no mark: the facts tell of it."""

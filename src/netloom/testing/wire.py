@@ -148,6 +148,14 @@ class WiredKernel(FakeKernel):
         with self._mutex:
             return super().facts()
 
+    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
+        self._wire.passing("kernel", "end_connections")
+        return super().end_connections(denied)
+
+    def forget_names(self) -> None:
+        self._wire.passing("kernel", "forget_names")
+        super().forget_names()
+
     def new_namespace(self) -> int:
         self._wire.passing("kernel", "new_namespace")
         return super().new_namespace()
