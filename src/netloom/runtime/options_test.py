@@ -149,7 +149,7 @@ async def test_closed_root_and_no_shared_memory(rig: Rig) -> None:
 
 def limits(controllers: Iterable[str]) -> HostConfig:
     """Of every controller that has one and is there."""
-    disk = next(name for name in sorted(os.listdir("/sys/block")) if os.path.exists(f"/dev/{name}"))
+    disks = [name for name in sorted(os.listdir("/sys/block")) if os.path.exists(f"/dev/{name}")]
     return HostConfig(
         memory=64 << 20,
         memory_swap=96 << 20,
@@ -159,7 +159,7 @@ def limits(controllers: Iterable[str]) -> HostConfig:
         cpu_quota=25_000,
         cpuset_cpus="0" if "cpuset" in controllers else "",
         pids_limit=50,
-        blkio_device_read_bps=(ThrottleDevice(f"/dev/{disk}", 1 << 20),),
+        blkio_device_read_bps=tuple(ThrottleDevice(f"/dev/{disk}", 1 << 20) for disk in disks[:1]),
     )
 
 
