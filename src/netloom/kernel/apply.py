@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Protocol
 
-from netloom.kernel import elements, flows, lending, sysctl, translate
-from netloom.kernel.namespace import entered
+from netloom.kernel import elements, flows, lending, step_settings, translate
+from netloom.kernel.namespace import entered, index_of
+from netloom.kernel.refusals import refusal
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
 from netloom.kernel.switches import Ipv6Switches
 from netloom.model.desired import (
@@ -33,7 +32,7 @@ from netloom.model.desired import (
     Sysctl,
     Veth,
 )
-from netloom.model.errors import Exhausted, KernelError
+from netloom.model.errors import KernelError
 from netloom.netlink import link, route
 from netloom.netlink.message import Message, Verdict
 from netloom.plan.steps import subject
@@ -102,24 +101,6 @@ class Applier:
         return self._home
 
 
-def _meeting(ones: Sequence[Step], others: Sequence[Step]) -> list[Step]:
-    """Those of the ranges `ones` that overlap one of `others`, which do not overlap each other."""
-    there: dict[str, list[tuple[bytes, bytes]]] = {}
-    for step in others:
-        if isinstance(step.what, Element):
-            there.setdefault(step.what.set, []).append((step.what.key_data, step.what.key_end))
-    for bounds in there.values():
-        bounds.sort()
-    found = []
-    for step in ones if there else ():
-        what = step.what
-        if isinstance(what, Element) and what.key_end and (bounds := there.get(what.set, [])):
-            before = bisect_right(bounds, what.key_end, key=lambda one: one[0])
-            if before and bounds[before - 1][1] >= what.key_data:
-                found.append(step)
-    return found
-
-
 class _Run:
     """One call of `apply`: the namespaces that it opened."""
 
@@ -133,7 +114,9 @@ class _Run:
         self._comes_back: set[Key] = {s.what.key for s in steps if s.verb == "add" and isinstance(s.what, LINKS)}
         # Ranges must not overlap: those that go make room in the transaction in which others come.
         ranges = [s for s in steps if isinstance(s.what, Element) and s.what.key_end]
-        self._giving_way = _meeting([s for s in ranges if s.verb == "del"], [s for s in ranges if s.verb == "add"])
+        self._giving_way = elements.meeting(
+            [s for s in ranges if s.verb == "del"], [s for s in ranges if s.verb == "add"]
+        )
         self._staying = [there for verb, there in flows.leads(steps) if verb == "add"] if ranges else []
 
     def close(self) -> None:
@@ -145,7 +128,7 @@ class _Run:
         governed = [s for s in steps if isinstance(s.what, Element)]
         if governed:
             # What comes in the place of others stands first: all of it in the transaction of those that give way.
-            first = set(map(id, _meeting(governed, self._giving_way)))
+            first = set(map(id, elements.meeting(governed, self._giving_way)))
             governed.sort(key=lambda s: id(s) not in first)
             elements.apply(self._nft, [*self._giving_way, *governed])
             flows.follow(self._nft, governed)
@@ -155,8 +138,8 @@ class _Run:
         self._send_all(self._route, [(s, m) for s in steps for m in _host_messages(s)])
         self._send_all(self._route, [(s, m) for s in steps if isinstance(s.what, Port) for m in _enslave(s, s.what)])
         for step in steps:
-            if isinstance(step.what, Sysctl) and not step.what.sandbox and not _of_nobody(step.what):
-                _write(step, step.what.path, step.what.value)
+            if isinstance(step.what, Sysctl) and not step.what.sandbox and not step_settings.of_nobody(step.what):
+                step_settings.write(step, step.what.path, step.what.value)
         self._enter_each(steps)
 
     def delete(self, steps: list[Step]) -> None:
@@ -169,7 +152,7 @@ class _Run:
             flows.follow(self._nft, governing, self._staying)
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
-                _restore(step, step.what)
+                step_settings.restore(step, step.what)
         self._enter_each(steps)
 
     def _links(self, steps: list[Step]) -> None:
@@ -187,7 +170,7 @@ class _Run:
             self._check_there(*making[place], failure)
         for step, what in work:
             if isinstance(what, (Bridge, Shim)):
-                _turn_ipv6(step, what)
+                step_settings.turn_ipv6(step, what)
         self._send_all(
             self._route,
             [(s, m) for s, w in work for m in (translate.configure if w.key in new else translate.correct)(w)],
@@ -209,7 +192,7 @@ class _Run:
         return translate.create(what, self._netns(step, what), _below(step, what))
 
     def _has_moved(self, step: Step, what: Child) -> bool:
-        if what.kind != "device" or _index(what.parent):
+        if what.kind != "device" or index_of(what.parent):
             return False
         self._check_inside(step, what, Verdict(errno.ENODEV, f"parent interface {what.parent} is not there"))
         return True
@@ -217,7 +200,7 @@ class _Run:
     def _check_there(self, step: Step, what: Link, failure: Verdict) -> None:
         """Return when the link is there already; else say in whose way it is."""
         if failure.errno != errno.EEXIST:
-            raise _refusal(step, failure)
+            raise refusal(step, failure)
         if isinstance(what, Child):
             self._check_inside(step, what, failure)
             return
@@ -235,7 +218,7 @@ class _Run:
         if body is not None:
             detail = f"interface index {what.index} is taken by {link.parse(body).name}"
             raise KernelError(errno.EBUSY, subject(step), detail=detail)
-        raise _refusal(step, failure)
+        raise refusal(step, failure)
 
     def _check_inside(self, step: Step, what: Child, failure: Verdict) -> None:
         with self._socket_in(what.sandbox, step) as inside:
@@ -246,7 +229,7 @@ class _Run:
                 return
         in_the_way = [one for one in found if what.index == one.ifindex or what.name == one.name]
         if not in_the_way:
-            raise _refusal(step, failure)
+            raise refusal(step, failure)
         detail = f"{in_the_way[0].name} with index {in_the_way[0].ifindex} is there inside"
         raise KernelError(errno.EEXIST, subject(step), detail=detail)
 
@@ -261,7 +244,7 @@ class _Run:
     def _host_deletions(self, step: Step) -> list[Message]:
         match step.what:
             case Port(link=name):
-                return [link.change(index, master=0)] if (index := _index(name)) else []
+                return [link.change(index, master=0)] if (index := index_of(name)) else []
             case Bridge() | Veth() | Parent() | Loop() | Shim():
                 return [(link.delete if step.what.key in self._comes_back else link.down)(step.what.index)]
             case Neighbour() | Address(sandbox="") | Route(sandbox=""):
@@ -286,7 +269,7 @@ class _Run:
                 continue  # nobody remembers another MAC for the address
             if failure.errno == errno.EEXIST and isinstance(step.what, Route) and self._has_route(socket, step.what):
                 continue
-            raise _refusal(step, failure)
+            raise refusal(step, failure)
 
     def _has_route(self, socket: NetlinkSocket, wanted: Route) -> bool:
         found = (route.parse(body) for body in socket.dump(route.dump()))
@@ -342,16 +325,16 @@ class _Run:
             if failure.errno == errno.EEXIST:
                 raise KernelError(errno.EEXIST, subject(step), detail=f"{what.name} is there inside")
             if failure.errno != errno.EBUSY:
-                raise _refusal(step, failure)
+                raise refusal(step, failure)
 
     def _set_inside(self, socket: NetlinkSocket, step: Step) -> None:
         match step.what:
             case Sysctl() if step.verb == "del":
-                _restore(step, step.what)
+                step_settings.restore(step, step.what)
             case Sysctl():
-                _write(step, step.what.path, step.what.value)
+                step_settings.write(step, step.what.path, step.what.value)
             case Veth(peer_name=name, peer_ipv6=on) | Child(name=name, ipv6=on):
-                with _ipv6(step, on):
+                with step_settings.ipv6(step, on):
                     self._applier.switches.turn(socket.socket, name, on=on)
 
     def _netns(self, step: Step, what: Link) -> int:
@@ -396,18 +379,10 @@ def _host_messages(step: Step) -> Iterable[Message]:
 
 def _enslave(step: Step, what: Port) -> list[Message]:
     """It is up, as a port of the bridge."""
-    index = _index(what.link)
+    index = index_of(what.link)
     if not index:
         raise KernelError(errno.ENODEV, subject(step), detail=f"interface {what.link} is not there")
     return [link.change(index, master=what.master_index), link.up(index)]
-
-
-def _index(name: str) -> int:
-    """Of the interface of that name, now; 0 for none."""
-    try:
-        return socket.if_nametoindex(name)
-    except OSError:
-        return 0
 
 
 def _kind(what: Link) -> str:
@@ -431,7 +406,7 @@ def _below(step: Step, what: Link) -> int:
             pass
         case _:
             return 0
-    if index := _index(name):
+    if index := index_of(name):
         return index
     raise KernelError(errno.ENODEV, subject(step), detail=f"parent interface {name} is not there")
 
@@ -445,73 +420,5 @@ def _sandbox(step: Step) -> str:
             return sandbox
         case Address(sandbox=sandbox) | Route(sandbox=sandbox) | Sysctl(sandbox=sandbox):
             return sandbox
-        case _:
-            return ""
-
-
-@contextmanager
-def _ipv6(step: Step, on: bool) -> Iterator[None]:
-    """Around switching IPv6 on or off: a kernel without it has nothing to turn off."""
-    try:
-        yield
-    except FileNotFoundError:
-        if on:
-            raise KernelError(errno.EAFNOSUPPORT, subject(step), detail="the kernel has no IPv6") from None
-    except OSError as error:
-        raise KernelError(error.errno or errno.EIO, subject(step), detail="disable_ipv6") from error
-
-
-def _turn_ipv6(step: Step, what: Bridge | Shim) -> None:
-    with _ipv6(step, what.ipv6):
-        sysctl.write(translate.ipv6_switch(what.name), "0" if what.ipv6 else "1")
-
-
-def _of_nobody(what: Sysctl) -> bool:
-    """Is it a switch of an interface that has gone? A new one of that name has its own."""
-    parts = what.path.split("/")
-    named = len(parts) == 5 and parts[2] == "conf" and parts[3] not in ("all", "default")
-    return named and not _index(parts[3])
-
-
-def _write(step: Step, path: str, value: str) -> None:
-    try:
-        sysctl.write(path, value)
-    except OSError as error:
-        raise KernelError(error.errno or errno.EIO, subject(step), detail=f"{path} = {value}") from error
-
-
-def _restore(step: Step, what: Sysctl) -> None:
-    try:
-        sysctl.restore(what.path)
-    except FileNotFoundError:
-        return  # its interface is gone
-    except OSError as error:
-        raise KernelError(error.errno or errno.EIO, subject(step), detail=what.path) from error
-
-
-def _refusal(step: Step, failure: Verdict) -> Exhausted | KernelError:
-    if failure.errno == _EXFULL and isinstance(step.what, Veth):
-        return Exhausted(
-            f"{subject(step)}: bridge {step.what.master} has {_MOST_PORTS} ports, the most that the kernel allows",
-            remedy="disconnect containers from the network, or put the next ones on another network",
-        )
-    return KernelError(failure.errno, subject(step), detail=failure.text, remedy=_remedy(step, failure))
-
-
-def _remedy(step: Step, failure: Verdict) -> str:
-    match step.what:
-        case Port(link=name) if failure.errno in (errno.EOPNOTSUPP, errno.EBUSY, errno.ELOOP, errno.EINVAL):
-            return (
-                f"{name} cannot be a port of a bridge: wireless stations cannot, nor what is one of another bridge or"
-                " bond, carries macvlan or ipvlan, or is a bridge itself; take the driver ipvlan, or another interface"
-            )
-        case Shim(parent=parent, kind=kind) | Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
-            return (
-                f"{parent} is a port of a bridge or a bond, or carries another kind than {kind}; choose another parent"
-            )
-        case Child(parent=parent, mac=mac) if failure.errno == errno.EADDRINUSE:
-            return f"another interface on {parent} has the MAC address {mac}"
-        case Child(parent=parent, mode="passthru") if failure.errno == errno.EINVAL:
-            return f"{parent} has a container already, and in mode passthru it takes no second one"
         case _:
             return ""

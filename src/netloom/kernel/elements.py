@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,24 @@ from netloom.model.desired import Element, Step
 from netloom.model.errors import KernelError
 from netloom.netlink.message import Message, Verdict
 from netloom.plan.steps import subject
+
+
+def meeting(ones: Sequence[Step], others: Sequence[Step]) -> list[Step]:
+    """Those of the ranges `ones` that overlap one of `others`, which do not overlap each other."""
+    there: dict[str, list[tuple[bytes, bytes]]] = {}
+    for step in others:
+        if isinstance(step.what, Element):
+            there.setdefault(step.what.set, []).append((step.what.key_data, step.what.key_end))
+    for bounds in there.values():
+        bounds.sort()
+    found = []
+    for step in ones if there else ():
+        what = step.what
+        if isinstance(what, Element) and what.key_end and (bounds := there.get(what.set, [])):
+            before = bisect_right(bounds, what.key_end, key=lambda one: one[0])
+            if before and bounds[before - 1][1] >= what.key_data:
+                found.append(step)
+    return found
 
 
 class _Item(NamedTuple):

@@ -49,6 +49,14 @@ def entered(fd: int, home: int) -> Iterator[None]:
         setns(home)
 
 
+def index_of(name: str) -> int:
+    """Of the interface of that name in the calling thread's namespace, now; 0 for none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
 def in_thread(function: Callable[[], T]) -> T:
     """Run in a thread of its own, which may change its namespaces at will, and wait for the result."""
     outcome: list[T] = []
