@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import struct
 
+from netloom.model.checksum import checksum
+
 UDP, TCP = 17, 6  # protocol numbers
 IP_HEADER, UDP_HEADER, TCP_HEADER = 20, 8, 20  # bytes, without options
 SYN, ACK = 0x02, 0x10  # of a TCP header's flags
@@ -62,11 +64,6 @@ def carrying(content: bytearray, source: bytes, destination: bytes) -> bytes:
     pseudo = struct.pack("!4s4sxBH", source, destination, TCP, len(content))
     content[16:18] = checksum(pseudo + content).to_bytes(2)
     return struct.pack(_FIXED, PLAIN, 0, 0, 0, _DONT_FRAGMENT, _TTL, TCP, 0, source, destination) + content
-
-
-def checksum(data: bytes | bytearray) -> int:
-    """The Internet checksum (RFC 1071): the one's complement sum is the number modulo 65535."""
-    return 0xFFFF - int.from_bytes(data + b"\0" if len(data) % 2 else data) % 0xFFFF
 
 
 def _payload(packet: bytes) -> tuple[int, int] | None:

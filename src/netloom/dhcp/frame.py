@@ -11,6 +11,7 @@ import struct
 from msgspec import Struct
 
 from netloom.dhcp.message import Malformed
+from netloom.model.checksum import checksum
 
 EVERYBODY = b"\xff" * 6
 ANY, ALL = bytes(4), b"\xff" * 4
@@ -66,15 +67,6 @@ def parse(frame: bytes, *, summed: bool = True) -> Datagram | ArpSeen | None:
     if kind == ARP:
         return _arp(frame[_ETHERNET:])
     return _datagram(frame, summed) if kind == IPV4 else None
-
-
-def checksum(data: bytes) -> int:
-    """RFC 1071."""
-    data += bytes(len(data) % 2)
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
 
 
 def _arp(body: bytes) -> ArpSeen:

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Iterable
 
+from netloom.model.checksum import checksum
 from netloom.model.errors import KernelError
 from netloom.netlink.address import pack
 from netloom.netlink.link import mac_bytes
@@ -64,14 +65,6 @@ def _na(mac: bytes, address: bytes) -> bytes:
     option = struct.pack("!BB", _TARGET_LINK, 1) + mac
     body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, _OVERRIDE) + address + option
     pseudo = address + _ALL_NODES + struct.pack("!II", len(body), _ICMPV6)
-    body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+    body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
     header = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255) + address + _ALL_NODES
     return _ALL_NODES_MAC + mac + struct.pack("!H", _IPV6) + header + body
-
-
-def _checksum(data: bytes) -> int:
-    """RFC 1071, over an even number of octets."""
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
