@@ -21,11 +21,12 @@ for each sandbox. Sources of the numbers: linux/netfilter/nf_tables.h, linux/fil
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import socket
 import struct
 
+from netloom.kernel import packet_filter
+from netloom.kernel.packet_filter import Instruction
 from netloom.netlink.message import CREATE, ERROR, Message, attr, frame, nest, replies, text, verdict
 from netloom.netlink.nft import get_table, transaction
 
@@ -49,7 +50,6 @@ _UDP, _TCP = socket.IPPROTO_UDP, socket.IPPROTO_TCP
 
 _SOL_PACKET = 263
 _IGNORE_OUTGOING = 23  # PACKET_IGNORE_OUTGOING, Linux 4.20
-_SO_ATTACH_FILTER = 26
 _ETH_P_ALL = 3
 _ETH_P_IP = 0x0800
 _AD_PROTOCOL, _AD_PKTTYPE = 0xFFFFF000, 0xFFFFF004  # SKF_AD_OFF + …
@@ -57,8 +57,6 @@ _LD_W, _LD_B, _LD_H_X, _LDX_IHL = 0x20, 0x30, 0x48, 0xB1
 _AND, _JEQ, _RET = 0x54, 0x15, 0x06
 _HOST = 0  # PACKET_HOST
 _OUT = 255
-
-Instruction = tuple[int, int, int, int]  # struct sock_filter
 
 
 def guard() -> socket.socket:
@@ -112,8 +110,7 @@ def tap(program: list[Instruction]) -> socket.socket:
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
     try:
         sock.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
-        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
-        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code)))
+        packet_filter.attach(sock, program)
         sock.bind(("lo", _ETH_P_ALL))
     except BaseException:
         sock.close()

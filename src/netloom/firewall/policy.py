@@ -68,6 +68,8 @@ SETS = (
     ),
 )
 
+LEARNT = frozenset(s.name for s in SETS if s.flags == "timeout")  # what is in them the data plane puts there
+
 _NEIGHBOURS = (
     "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert,"
     " mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept"

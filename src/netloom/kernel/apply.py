@@ -7,10 +7,9 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Protocol
 
 from netloom.kernel import elements, flows, lending, step_settings, translate
-from netloom.kernel.namespace import entered, index_of
+from netloom.kernel.namespace import Openable, entered, index_of
 from netloom.kernel.refusals import refusal
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
 from netloom.kernel.switches import Ipv6Switches
@@ -39,14 +38,6 @@ from netloom.plan.steps import subject
 
 _EXFULL = 54
 _MOST_PORTS = 1023  # BR_MAX_PORTS less one
-
-
-class Openable(Protocol):
-    """A namespace that may be entered; raises ProcessLookupError when it has gone."""
-
-    def open(self) -> int:
-        """A new fd that the caller closes."""
-        ...
 
 
 class Applier:

@@ -8,57 +8,45 @@ packet socket waits some 10 ms for a grace period.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import socket
-import struct
 import sys
 from collections import deque
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Protocol
 
 from netloom.dhcp.frame import ArpSeen, Datagram, parse
 from netloom.dhcp.message import Malformed
-from netloom.kernel import namespace
+from netloom.kernel import namespace, packet_filter
+from netloom.kernel.namespace import Openable
+from netloom.kernel.packet_filter import Instruction
 
 _ETH_P_ALL = 0x0003
 _SOL_PACKET, _PACKET_AUXDATA, _PACKET_OUTGOING = 263, 8, 4  # linux/if_packet.h
 _SUM_TO_COME = 1 << 3  # TP_STATUS_CSUMNOTREADY: from a neighbour on this machine, who leaves the sum to a device
-_SO_ATTACH_FILTER = 26
-_STEPS = 14  # of the filter
 _FRAME = 2048
 _THREADS = 4
 _AT_ONCE = 16  # frames that are read before others have their turn
 _KEPT = 64  # frames; what comes beyond is lost, as on any link
 
 
-class Openable(Protocol):
-    """A namespace that may be entered; raises ProcessLookupError when it has gone."""
-
-    def open(self) -> int:
-        """A new fd that the caller closes."""
-        ...
-
-
-def _filter(xid: int) -> bytes:
+def _filter(xid: int) -> list[Instruction]:
     """Classic BPF: ARP, and datagrams to port 68 that answer this conversation."""
-    return struct.pack(
-        "=" + "HBBI" * _STEPS,
-        *(0x28, 0, 0, 12),  # ldh the frame's type
-        *(0x15, 10, 0, 0x0806),  # ARP: keep
-        *(0x15, 0, 10, 0x0800),  # IPv4, else drop
-        *(0x30, 0, 0, 23),  # ldb protocol
-        *(0x15, 0, 8, 17),  # UDP, else drop
-        *(0x28, 0, 0, 20),  # ldh fragment
-        *(0x45, 6, 0, 0x1FFF),  # an offset: drop
-        *(0xB1, 0, 0, 14),  # ldx the header's size
-        *(0x48, 0, 0, 16),  # ldh the port
-        *(0x15, 0, 3, 68),  # else drop
-        *(0x40, 0, 0, 26),  # ld xid
-        *(0x15, 0, 1, xid),  # else drop
-        *(0x06, 0, 0, 0x40000),  # keep
-        *(0x06, 0, 0, 0),  # drop
-    )
+    return [
+        (0x28, 0, 0, 12),  # ldh the frame's type
+        (0x15, 10, 0, 0x0806),  # ARP: keep
+        (0x15, 0, 10, 0x0800),  # IPv4, else drop
+        (0x30, 0, 0, 23),  # ldb protocol
+        (0x15, 0, 8, 17),  # UDP, else drop
+        (0x28, 0, 0, 20),  # ldh fragment
+        (0x45, 6, 0, 0x1FFF),  # an offset: drop
+        (0xB1, 0, 0, 14),  # ldx the header's size
+        (0x48, 0, 0, 16),  # ldh the port
+        (0x15, 0, 3, 68),  # else drop
+        (0x40, 0, 0, 26),  # ld xid
+        (0x15, 0, 1, xid),  # else drop
+        (0x06, 0, 0, 0x40000),  # keep
+        (0x06, 0, 0, 0),  # drop
+    ]
 
 
 class DhcpPorts:
@@ -143,8 +131,7 @@ def _open(fd: int, index: int, xid: int) -> socket.socket:
     namespace.setns(fd)
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0)
     try:
-        program = ctypes.create_string_buffer(_filter(xid))
-        opened.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", _STEPS, ctypes.addressof(program)))
+        packet_filter.attach(opened, _filter(xid))
         opened.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
         opened.bind((socket.if_indextoname(index), _ETH_P_ALL))
     except BaseException:

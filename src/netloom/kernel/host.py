@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from netloom.firewall.policy import SETS
-from netloom.firewall.ruleset import Set
+from netloom.firewall.policy import LEARNT
 from netloom.kernel import flows, foreign, lending, namespace, observe, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
-from netloom.kernel.apply import Applier, Openable
+from netloom.kernel.apply import Applier
+from netloom.kernel.namespace import Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.desired import Desired, Element, HostFacts, LinkKind, PassedDrop, Step
 from netloom.model.errors import KernelError
@@ -157,7 +157,7 @@ class HostKernel:
 
     def forget_names(self) -> None:
         """Forget all that the firewall has learnt of names."""
-        self._applier.nft.transaction([nft.flush_set(nft.INET, observe.TABLE, s.name) for s in SETS if _learnt(s)])
+        self._applier.nft.transaction([nft.flush_set(nft.INET, observe.TABLE, name) for name in sorted(LEARNT)])
 
     def hits(self, sets: Sequence[str]) -> list[tuple[Element, int]]:
         """Elements of these sets of ours, and how often each was hit."""
@@ -181,10 +181,6 @@ class HostKernel:
             return fd
 
         return namespace.in_thread(inside)
-
-
-def _learnt(one: Set) -> bool:
-    return one.flags == "timeout"
 
 
 def _with_ipv6() -> list[str]:

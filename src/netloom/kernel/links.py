@@ -21,7 +21,7 @@ from itertools import count
 from typing import TypeAlias
 
 from netloom.kernel import lending, namespace
-from netloom.kernel.apply import Openable
+from netloom.kernel.namespace import Openable
 from netloom.kernel.socket import ROUTE, NetlinkSocket
 from netloom.model.errors import KernelError
 from netloom.netlink import address, link

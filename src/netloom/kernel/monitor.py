@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
+from netloom.firewall.policy import LEARNT
 from netloom.kernel import observe
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
 from netloom.netlink import address, link, nft, route
@@ -29,7 +30,6 @@ _DELAY = 0.02  # seconds until a notification is read
 _QUIET = 0.2  # seconds without a notification that end a burst
 _CATCH_UP = 1024  # messages read at once by who wants to know now
 _LONGEST = 1.0  # seconds after which a burst is told of, quiet or not
-_LEARNT = ("allow_name", "deny_name")  # sets that the data plane fills: whatever is in them goes by itself
 _LINKS = (link.NEWLINK, link.DELLINK)
 _ADDRESSES = (address.NEWADDR, address.DELADDR)
 _ROUTES = (route.NEWROUTE, route.DELROUTE)
@@ -149,7 +149,7 @@ class Monitor:
     def _take_nft(self, reply: Reply) -> bool:
         if reply.sender in self._own or reply.type == _NFT_END:
             return False
-        if reply.type in nft.ELEMENTS and nft.set_of(reply.body).startswith(_LEARNT):
+        if reply.type in nft.ELEMENTS and nft.set_of(reply.body) in LEARNT:
             return False
         self._ruleset = True
         self._own_ruleset |= nft.table_of(reply.body) == observe.TABLE

@@ -15,7 +15,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -25,6 +25,14 @@ _IFF_UP = 1
 
 # PyDLL keeps the interpreter lock: these calls are shorter than handing it over.
 _libc = ctypes.PyDLL(None, use_errno=True)
+
+
+class Openable(Protocol):
+    """A namespace that may be entered; raises ProcessLookupError when it has gone."""
+
+    def open(self) -> int:
+        """A new fd that the caller closes."""
+        ...
 
 
 def setns(fd: int) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
+from netloom.kernel.namespace import Openable
 from netloom.model.desired import (
     LINKS,
     Address,
@@ -39,14 +40,6 @@ from netloom.model.errors import Exhausted, KernelError
 from netloom.plan.steps import line, listing, subject
 
 MOST_PORTS = 1023
-
-
-class Openable(Protocol):
-    """A namespace that may be entered."""
-
-    def open(self) -> int:
-        """Raises ProcessLookupError when it has gone."""
-        ...
 
 
 class FakeKernel:

@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+from netloom.kernel.namespace import Openable
 from netloom.model.desired import Desired, HostFacts, Step
 from netloom.model.errors import Exhausted, Failed, KernelError, Unavailable
 from netloom.plan.steps import line, subject
 from netloom.store.memory import MemoryStore
-from netloom.testing.fake_kernel import FakeKernel, Openable
+from netloom.testing.fake_kernel import FakeKernel
 
 Reach: TypeAlias = Literal["nothing", "call", "seam", "all"]
 
