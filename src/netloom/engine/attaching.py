@@ -187,13 +187,10 @@ class Attaching:
     async def _alter(self, container: Container, endpoint: Endpoint) -> None:
         """Another address or other terms for an endpoint that stands. The lane is held by the caller."""
         before = self.endpoints.current(container.id)
-        config = container.networks[self._core.tables.networks[endpoint.network].name]
-        networks = {
-            **container.networks,
-            self._core.tables.networks[endpoint.network].name: self.remembered(config, endpoint),
-        }
+        name = self._core.tables.networks[endpoint.network].name
+        networks = {**container.networks, name: self.remembered(container.networks[name], endpoint)}
         latter = msgspec.structs.replace(container, networks=networks)
-        after = self.settled(latter, [*{**before, endpoint.network: endpoint}.values()])
+        after = self.settled(latter, list({**before, endpoint.network: endpoint}.values()))
         await self._changeover.run(container, latter, before, after)
         self._core.tables.put_container(latter)
         if endpoint.ipv4 != before[endpoint.network].ipv4:

@@ -78,12 +78,13 @@ class Endpoints:
         # First: with an address the kernel takes the routes by it, and other addresses of its subnet.
         steps = [Step("del", o) for o in reversed(lost)]
         said = core.policies.coming(added)
+        changing = self._desired(changed)
         steps += diff(
-            [*said, *self._desired([*changed, *added])],
+            [*said, *changing, *self._desired(added)],
             [*stood, *self._outside(removed), *core.policies.leaving(removed)],
         )
         # The comparison leaves neighbours of an interface that stands alone.
-        steps += [Step("add", o) for o in self._desired(changed) if isinstance(o, Neighbour) and o not in stood]
+        steps += [Step("add", o) for o in changing if isinstance(o, Neighbour) and o not in stood]
         self.hold(added)
         for endpoint in added:
             core.tables.put_endpoint(endpoint)

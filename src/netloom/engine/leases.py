@@ -26,7 +26,7 @@ from netloom.engine.core import Core
 from netloom.engine.dhcp_ports import DhcpPort
 from netloom.engine.ports import Alarm
 from netloom.model.container import Container
-from netloom.model.endpoint import Endpoint
+from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.errors import Failed, NetloomError, Unavailable
 from netloom.model.lease import Lease, Terms
 from netloom.model.network import Network
@@ -65,7 +65,7 @@ class Leases:
         """
         network = self._core.tables.networks[endpoint.network]
         config = container.networks.get(network.name)
-        asked = config.ipam.ipv4 if config and config.ipam else ""
+        asked = _asked(config)
         hint = asked or (config.leased if config else "")
         options = DhcpOptions.parse(network.ipam_options or {})
         check = partial(self._unusable, network, endpoint, asked)
@@ -184,8 +184,7 @@ class Leases:
             return
         state = State.REBOOTING if again else schedule.asks(lease, now)
         network = core.tables.networks[endpoint.network]
-        config = container.networks.get(network.name)
-        check = partial(self._unusable, network, endpoint, config.ipam.ipv4 if config and config.ipam else "")
+        check = partial(self._unusable, network, endpoint, _asked(container.networks.get(network.name)))
         try:
             renewed = await self._ask(container, endpoint, state, check, _TRY, _plain(endpoint.ipv4), lease)
         except Refused as error:
@@ -344,6 +343,11 @@ class Leases:
 def leased(network: Network, endpoint: Endpoint) -> bool:
     """Does it wait for an address from a server?"""
     return by_dhcp(network) and endpoint.lease is None
+
+
+def _asked(config: EndpointConfig | None) -> str:
+    """The address that the user chose, empty for none."""
+    return config.ipam.ipv4 if config and config.ipam else ""
 
 
 def _plain(address: str) -> str:

@@ -74,6 +74,8 @@ class Names:
     def _learnt(self, standing: Iterable[Endpoint]) -> dict[str, Any]:
         """What the firewall must know of the names that these endpoints' container asks for."""
         policies = self._core.policies
+        if not policies.book.all_names:
+            return {}
         rules = {rule: None for e in standing for rule in policies.book.names(policies.choice(e))}
         if not rules:
             return {}

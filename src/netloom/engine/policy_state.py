@@ -72,14 +72,12 @@ class PolicyState:
             return wanted
         # Frames between its ports pass the IP hooks from now on, whatever the host's own switch says.
         hooked = [msgspec.structs.replace(o, hooked=True) if isinstance(o, Bridge) else o for o in wanted]
-        others = {
-            n.name: n.bridge for n in self._tables.networks.values() if _within_host(n) and n.status is Status.READY
-        }
-        return [
-            *hooked,
-            *network_elements(network.bridge, closed=closed, trial=trial),
-            *crossing_elements(self.book, network.name, network.bridge, others),
-        ]
+        hooked += network_elements(network.bridge, closed=closed, trial=trial)
+        if self.book.crossings:
+            standing = (n for n in self._tables.networks.values() if _within_host(n) and n.status is Status.READY)
+            others = {n.name: n.bridge for n in standing}
+            hooked += crossing_elements(self.book, network.name, network.bridge, others)
+        return hooked
 
     def closed(self, network: Network) -> tuple[bool, bool]:
         """Does nothing pass there that no policy allows? And in a dry run?"""

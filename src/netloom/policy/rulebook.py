@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
 from netloom.firewall.policy import HOST
@@ -83,6 +84,10 @@ class Rulebook:
         self.segments: dict[int, list[Segment]] = segments(
             {peer.cidr for said in self.said for peer in (said.entry.source, said.entry.target) if peer.cidr}
         )
+        self._closed = {
+            trial: frozenset(n for policy in self.policies if policy.dry_run == trial for n in policy.closed)
+            for trial in (False, True)
+        }
         self._outer = {identity(s.choice): s.choice for part in self.segments.values() for s in part}
         self._by_handle: dict[tuple[str, str], list[Peer]] = {}
         self._from: dict[Peer, list[Said]] = {}
@@ -96,7 +101,7 @@ class Rulebook:
 
     def closed(self, *, trial: bool) -> frozenset[str]:
         """Names of networks that policies close, for good or in a dry run."""
-        return frozenset(n for policy in self.policies if policy.dry_run == trial for n in policy.closed)
+        return self._closed[trial]
 
     def choice(self, subject: Subject) -> Choice:
         """The selectors that choose an endpoint."""
@@ -134,16 +139,16 @@ class Rulebook:
             if (entry := said.entry).target.name
         )
 
-    @property
+    @cached_property
     def all_names(self) -> frozenset[Said]:
         """The entries that speak of names."""
         return frozenset(said for said in self.said if said.entry.target.name)
 
-    @property
-    def crossings(self) -> set[tuple[str, str]]:
+    @cached_property
+    def crossings(self) -> frozenset[tuple[str, str]]:
         """Names of networks between which a way is open, each pair in both directions."""
         ways = [(e.source.network, e.target.network) for s in self.said if s.kind == "cross" and (e := s.entry)]
-        return {*ways, *((b, a) for a, b in ways)}
+        return frozenset((*ways, *((b, a) for a, b in ways)))
 
     def _concerned(self, everybody: Mapping[int, Choice], wanted: set[int] | None) -> Iterator[Said]:
         """The entries that say something of the wanted identities."""
