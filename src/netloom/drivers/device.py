@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from netloom.drivers import parents
 from netloom.drivers.options import PARENT, refuse_unknown
-from netloom.model.desired import Child, Desired, HostFacts, LinkKind
+from netloom.model.desired import Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, InvalidArgument
 from netloom.model.network import Network, NetworkRequest
@@ -68,18 +68,7 @@ class DeviceDriver:
 
     def endpoint(self, network: Network, endpoint: Endpoint, facts: HostFacts) -> list[Desired]:
         """All of it stands inside."""
-        if not endpoint.sandbox:
-            raise ValueError(f"endpoint {endpoint.id} has no sandbox")
-        child = Child(
-            kind="device",
-            sandbox=endpoint.sandbox,
-            name=endpoint.inner_name,
-            index=endpoint.inner_index,
-            parent=parents.parent_of(network),
-            mode="",
-            mac=endpoint.mac,
-            ipv6=network.ipv6,
-        )
+        child = parents.child(network, endpoint, "device", mode="", mac=endpoint.mac)
         return parents.inside(network, endpoint, child)
 
 

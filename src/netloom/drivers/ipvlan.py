@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from netloom.drivers import parents
 from netloom.drivers.options import PARENT, refuse_unknown
-from netloom.model.desired import Child, Desired, HostFacts, LinkKind
+from netloom.model.desired import Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed
 from netloom.model.network import Network, NetworkRequest
@@ -101,24 +101,10 @@ class IpvlanDriver:
 
     def endpoint(self, network: Network, endpoint: Endpoint, facts: HostFacts) -> list[Desired]:
         """All of it stands inside; nothing while the parent is not there."""
-        if not endpoint.sandbox:
-            raise ValueError(f"endpoint {endpoint.id} has no sandbox")
-        if not parents.stands(network, facts):
-            return []
+        mtu = parents.leased_mtu(network, endpoint, facts)
         mode, flag = _kept(network)
-        child = Child(
-            kind="ipvlan",
-            sandbox=endpoint.sandbox,
-            name=endpoint.inner_name,
-            index=endpoint.inner_index,
-            parent=parents.parent_of(network),
-            mode=mode,
-            flag=flag,
-            mtu=parents.leased_mtu(network, endpoint, facts),
-            ipv6=network.ipv6,
-        )
-        reached = parents.by_shim(network, endpoint) if parents.host_access(network) else []
-        return [*parents.inside(network, endpoint, child), *reached]
+        child = parents.child(network, endpoint, "ipvlan", mode=mode, flag=flag, mtu=mtu)
+        return parents.beside_host(network, endpoint, child) if parents.stands(network, facts) else []
 
 
 def routes_by_device(network: Network) -> bool:

@@ -55,7 +55,7 @@ def placed(network: Network, facts: HostFacts) -> Network:
     if network.driver != "bridge" or network.config_only:
         return network
     if parent := network.options.get(PARENT, ""):
-        below = facts.interface(parent) or facts.interface(parent.rpartition(".")[0])
+        below = parents.carrier(parent, facts)
         mtu = network.mtu if MTU in network.options or below is None else below.mtu
         return msgspec.structs.replace(network, lan=True, mtu=mtu)
     bridge = _adoptable(network.driver, network.bridge, facts)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from netloom.drivers import parents
 from netloom.drivers.options import PARENT, refuse_unknown
-from netloom.model.desired import Child, Desired, HostFacts, LinkKind
+from netloom.model.desired import Desired, HostFacts, LinkKind
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Failed
 from netloom.model.network import Network, NetworkRequest
@@ -92,23 +92,9 @@ class MacvlanDriver:
 
     def endpoint(self, network: Network, endpoint: Endpoint, facts: HostFacts) -> list[Desired]:
         """All of it stands inside; nothing while the parent is not there."""
-        if not endpoint.sandbox:
-            raise ValueError(f"endpoint {endpoint.id} has no sandbox")
-        if not parents.stands(network, facts):
-            return []
-        child = Child(
-            kind="macvlan",
-            sandbox=endpoint.sandbox,
-            name=endpoint.inner_name,
-            index=endpoint.inner_index,
-            parent=parents.parent_of(network),
-            mode=_mode(network),
-            mac=endpoint.mac,
-            mtu=parents.leased_mtu(network, endpoint, facts),
-            ipv6=network.ipv6,
-        )
-        reached = parents.by_shim(network, endpoint) if parents.host_access(network) else []
-        return [*parents.inside(network, endpoint, child), *reached]
+        mtu = parents.leased_mtu(network, endpoint, facts)
+        child = parents.child(network, endpoint, "macvlan", mode=_mode(network), mac=endpoint.mac, mtu=mtu)
+        return parents.beside_host(network, endpoint, child) if parents.stands(network, facts) else []
 
 
 def _shim_mac(network: Network) -> str:

@@ -16,6 +16,7 @@ from netloom.firewall.elements import member_elements, shim_element
 from netloom.model.desired import (
     Address,
     Child,
+    ChildKind,
     Desired,
     HostFacts,
     HostLink,
@@ -72,9 +73,13 @@ def leased_mtu(network: Network, endpoint: Endpoint, facts: HostFacts) -> int:
     mtu = endpoint.lease.terms.mtu if endpoint.lease else 0
     if not mtu:
         return 0
-    name = parent_of(network)
-    parent = facts.interface(name) or facts.interface(name.rpartition(".")[0])
+    parent = carrier(parent_of(network), facts)
     return min(mtu, parent.mtu) if parent else mtu
+
+
+def carrier(name: str, facts: HostFacts) -> HostLink | None:
+    """An interface of somebody else; or the one of which it is, or will be, a VLAN."""
+    return facts.interface(name) or facts.interface(name.rpartition(".")[0])
 
 
 def leased_routes(endpoint: Endpoint, link: str, index: int) -> list[Desired]:
@@ -236,6 +241,32 @@ def by_shim(network: Network, endpoint: Endpoint) -> list[Desired]:
     addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
     routes = [Route(f"{a}/{128 if ':' in a else 32}", "", name, index) for a in addresses]
     return [*member_elements(name, addresses), *routes]
+
+
+def child(
+    network: Network, endpoint: Endpoint, kind: ChildKind, *, mode: str, flag: str = "", mac: str = "", mtu: int = 0
+) -> Child:
+    """The interface of an endpoint."""
+    if not endpoint.sandbox:
+        raise ValueError(f"endpoint {endpoint.id} has no sandbox")
+    return Child(
+        kind=kind,
+        sandbox=endpoint.sandbox,
+        name=endpoint.inner_name,
+        index=endpoint.inner_index,
+        parent=parent_of(network),
+        mode=mode,
+        flag=flag,
+        mac=mac,
+        mtu=mtu,
+        ipv6=network.ipv6,
+    )
+
+
+def beside_host(network: Network, endpoint: Endpoint, interface: Child) -> list[Desired]:
+    """The interface, what is on it, and the host's way to it where the network has one."""
+    reached = by_shim(network, endpoint) if host_access(network) else []
+    return [*inside(network, endpoint, interface), *reached]
 
 
 def inside(network: Network, endpoint: Endpoint, child: Child) -> list[Desired]:
