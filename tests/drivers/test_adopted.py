@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from lans import ROUTER4, SLEEP, address_of, inside, lan, master_of, network
+from lans import ROUTER4, SLEEP, lan, master_of
+from machines import address_of, inside, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lans import LAN, LAN6, ROUTER4, ROUTER6, SLEEP, inside, lan, network
+from lans import LAN, LAN6, ROUTER4, ROUTER6, SLEEP, lan
+from machines import inside, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon

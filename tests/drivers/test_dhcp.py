@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kinds import need
+from machines import address_of
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
@@ -55,10 +56,6 @@ def lan(daemon: Daemon, kind: str, *flags: str) -> Iterator[str]:
         daemon.docker("network", "rm", name)
         if driver == "bridge":
             host.run("ip", "link", "del", "dh-port")
-
-
-def address_of(daemon: Daemon, container: str, network: str) -> str:
-    return str(daemon.inspect(container)["NetworkSettings"]["Networks"][network]["IPAddress"])
 
 
 def own_faults(daemon: Daemon) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import msgspec
 import pytest
+from machines import address_of
 
 from netloom.dhcp.message import DISCOVER, Message
 from netloom.testing.checker import check
@@ -39,10 +40,6 @@ def lan(daemon: Daemon, name: str, *flags: str) -> Iterator[str]:
 
 def honest(heard: Message) -> list[Message]:
     return [grant(heard, ASKED, ME)]
-
-
-def address_of(daemon: Daemon, container: str, network: str) -> str:
-    return str(daemon.inspect(container)["NetworkSettings"]["Networks"][network]["IPAddress"])
 
 
 def inside(daemon: Daemon, container: str) -> str:

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from kinds import need
+from machines import mac_seen, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
-from netloom.testing.hosts import OUTSIDE4, Host, Netns
+from netloom.testing.hosts import OUTSIDE4, Host
 
 pytestmark = pytest.mark.kernel
 
 SLEEP = ("host", "sleep", "600")
 
 
-@contextmanager
-def network(daemon: Daemon, name: str, driver: str, *flags: str) -> Iterator[None]:
-    daemon.docker("network", "create", "-d", driver, *flags, name)
-    try:
-        yield
-    finally:
-        for container in daemon.network(name)["Containers"]:
-            daemon.docker("rm", "-f", container)
-        daemon.docker("network", "rm", name)
-
-
 def ping(daemon: Daemon, container: str, target: str, *, wait: str = "2") -> bool:
     return daemon.docker_run("exec", container, "ping", "-c", "1", "-W", wait, target).returncode == 0
-
-
-def mac_seen(outside: Netns, address: str) -> str:
-    neighbours = json.loads(outside.run("ip", "-j", "neigh", "show", address) or "[]")
-    return str(neighbours[0].get("lladdr", "")) if neighbours else ""
 
 
 @pytest.fixture
@@ -52,19 +36,19 @@ def tagged(host: Host) -> Iterator[str]:
 def test_the_tag_is_on_the_wire(daemon: Daemon, host: Host, tagged: str, driver: str) -> None:
     need(driver)
     subnet = ("--subnet", "10.97.0.0/24", "--gateway", tagged)
-    with network(daemon, "iv-tag", driver, "-o", "parent=eth0.7", *subnet):
+    with network(daemon, "iv-tag", "-o", "parent=eth0.7", *subnet, driver=driver):
         daemon.docker("run", "-d", "--name", "iv-one", "--network", "iv-tag", *SLEEP)
         assert ping(daemon, "iv-one", tagged)
         assert check(daemon) == []
     assert "eth0.7" not in host.run("ip", "link")
-    with network(daemon, "iv-plain", driver, "-o", "parent=eth0", *subnet):
+    with network(daemon, "iv-plain", "-o", "parent=eth0", *subnet, driver=driver):
         daemon.docker("run", "-d", "--name", "iv-one", "--network", "iv-plain", *SLEEP)
         assert not ping(daemon, "iv-one", tagged, wait="1")
 
 
 def test_a_vlan_of_somebody_else_stays(daemon: Daemon, host: Host, tagged: str) -> None:
     host.run("ip", "link", "add", "link", "eth0", "name", "eth0.7", "up", "type", "vlan", "id", "7")
-    with network(daemon, "iv-tag", "macvlan", "-o", "parent=eth0.7", "--subnet", "10.97.0.0/24"):
+    with network(daemon, "iv-tag", "-o", "parent=eth0.7", "--subnet", "10.97.0.0/24", driver="macvlan"):
         daemon.docker("run", "-d", "--name", "iv-one", "--network", "iv-tag", "--ip", "10.97.0.9", *SLEEP)
         assert ping(daemon, "iv-one", tagged)
     host.run("ip", "link", "del", "eth0.7")
@@ -72,8 +56,8 @@ def test_a_vlan_of_somebody_else_stays(daemon: Daemon, host: Host, tagged: str) 
 
 def test_the_last_network_takes_the_vlan_along(daemon: Daemon, host: Host) -> None:
     need("vlan")
-    with network(daemon, "iv-a", "macvlan", "-o", "parent=eth0.7", "--subnet", "10.98.1.0/24"):
-        with network(daemon, "iv-b", "macvlan", "-o", "parent=eth0.7", "--subnet", "10.98.2.0/24"):
+    with network(daemon, "iv-a", "-o", "parent=eth0.7", "--subnet", "10.98.1.0/24", driver="macvlan"):
+        with network(daemon, "iv-b", "-o", "parent=eth0.7", "--subnet", "10.98.2.0/24", driver="macvlan"):
             daemon.kill()
             daemon.start()
         assert "eth0.7" in host.run("ip", "link")
@@ -87,7 +71,7 @@ def test_the_last_network_takes_the_vlan_along(daemon: Daemon, host: Host) -> No
 def test_l2_is_on_the_lan_with_the_parents_mac(daemon: Daemon, host: Host) -> None:
     need("ipvlan")
     subnet = ("--subnet", "198.51.100.0/24", "--gateway", OUTSIDE4, "--ip-range", "198.51.100.64/27")
-    with network(daemon, "iv-l2", "ipvlan", "-o", "parent=eth0", *subnet):
+    with network(daemon, "iv-l2", "-o", "parent=eth0", *subnet, driver="ipvlan"):
         daemon.docker("run", "-d", "--name", "iv-one", "--network", "iv-l2", *SLEEP)
         assert ping(daemon, "iv-one", OUTSIDE4)
         assert host.outside.ping("198.51.100.64")
@@ -106,7 +90,7 @@ def test_l3_routes_between_its_subnets(daemon: Daemon, host: Host, mode: str) ->
     need("ipvlan")
     subnets = ("--subnet", "10.98.1.0/24", "--subnet", "10.98.2.0/24")
     host.outside.run("ip", "route", "add", "10.98.0.0/16", "via", host.address4)
-    with network(daemon, "iv-l3", "ipvlan", "-o", "parent=eth0", "-o", f"ipvlan_mode={mode}", *subnets):
+    with network(daemon, "iv-l3", "-o", "parent=eth0", "-o", f"ipvlan_mode={mode}", *subnets, driver="ipvlan"):
         daemon.docker("run", "-d", "--name", "iv-one", "--network", "iv-l3", "--ip", "10.98.1.9", *SLEEP)
         daemon.docker("run", "-d", "--name", "iv-two", "--network", "iv-l3", "--ip", "10.98.2.9", *SLEEP)
         assert daemon.docker("exec", "iv-one", "ip", "route", "show", "default") == "default dev eth0 scope link"
@@ -121,7 +105,7 @@ def test_flags(daemon: Daemon) -> None:
     need("ipvlan")
     for flag, together in (("bridge", True), ("private", False)):
         options = ("-o", "parent=eth0", "-o", f"ipvlan_flag={flag}", "--subnet", "10.98.3.0/24")
-        with network(daemon, f"iv-{flag}", "ipvlan", *options):
+        with network(daemon, f"iv-{flag}", *options, driver="ipvlan"):
             for name in ("iv-one", "iv-two"):
                 daemon.docker("run", "-d", "--name", name, "--network", f"iv-{flag}", *SLEEP)
             assert ping(daemon, "iv-one", "iv-two", wait="1") == together, flag

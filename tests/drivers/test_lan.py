@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from kinds import need
-from lans import LAN, LAN6, ROUTER4, ROUTER6, SLEEP, address_of, inside, lan, link, mac_seen, master_of, network
+from lans import LAN, LAN6, ROUTER4, ROUTER6, SLEEP, lan, link, master_of
+from machines import address_of, inside, mac_seen, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon

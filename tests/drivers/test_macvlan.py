@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
+import machines
 import pytest
+from machines import inside, mac_seen
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
-from netloom.testing.hosts import OUTSIDE4, OUTSIDE6, Host, Netns, eventually
+from netloom.testing.hosts import OUTSIDE4, OUTSIDE6, Host, eventually
 
 pytestmark = pytest.mark.kernel
 
@@ -19,28 +19,8 @@ LAN6 = ("--ipv6", "--subnet", "2001:db8:ff::/64", "--gateway", OUTSIDE6)
 SLEEP = ("host", "sleep", "600")
 
 
-@contextmanager
-def network(daemon: Daemon, name: str, *flags: str, parent: str = "eth0") -> Iterator[None]:
-    """A macvlan network and whatever containers are on it."""
-    daemon.docker("network", "create", "-d", "macvlan", "-o", f"parent={parent}", *flags, name)
-    try:
-        yield
-    finally:
-        for container in daemon.network(name)["Containers"]:
-            daemon.docker("rm", "-f", container)
-        daemon.docker("network", "rm", name)
-
-
-@contextmanager
-def inside(daemon: Daemon, container: str) -> Iterator[Netns]:
-    with Netns.of(daemon.inspect(container)["State"]["Pid"]) as found:
-        yield found
-
-
-def mac_seen(outside: Netns, address: str) -> str:
-    """The MAC under which the LAN knows an address."""
-    neighbours = json.loads(outside.run("ip", "-j", "neigh", "show", address) or "[]")
-    return str(neighbours[0].get("lladdr", "")) if neighbours else ""
+def network(daemon: Daemon, name: str, *flags: str, parent: str = "eth0") -> AbstractContextManager[None]:
+    return machines.network(daemon, name, "-o", f"parent={parent}", *flags, driver="macvlan")
 
 
 def test_a_container_is_a_machine_on_the_lan(daemon: Daemon, host: Host) -> None:

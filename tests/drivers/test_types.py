@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from capture import ARP, Capture
 from kinds import need
+from machines import address_of, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
@@ -43,17 +44,6 @@ TYPES = {
 
 
 @contextmanager
-def network(daemon: Daemon, name: str, flags: tuple[str, ...]) -> Iterator[None]:
-    daemon.docker("network", "create", *flags, name)
-    try:
-        yield
-    finally:
-        for container in daemon.network(name)["Containers"]:
-            daemon.docker("rm", "-f", container)
-        daemon.docker("network", "rm", name)
-
-
-@contextmanager
 def container(daemon: Daemon, name: str, *flags: str) -> Iterator[Netns]:
     """It runs; its namespace."""
     daemon.docker("run", "-d", "--name", name, *flags, *SLEEP)
@@ -62,10 +52,6 @@ def container(daemon: Daemon, name: str, *flags: str) -> Iterator[Netns]:
             yield box
     finally:
         daemon.docker("rm", "-f", name)
-
-
-def address_of(daemon: Daemon, name: str, on: str) -> str:
-    return str(daemon.inspect(name)["NetworkSettings"]["Networks"][on]["IPAddress"])
 
 
 def told_inside(daemon: Daemon, host: Host, on: str) -> dict[str, Any]:
@@ -87,7 +73,7 @@ def routed(host: Host) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def on_bridge(daemon: Daemon, host: Host) -> dict[str, Any]:
     """What the program finds where most containers are."""
-    with network(daemon, "ty-plain", TYPES["bridge"].flags):
+    with network(daemon, "ty-plain", *TYPES["bridge"].flags):
         return told_inside(daemon, host, "ty-plain")
 
 
@@ -99,7 +85,7 @@ def test_s6_nothing_but_the_interface_differs(daemon: Daemon, host: Host, on_bri
     else:
         for lacking in TYPES[kind].needs:
             need(lacking)
-        with network(daemon, "ty-same", TYPES[kind].flags):
+        with network(daemon, "ty-same", *TYPES[kind].flags):
             found = told_inside(daemon, host, "ty-same")
     assert found.pop("address") != OUTSIDE4
     expected = {key: value for key, value in on_bridge.items() if key != "address"}
@@ -205,7 +191,7 @@ def test_s9_the_six_types(daemon: Daemon, second: Daemon, row: Row) -> None:
     else:
         need(row.type) if row.type != "bridge" else None
         flags = {"bridge": ("--subnet", "10.94.0.0/24")}.get(row.type, LAN)
-        with network(daemon, "ty-six", ("-d", row.type, *flags)), network(second, "ty-six", ("-d", row.type, *flags)):
+        with network(daemon, "ty-six", "-d", row.type, *flags), network(second, "ty-six", "-d", row.type, *flags):
             found = [
                 _row(daemon, second, row.type, "ty-six", "198.51.100.70" if row.type != "bridge" else "10.94.0.70")
             ]
@@ -242,7 +228,7 @@ def test_s20_ipvlan_addresses_of_both_families_are_the_users(daemon: Daemon, hos
     need("ipvlan")
     six = ("--ipv6", "--subnet", "2001:db8:ff::/64", "--gateway", OUTSIDE6, "--ip-range", "2001:db8:ff::4000/116")
     taken = ("--aux-address", "nas=198.51.100.64", "--aux-address", "nas6=2001:db8:ff::4000")
-    with network(daemon, "ty-s20", ("-d", "ipvlan", *LAN, *six, *taken)):
+    with network(daemon, "ty-s20", "-d", "ipvlan", *LAN, *six, *taken):
         chosen = ("--ip", "198.51.100.99", "--ip6", "2001:db8:ff::99")
         with (
             container(daemon, "ty-one", "--network", "ty-s20") as box,
@@ -269,7 +255,7 @@ def test_s21_the_tag_of_the_vlan_is_the_users(daemon: Daemon, host: Host, kind: 
     script = "link add link wan name wan.7 type vlan id 7\naddr add 10.97.0.1/24 dev wan.7\nlink set wan.7 up\n"
     host.outside.run("ip", "-batch", "-", stdin=script)
     flags = ("-d", kind, "-o", "parent=eth0.7", "--subnet", "10.97.0.0/24", "--gateway", "10.97.0.1")
-    with network(daemon, "ty-s21", flags), Capture(host, "eth0") as wire:
+    with network(daemon, "ty-s21", *flags), Capture(host, "eth0") as wire:
         with container(daemon, "ty-one", "--network", "ty-s21", "--ip", "10.97.0.9") as box:
             assert box.ping("10.97.0.1")
             out = wire.wait(lambda f: f.outgoing and f.sender == "10.97.0.9", "a frame of the container")
@@ -283,7 +269,7 @@ def test_s21_the_tag_of_the_vlan_is_the_users(daemon: Daemon, host: Host, kind: 
 def test_s22_ipvlan_l3_routes(daemon: Daemon, host: Host) -> None:
     need("ipvlan")
     with (
-        network(daemon, "ty-s22", ("-d", "ipvlan", *ROUTED, "--subnet", "10.98.2.0/24")),
+        network(daemon, "ty-s22", "-d", "ipvlan", *ROUTED, "--subnet", "10.98.2.0/24"),
         Capture(host, "eth0") as wire,
     ):
         with (
@@ -300,7 +286,7 @@ def test_s22_ipvlan_l3_routes(daemon: Daemon, host: Host) -> None:
 
 def test_s23_macvlan_is_a_device_on_the_lan(daemon: Daemon, host: Host) -> None:
     mac = "02:11:22:33:99:01"
-    with network(daemon, "ty-s23", ("-d", "macvlan", *LAN)), Capture(host, "eth0") as wire:
+    with network(daemon, "ty-s23", "-d", "macvlan", *LAN), Capture(host, "eth0") as wire:
         asked = ("--network", "ty-s23", "--mac-address", mac, "--ip", "198.51.100.98")
         with container(daemon, "ty-one", *asked) as box:
             assert daemon.docker("exec", "ty-one", "cat", "/sys/class/net/eth0/address") == mac
