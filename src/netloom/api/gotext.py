@@ -6,12 +6,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from netloom.model.errors import InvalidArgument
+from netloom.model.truth import truth_of
 
 SECOND = 1_000_000_000
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
-_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
-_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
@@ -65,11 +64,10 @@ def quote(text: str) -> str:
 
 def parse_bool(text: str) -> bool:
     """strconv.ParseBool."""
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise InvalidArgument(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
+    truth = truth_of(text)
+    if truth is None:
+        raise InvalidArgument(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
+    return truth
 
 
 def parse_int(text: str, function: str = "Atoi") -> int:

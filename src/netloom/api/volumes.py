@@ -11,11 +11,11 @@ from netloom.api.respond import Reply, empty_reply, json_reply
 from netloom.api.routing import Route
 from netloom.api.shapes import VOLUME_CREATE
 from netloom.model.errors import InvalidArgument, Unavailable
+from netloom.model.truth import truth_of
 from netloom.model.volume import LOCAL, Volume, VolumeRequest
 
 _FILTERS = ("dangling", "driver", "label", "name")
 _PRUNE_FILTERS = ("all", "label", "label!")
-_TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
 
 
 async def list_volumes(call: Call) -> Reply:
@@ -109,9 +109,10 @@ def _all(filters: Filters) -> bool:
         return False
     if len(wanted) > 1:
         raise InvalidArgument("invalid filter 'all': only one value is expected")
-    if wanted[0] not in (*_TRUE, *_FALSE):
+    truth = truth_of(wanted[0])
+    if truth is None:
         raise InvalidArgument(f"invalid filter 'all': strconv.ParseBool: parsing {quote(wanted[0])}: invalid syntax")
-    return wanted[0] in _TRUE
+    return truth
 
 
 def _no_swarm() -> Unavailable:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from netloom.cli.errors import GENERAL, NOT_RUN, CliError
+from netloom.model.truth import truth_of
 
 Kind: TypeAlias = Literal["bool", "string", "int", "list", "csv", "map", "bytes"]
 
-_TRUE = {"1", "t", "T", "true", "TRUE", "True"}
-_FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?", re.I)
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 
@@ -197,11 +196,10 @@ def _value(flag: Flag, text: str) -> Any:
         text = flag.check(text)
     match flag.kind:
         case "bool":
-            if text in _TRUE:
-                return True
-            if text in _FALSE:
-                return False
-            raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+            truth = truth_of(text)
+            if truth is None:
+                raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+            return truth
         case "int":
             if not re.fullmatch(r"[+-]?\d+", text, re.A):
                 raise ValueError(f'strconv.ParseInt: parsing "{text}": invalid syntax')

@@ -8,9 +8,8 @@ from msgspec import Struct
 
 from netloom.model.errors import Failed, Unsupported
 from netloom.model.host_config import HostConfig
+from netloom.model.truth import truth_of
 
-_TRUE = frozenset("1 t T TRUE true True".split())  # Go's strconv.ParseBool
-_FALSE = frozenset("0 f F FALSE false False".split())
 _UNCONFINED = "unconfined"
 _NO_LABEL = "label=disable"
 
@@ -40,8 +39,9 @@ def parse(options: Sequence[str] | None, *, privileged: bool = False) -> Securit
         key, sign, value = option.partition("=" if "=" in option else ":")
         if not sign:
             raise Failed(f'invalid --security-opt 1: "{option}"')
-        if key in flags and value in _TRUE | _FALSE:
-            flags[key] = value in _TRUE
+        truth = truth_of(value)
+        if key in flags and truth is not None:
+            flags[key] = truth
         elif key in texts:
             texts[key] = value
         else:

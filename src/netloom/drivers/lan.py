@@ -25,11 +25,12 @@ from netloom.drivers.bridge_options import (
     NAME,
     TRUSTED,
 )
-from netloom.drivers.options import PARENT, truth_of
+from netloom.drivers.options import PARENT
 from netloom.ipam.validate import parse_prefix
 from netloom.model.desired import Desired, HostFacts, HostLink, Port
 from netloom.model.errors import Conflict, Failed, InvalidArgument
 from netloom.model.network import DEFAULT_GATEWAY, IpamConfig, Network, NetworkRequest
+from netloom.model.truth import truth_of
 
 _OF_THE_HOST = (GATEWAY_MODE4, GATEWAY_MODE6, HOST_BINDING, HOST_IPV4, HOST_IPV6, TRUSTED)
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from netloom.dns.records import OPTION as RECORDS
 from netloom.model.errors import Failed, InvalidArgument
 from netloom.model.network import NetworkRequest
+from netloom.model.truth import truth_of
 
 PREFIX = "com.docker.network."
 PARENT = "parent"  # an interface of the host
@@ -16,9 +17,6 @@ ENABLE = {4: f"{PREFIX}enable_ipv4", 6: f"{PREFIX}enable_ipv6"}
 
 _OF_ALL = (*ENABLE.values(), RECORDS)  # understood for every driver, elsewhere
 
-# strconv.ParseBool of Go
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _INT64 = 2**63
 
 
@@ -55,11 +53,6 @@ def parse_in_range(key: str, value: str, low: int, high: int, kind: str) -> int:
     if not low <= int(value) <= high:
         raise Failed(f"{key} must be in the range {low} to {high}")
     return int(value)
-
-
-def truth_of(value: str) -> bool | None:
-    """None for what is neither true nor false."""
-    return True if value in _TRUE else False if value in _FALSE else None
 
 
 def enabled(request: NetworkRequest) -> tuple[bool, bool]:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from netloom.drivers.bridge_options import ADVERTISE_COUNT, ADVERTISE_INTERVAL
-from netloom.drivers.options import PARENT, parse_bool, parse_in_range, truth_of
+from netloom.drivers.options import PARENT, parse_bool, parse_in_range
 from netloom.firewall.elements import member_elements, shim_element
 from netloom.model.desired import (
     Address,
@@ -30,6 +30,7 @@ from netloom.model.desired import (
 from netloom.model.endpoint import Endpoint
 from netloom.model.errors import Conflict, Failed, InvalidArgument
 from netloom.model.network import Network
+from netloom.model.truth import truth_of
 
 HOST_ACCESS = "host_access"
 HOST = "netloom.host"  # label of the auxiliary address that is the host's

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from netloom.model.errors import InvalidArgument, NotFound
 from netloom.model.network import Network
 from netloom.model.policy import Entry, Policy
+from netloom.model.truth import truth_of
 from netloom.policy.rulebook import crosses
 
 _GUARD = "netloom.guard"
-_FALSE = ("false", "0", "f", "F", "FALSE", "False")
 
 
 def refuse_unfit(made: Policy, networks: Mapping[str, Network], others: Iterable[Policy]) -> None:
@@ -57,7 +57,7 @@ def refuse_unjudged(network: Network, where: str) -> None:
             " carries is judged",
             remedy="let netloom make the bridge",
         )
-    if network.options.get(_GUARD) in _FALSE:
+    if truth_of(network.options.get(_GUARD, "")) is False:
         raise InvalidArgument(
             f"{where}: containers of network {network.name} may call themselves what they like ({_GUARD}=false)",
             remedy="create it without that option",
