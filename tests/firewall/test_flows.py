@@ -59,6 +59,14 @@ def answered_by(sender: socket.socket) -> str:
         return ""
 
 
+def assert_cut(sender: socket.socket, receiver: socket.socket) -> None:
+    """What is sent does not come."""
+    sender.sendall(b"lost")
+    receiver.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        receiver.recv(64)
+
+
 @pytest.fixture(params=["by filter", "by hand"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few ports, for which the kernel looks, and many, for which we do."""
@@ -112,10 +120,7 @@ def test_a_connection_ends_with_its_port_and_others_go_on(world: World) -> None:
         one.sendall(b"go on")
         assert its_end.recv(64) == b"go on"
         change(world, [], kept)
-        one.sendall(b"lost")
-        its_end.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            its_end.recv(64)
+        assert_cut(one, its_end)
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -151,19 +156,13 @@ def test_a_range_from_which_one_port_is_taken(world: World, family: int) -> None
         change(world, parts, whole)
         other.sendall(b"go on")
         assert other_end.recv(64) == b"go on"
-        one.sendall(b"lost")
-        its_end.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            its_end.recv(64)
+        assert_cut(one, its_end)
         with pytest.raises(OSError):
             connected(8340)
         change(world, whole, parts)
         connected(8340).close()
         change(world, [], whole)
-        other.sendall(b"lost")
-        other_end.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            other_end.recv(64)
+        assert_cut(other, other_end)
 
 
 @pytest.mark.parametrize("family", [4, 6])
