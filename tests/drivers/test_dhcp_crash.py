@@ -20,9 +20,16 @@ LAN = ("-d", "macvlan", "-o", "parent=eth0", "--ipam-driver", "dhcp", "--ipam-op
 POINTS = ["asking:1", "leased:1", "networked:1", "created:1", "started:1", "asking:2", "leased:2"]
 
 
+# A client's number is its place here: an address that an earlier client had may still be in the neighbours' tables.
+_CLIENTS: list[bytes] = []
+
+
 def numbered(heard: Message) -> list[Message]:
-    """An address for each client."""
-    return [grant(heard, f"198.51.100.{100 + heard.options[61][-1] % 100}", OUTSIDE4)]
+    """An address for each client, never that of another."""
+    client = heard.options[61]
+    if client not in _CLIENTS:
+        _CLIENTS.append(client)
+    return [grant(heard, f"198.51.100.{100 + _CLIENTS.index(client)}", OUTSIDE4)]
 
 
 def asks(daemon: Daemon, *words: str) -> bool:
