@@ -60,6 +60,7 @@ class Monitor:
         self._last: dict[int, Reply] = {}  # last link message of this burst, by index
         self._readdressed: set[int] = set()  # by somebody
         self._touched: set[int] = set()  # addresses or routes, by the kernel itself
+        self._looked_at: set[int] = set()  # others' links that were news to who asked in the midst of this burst
         self._ruleset = self._own_ruleset = self._lost = False
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
@@ -87,13 +88,25 @@ class Monitor:
         """
         if not self._read(self._route, self._take_route, most=_CATCH_UP) or self._lost:
             return True
-        return not all(map(self._is_ours, self._last.keys() | self._readdressed | self._touched))
+        if not all(map(self._is_ours, self._readdressed | self._touched)):
+            return True
+        news = {index for index, reply in self._last.items() if self._is_news(index, reply)}
+        self._looked_at |= news
+        return bool(news)
 
     def _is_ours(self, index: int) -> bool:
         known = self._known.get(index)
         said = self._last.get(index)
         return (known is not None and observe.is_ours(known)) or (
             said is not None and observe.is_ours(link.parse(said.body))
+        )
+
+    def _is_news(self, index: int, reply: Reply) -> bool:
+        """Of a link of somebody else that is not what it was: each of our macvlans has its parent told of again."""
+        if self._is_ours(index):
+            return False
+        return (
+            reply.type == link.DELLINK or index in self._looked_at or self._known.get(index) != link.parse(reply.body)
         )
 
     def _listen_to(self, one: socket.socket, take: Callable[[Reply], bool]) -> None:
@@ -173,7 +186,8 @@ class Monitor:
         gone = {i: link.parse(r.body) for i, r in self._last.items() if r.type == link.DELLINK and i not in before}
         ours = {index for index, one in (gone | before | self._known).items() if observe.is_ours(one)}
         foreign = (self._last.keys() | self._readdressed | self._touched) - ours
-        moved = any(before.get(i) != self._known.get(i) or i in self._readdressed | self._touched for i in foreign)
+        surely = self._readdressed | self._touched | self._looked_at
+        moved = any(before.get(i) != self._known.get(i) or i in surely for i in foreign)
         changes = Changes(
             links=frozenset(names - {""}) & frozenset(self._name(i, gone | before) for i in ours),
             facts=moved,
@@ -181,7 +195,7 @@ class Monitor:
             own_ruleset=self._own_ruleset,
             lost=self._lost,
         )
-        self._last, self._readdressed, self._touched = {}, set(), set()
+        self._last, self._readdressed, self._touched, self._looked_at = {}, set(), set(), set()
         self._ruleset = self._own_ruleset = self._lost = False
         if changes != Changes():
             self._changed(changes)

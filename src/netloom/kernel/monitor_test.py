@@ -147,6 +147,28 @@ def test_who_asks_at_once_knows_that_somebody_changed_the_host(world: RealWorld,
     assert world.on(lambda: asyncio.run(run())) == [False, False, True, True, False]
 
 
+def test_what_a_link_is_said_to_be_again_is_no_news(world: RealWorld) -> None:
+    """A macvlan of ours has its parent told of; one who saw a change in the midst of it hears that it was undone."""
+    world.host.run(*"ip link add theirs type veth peer name others".split())
+
+    async def run() -> list[bool]:
+        told: list[Changes] = []
+        monitor = Monitor(told.append, world.kernel.port_ids)
+        try:
+            world.host.run(
+                *"ip link add link theirs name child netns".split(), world.inner.netns_path, "type", "macvlan"
+            )
+            answers = []
+            for mtu in (1500, 1400, 1500):
+                world.host.run(*f"ip link set theirs mtu {mtu}".split())
+                answers.append(monitor.behind())
+        finally:
+            monitor.close()
+        return answers
+
+    assert world.on(lambda: asyncio.run(run())) == [False, True, True]
+
+
 def test_who_asks_while_more_is_queued_than_can_be_read_is_told_to_look(world: RealWorld) -> None:
     lines = "".join(f"route add 10.{n >> 8}.{n & 255}.0/24 dev lo\n" for n in range(2000))
 
