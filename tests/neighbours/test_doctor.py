@@ -45,8 +45,13 @@ def test_each_thing_in_the_way_is_named(tmp_path: Path) -> None:
         for one in found:
             heal(host, one)
         assert findings(daemon) == []
-        host.sysctl("net/ipv4/conf/eth0/forwarding", "0")
-        (off,) = findings(daemon)
+
+        def switched_off() -> list[dict[str, Any]]:
+            """A late echo of the routes above has the daemon look, and put forwarding back by itself."""
+            host.sysctl("net/ipv4/conf/eth0/forwarding", "0")
+            return findings(daemon)
+
+        (off,) = eventually(switched_off, what="forwarding that is off")
         assert off["Kind"] == "forwarding"
         heal(host, off)
         assert findings(daemon) == []
