@@ -10,8 +10,9 @@ import msgspec
 
 from netloom.dhcp.settings import by_dhcp
 from netloom.drivers.endpoint_options import endpoint_faults
-from netloom.drivers.parents import on_lan, on_parent, parent_of
+from netloom.drivers.parents import on_lan
 from netloom.engine.allot import Allotments
+from netloom.engine.announcing import Announcing
 from netloom.engine.changeover import Changeover
 from netloom.engine.core import Core
 from netloom.engine.endpoints import Endpoints, Set
@@ -34,8 +35,6 @@ SHARED_IS_ALONE = (
 HOST_MODE_ONLY = "cannot connect container to host network - container must be created in host network mode"
 NONE_IS_ALONE = "container cannot be connected to multiple networks with one of the networks in private (none) mode"
 UNPUBLISHED_MODES = (*SHARED_MODES, "none")
-_ADVERTISE = "com.docker.network.advertise_addr_"
-_MESSAGES, _PAUSE_MS = 3, 1000  # Docker's defaults
 
 
 class Attaching:
@@ -48,6 +47,7 @@ class Attaching:
         self.allot = Allotments(core, self.leases.give_back)
         self.names = Names(core)
         self.publishing = Publishing(core)
+        self.announcing = Announcing(core)
         self._changeover = Changeover(core, files, self.endpoints, self.names, self.publishing)
 
     async def connect(self, network_ref: str, container_ref: str, config: EndpointConfig) -> None:
@@ -152,7 +152,7 @@ class Attaching:
         self._core.tables.put_container(joined)
         if not any(e.ports for e in stands.values()):
             await self._withdraw(container)  # the way out leads elsewhere now
-        self.announce([stands[network.id]])
+        self.announcing.new([stands[network.id]])
 
     async def leased(
         self, container: Container, made: list[Endpoint], before: Set | None = None
@@ -194,7 +194,7 @@ class Attaching:
         await self._changeover.run(container, latter, before, after)
         self._core.tables.put_container(latter)
         if endpoint.ipv4 != before[endpoint.network].ipv4:
-            self.announce([after[endpoint.network]])
+            self.announcing.new([after[endpoint.network]])
 
     async def _leave(self, container: Container, network: Network) -> None:
         config = container.networks[network.name]
@@ -272,30 +272,6 @@ class Attaching:
         return msgspec.structs.replace(
             config, network_id=endpoint.network, dns_names=endpoint.dns_names or None, leased=leased
         )
-
-    def announce(self, endpoints: list[Endpoint]) -> None:
-        """Gratuitous ARP and unsolicited NA after the reply: the flood's cost grows with the bridge's ports.
-
-        Of what stands on a parent its LAN is told; in ipvlan's l3 modes there are no neighbours.
-        """
-        for endpoint in endpoints:
-            network = self._core.tables.networks[endpoint.network]
-            count = int(network.options.get(f"{_ADVERTISE}nmsgs", _MESSAGES))
-            pause = int(network.options.get(f"{_ADVERTISE}ms", _PAUSE_MS)) / 1000
-            link = parent_of(network) if on_parent(network) and not endpoint.on_link else network.bridge
-            if link and count:
-                self._announce(endpoint, link, count, pause)
-
-    def _announce(self, endpoint: Endpoint, link: str, left: int, pause: float) -> None:
-        """One now, the others after a pause each, for as long as the endpoint stands."""
-        core = self._core
-        standing = core.tables.endpoint(endpoint.network, endpoint.container)
-        if standing is None or standing.id != endpoint.id:
-            return
-        addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
-        core.worker.post(lambda kernel, _: kernel.announce(link, endpoint.mac, addresses))
-        if left > 1:
-            asyncio.get_running_loop().call_later(pause, self._announce, endpoint, link, left - 1, pause)
 
 
 @contextmanager

@@ -136,11 +136,14 @@ class Engine:
         await self._checks.resume()
         self._restarting.resume()
         self._clashes.follow()
-        self._attaching.resume_leases(self.reconciler.living())
+        living = self.reconciler.living()
+        self._attaching.resume_leases(living)
+        self._attaching.announcing.adopted(living)
         self.watching.open()
 
     async def close(self) -> None:
         """Let what is under way finish; containers go on."""
+        await self._attaching.announcing.close()
         await self._attaching.leases.close()
         await self._checks.close()
         await self._restarting.close()

@@ -76,7 +76,7 @@ class Starting:
             raise
         self._mounting.mounted(container)
         standing = list(core.tables.endpoints_of(container.id))
-        self._attaching.announce(standing)
+        self._attaching.announcing.new(standing)
         for endpoint in standing:
             self._attaching.leases.keep(endpoint)
         core.publish_container("start", container)
