@@ -140,6 +140,7 @@ class BridgeDriver:
             desired += [
                 Neighbour(link=network.bridge, index=index, address=a.partition("/")[0], mac=endpoint.mac)
                 for a in addresses
+                if ":" not in a or network.adopted or _options(network).mode6 != "isolated"
             ]
         if endpoint.ports and not network.internal:
             if needs_loopback_route(endpoint.ports):
@@ -169,15 +170,23 @@ def bridge_index(network: Network, facts: HostFacts) -> int:
 
 
 def _bridge(network: Network, index: int, addresses: Sequence[str]) -> Bridge:
-    """On a LAN the host's own IPv6 is off without an address: it would take one that a router advertises."""
     return Bridge(
         name=network.bridge,
         index=index,
         mac=_mac("02", network.id),
         mtu=network.mtu,
         alias=f"netloom {network.id}",
-        ipv6=network.ipv6 and (not network.lan or any(":" in a for a in addresses)),
+        ipv6=_has_ipv6(network, addresses),
     )
+
+
+def _has_ipv6(network: Network, addresses: Sequence[str]) -> bool:
+    """Has the host IPv6 on the bridge? Without an address not on a LAN, nor where the gateway mode is `isolated`.
+
+    It would take an address that a router advertises, or be reached by its link-local one.
+    """
+    must_have = network.lan or _options(network).mode6 == "isolated"
+    return network.ipv6 and (not must_have or any(":" in a for a in addresses))
 
 
 def bridge_addresses(network: Network) -> list[str]:

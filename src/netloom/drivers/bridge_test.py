@@ -78,6 +78,13 @@ INTERNAL = network(internal=True)
 ROUTED = network(ipv6=True, pools=(POOL4, POOL6), options={"com.docker.network.bridge.gateway_mode_ipv4": "routed"})
 TRUSTING = network(options={"com.docker.network.bridge.trusted_host_interfaces": "eth0:eth1"})
 
+ISOLATED = network(
+    internal=True,
+    ipv6=True,
+    pools=(POOL4, POOL6),
+    options={f"com.docker.network.bridge.gateway_mode_ipv{family}": "isolated" for family in (4, 6)},
+)
+
 NETWORKS = {
     "plain": network(mtu=1400),
     "dual": DUAL,
@@ -89,6 +96,7 @@ NETWORKS = {
     "trusting": TRUSTING,
     "named": network(options={"com.docker.network.host_ipv4": "192.0.2.1"}),
     "isolated": network(internal=True, options={"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}),
+    "isolated-dual": ISOLATED,
     "ipv6-only": network(ipv4=False, ipv6=True, pools=(POOL6,)),
 }
 ENDPOINTS = {
@@ -107,6 +115,7 @@ ENDPOINTS = {
     "apart": (network(options={"com.docker.network.bridge.enable_icc": "false"}), endpoint()),
     "second-of-its-container": (network(), endpoint(inner_name="eth1", inner_index=3, default4=False)),
     "internal": (INTERNAL, endpoint(ports=(port("0.0.0.0"),))),
+    "isolated-dual": (ISOLATED, endpoint(ipv6="fd00:18::2/64")),
     "sysctls": (
         network(),
         endpoint(sysctls=(("net.ipv4.conf.eth0.log_martians", "1"),), link_local=("169.254.7.7",)),

@@ -289,8 +289,8 @@ def isolation() -> tuple[Rule, ...]:
     return (
         Rule(f"meta mark & {policy.CROSSING:#x} != 0 accept", "a policy opens it"),
         Rule("iifname . oifname @crossed ct state established,related accept", "and its answers"),
+        Rule("iifname . meta nfproto @routed ct state established,related accept", "answers of a routed one"),
         Rule("oifname . meta nfproto @routed goto routed_ports"),
-        Rule("iifname . meta nfproto @routed ct state established,related accept", "the answers"),
         Rule("oifname @bridges drop"),
         Rule("oifname . ip daddr @members4 drop", "its LAN reaches it, the host does not lead there"),
         Rule("oifname . ip6 daddr @members6 drop"),
