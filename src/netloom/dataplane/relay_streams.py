@@ -24,6 +24,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # close by RST
 _CONNECT = 10.0  # seconds
 _PIECE = 256 << 10  # bytes moved at a time, and the most that waits for a slow side
 _BULK = 64 << 10  # bytes read at once that show it
+_PIPE = 1 << 20  # bytes a pipe has: the most that an unprivileged user may (pipe(7))
 _MOVE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _PAUSE = 1.0  # seconds without accepting when descriptors have run out
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -230,7 +231,7 @@ class _Pipe:
         self._out, self._in = ends
         self._held = 0
         with suppress(OSError):  # beyond what this user may have; it stays as it is
-            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIECE)
+            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIPE)
 
     @classmethod
     def opened(cls) -> Self | None:
@@ -242,7 +243,7 @@ class _Pipe:
 
     def fill(self, source: socket.socket) -> int:
         """How much came; 0 at the end. Raises OSError, BlockingIOError where nothing is there yet."""
-        self._held = os.splice(source.fileno(), self._in, _PIECE, flags=_MOVE)
+        self._held = os.splice(source.fileno(), self._in, _PIPE, flags=_MOVE)
         return self._held
 
     def empty(self, sink: socket.socket) -> bool:
