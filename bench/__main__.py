@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import dns, engines, healing, lan, life, raw, scenarios
+from bench import dns, engines, healing, lan, life, paths, raw, scenarios
 from bench.engines import Engine
 from bench.figures import Figures
 from bench.policies import policies
@@ -45,6 +45,7 @@ def plan(quick: bool) -> dict[str, tuple[int, Callable[[Engine, Figures], None]]
         "dns": (1 if quick else 3, lambda engine, figures: dns.names(engine, figures, 1 if quick else 3)),
         "policies": (1, lambda engine, figures: policies(engine, figures, *((3, 1.0) if quick else (9, 3.0)))),
         "lan": (1 if quick else 3, lambda engine, figures: lan.lan(engine, figures, runs, 2 if quick else 5)),
+        "guard": (1, lambda engine, figures: paths.guard(engine, figures, *((3, 1) if quick else (11, 2)))),
         "restart": (1, lambda engine, figures: life.restart(engine, figures, 10 if quick else 100)),
     }
 
@@ -61,13 +62,14 @@ def main() -> int:
         default="",
         metavar="NAMES",
         help="some of: connect,crowd,networks,starts,ports,healing,memory,lives,keeping,listing,runs,streams,dns,"
-        "policies,lan,restart,growth",
+        "policies,lan,guard,restart,paths,growth",
     )
     parser.add_argument("--json", default="", metavar="FILE", help="write every sample there")
     chosen = parser.parse_args()
     only = set(filter(None, chosen.only.split(",")))
     wanted = {name: part for name, part in plan(chosen.quick).items() if not only or name in only}
     growing = "growth" in only if only else not chosen.quick
+    streaming = not only or "paths" in only
 
     figures = Figures()
     with ExitStack() as stack:
@@ -89,6 +91,9 @@ def main() -> int:
                     for engine in contestants:
                         say(f"{name}, round {number + 1} of {rounds}: {engine.name}")
                         measure(engine, figures)
+            if streaming:
+                say("paths: the engines in turn on each")
+                paths.paths(contestants, figures, *((2, 1) if chosen.quick else (7, 2)))
             if growing:
                 say(f"growth: {MANY} containers on one network of netloom's")
                 growth(contestants[0], figures)

@@ -37,6 +37,7 @@ class Engine:
         self.name = name
         self.path = path
         self.image = image
+        self.outside = ""  # the network namespace beyond the host's uplink: a file; empty where nobody says
         self.client = Client(path)
         self.restart: Callable[[], float] | None = None  # kills the daemon; ms from the next one's start to an answer
 
@@ -52,9 +53,11 @@ class Engine:
         made: dict[str, str] = self.client.call("POST", "/networks/create", {"Name": f"{PREFIX}-{name}", **options})
         return made["Id"]
 
-    def container(self, network: str, *, start: bool = True, ports: int = 0, command: Sequence[str] = SLEEP) -> str:
-        """A sleeping container; its published ports begin with the host's 20000, and lead to the same inside."""
-        exposed = {f"{20000 + port}/tcp": [{"HostPort": str(20000 + port)}] for port in range(ports)}
+    def container(
+        self, network: str, *, start: bool = True, ports: int = 0, first: int = 20000, command: Sequence[str] = SLEEP
+    ) -> str:
+        """A sleeping container; its published ports begin with the host's `first`, and lead to the same inside."""
+        exposed = {f"{first + port}/tcp": [{"HostPort": str(first + port)}] for port in range(ports)}
         body = {
             "Image": self.image,
             "Cmd": command,
@@ -66,6 +69,14 @@ class Engine:
         if start:
             self.client.call("POST", f"/containers/{made['Id']}/start")
         return made["Id"]
+
+    def told(self, container: str) -> Any:
+        """What inspect says of a container."""
+        return self.client.call("GET", f"/containers/{container}/json")
+
+    def host(self) -> str:
+        """The network namespace in which the engine is: a file."""
+        return f"/proc/{_listener(self.path)}/ns/net"
 
     def remove(self, container: str) -> float:
         return self.client.timed("DELETE", f"/containers/{container}?force=1&v=1")
@@ -117,6 +128,7 @@ class Ours(Engine):
     def __init__(self, daemon: Daemon) -> None:
         super().__init__("netloom", str(daemon.socket), "host")
         self.daemon = daemon
+        self.outside = daemon.host.outside.netns_path
         self.restart = self._restart
 
     def _restart(self) -> float:
@@ -131,8 +143,9 @@ class Ours(Engine):
 class Docker(Engine):
     """A dockerd. NETLOOM_BENCH_DOCKER_START, which starts it with live-restore, lets its restart be measured."""
 
-    def __init__(self, path: str, image: str) -> None:
+    def __init__(self, path: str, image: str, outside: str) -> None:
         super().__init__("docker", path, image)
+        self.outside = outside
         if os.environ.get("NETLOOM_BENCH_DOCKER_START"):
             self.restart = self._restart
 
@@ -161,17 +174,20 @@ def netloom() -> Iterator[Engine]:
 
 @contextmanager
 def docker() -> Iterator[Engine | None]:
-    """Docker: the one at $NETLOOM_BENCH_DOCKER (unix:///…), else a dockerd on PATH, started for this; else None."""
+    """Docker: the one at $NETLOOM_BENCH_DOCKER (unix:///…), else a dockerd on PATH, started for this; else None.
+
+    $NETLOOM_BENCH_DOCKER_OUTSIDE names the network namespace (a file) beyond the uplink of the first one.
+    """
     with ExitStack() as stack:
         address = os.environ.get("NETLOOM_BENCH_DOCKER", "")
         if address:
-            path = address.removeprefix("unix://")
+            path, outside = address.removeprefix("unix://"), os.environ.get("NETLOOM_BENCH_DOCKER_OUTSIDE", "")
         elif shutil.which("dockerd") and shutil.which("containerd"):
-            path = stack.enter_context(_dockerd())
+            path, outside = stack.enter_context(_dockerd())
         else:
             yield None
             return
-        engine = Docker(path, DOCKER_IMAGE)
+        engine = Docker(path, DOCKER_IMAGE, outside)
         stack.callback(engine.close)
         engine.client.call("POST", f"/images/create?fromSrc=-&repo={PREFIX}&tag=1", raw=_image("sleep", "cat"))
         stack.callback(lambda: engine.client.call("DELETE", f"/images/{DOCKER_IMAGE}?force=1"))
@@ -181,8 +197,8 @@ def docker() -> Iterator[Engine | None]:
 
 
 @contextmanager
-def _dockerd() -> Iterator[str]:
-    """A dockerd on a host of its own; the path of its socket."""
+def _dockerd() -> Iterator[tuple[str, str]]:
+    """A dockerd on a host of its own: the path of its socket, and the namespace outside."""
     folder = Path(tempfile.mkdtemp(prefix="netloom-bench-docker-"))
     path = folder / "docker.sock"
     with Host(uplink=True) as host, (folder / "log").open("wb") as log:
@@ -199,7 +215,7 @@ def _dockerd() -> Iterator[str]:
                 raise RuntimeError(f"dockerd did not come up:\n{(folder / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
         try:
-            yield str(path)
+            yield str(path), host.outside.netns_path
         finally:
             daemon.terminate()
             daemon.wait(60)

@@ -8,8 +8,9 @@ from statistics import median
 
 from msgspec import Struct
 
-from bench.figures import Figures
+from bench.figures import Figures, percentile
 from bench.healing import HARMS
+from bench.paths import GUARDED, PATH, UNGUARDED
 from bench.policies import ENTRIES
 from bench.scenarios import MANY_PORTS
 from demo.table import table
@@ -268,6 +269,37 @@ _LAN: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _carried(figures, "ipvlan"),
 )
 
+
+def _pairs(ours: list[float], theirs: list[float]) -> list[float]:
+    """The ratios of neighbours in time, sorted."""
+    return sorted(mine / other for mine, other in zip(ours, theirs, strict=False))
+
+
+def _streamed(what: str, ours: list[float], theirs: list[float], of: str, bound: float, target: str) -> Row:
+    """Throughput beside another's: reached where the upper quartile of the ratios reaches the bound."""
+    shown = [_plain(median(one) if one else None, "Gbit/s") for one in (ours, theirs)]
+    ratios = _pairs(ours, theirs)
+    if not ratios:
+        return Row(what, shown[0], shown[1], None, "", None)
+    lower, upper = (percentile(ratios, share) for share in (0.25, 0.75))
+    beside = f"{shown[1]} {of}, ratios {lower:.2f} to {upper:.2f}"
+    return Row(what, shown[0], beside, median(ratios), target, upper >= bound)
+
+
+def _guarded(figures: Figures) -> Row:
+    on, off = (figures.samples["netloom"].get(what, []) for what in (GUARDED, UNGUARDED))
+    return _streamed(GUARDED, on, off, "without", 0.95, "≥ 0.95 × without")
+
+
+def _paths(figures: Figures) -> list[Row]:
+    """Every path that was measured, in the order of measuring."""
+    return [
+        _streamed(what, found, figures.samples["docker"].get(what, []), "docker", 1, "≥ 1 × docker")
+        for what, found in figures.samples["netloom"].items()
+        if what.startswith(PATH)
+    ]
+
+
 ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _faster(figures, "connect", 5),
     _bound,
@@ -304,14 +336,14 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _policed(figures, "connections a second", 0),
     *_NAMES,
     *_LAN,
+    _guarded,
 )
 
 
 def report(figures: Figures) -> str:
     """The table; times are medians, the 95th percentile in brackets."""
     rows = [("what", "netloom", "beside", "ratio", "to reach", "reached")]
-    for make in ROWS:
-        row = make(figures)
+    for row in [*(make(figures) for make in ROWS), *_paths(figures)]:
         if row.ours == "–":
             continue  # not asked for
         ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"

@@ -56,6 +56,19 @@ def test_host_process_outside_host_and_back(boxes: tuple[Box, Box], host: Host) 
         assert not host.outside.reaches(two.address("pk-a"), 80)
 
 
+def test_the_first_forwarded_ipv6_packet_does_not_wait(daemon: Daemon, host: Host) -> None:
+    """No address of the bridge is tentative once its first container has given it a carrier."""
+    daemon.docker("network", "create", "--ipv6", "--subnet", "fd00:70::/64", "pk-six")
+    daemon.docker("run", "-d", "--name", "pk-first", "--network", "pk-six", "-p", "8080:80", "host", "sleep", "600")
+    told = json.loads(daemon.docker("network", "inspect", "pk-six"))[0]
+    shown = json.loads(host.run("ip", "-j", "-6", "addr", "show", "dev", f"br-{told['Id'][:12]}"))
+    addresses = shown[0]["addr_info"]
+    assert {one["scope"] for one in addresses} == {"global", "link"}
+    assert not [one for one in addresses if one.get("tentative")]
+    daemon.docker("rm", "-f", "pk-first")
+    daemon.docker("network", "rm", "pk-six")
+
+
 def test_the_client_cannot_tell_what_its_peer_is(boxes: tuple[Box, Box], host: Host) -> None:
     one, two = boxes
     answers = []

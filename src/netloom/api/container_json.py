@@ -256,7 +256,9 @@ def _names_as_aliases(container: Container, networks: Mapping[str, dict[str, Any
 
 
 def _main_mac(container: Container) -> str:
-    main = container.networks.get(container.host_config.network_mode)
+    mode = container.host_config.network_mode  # a name, or an id or the beginning of one
+    by_id = (one for one in container.networks.values() if one.network_id.startswith(mode))
+    main = container.networks.get(mode) or next(by_id, None)
     return main.mac if main is not None else ""
 
 

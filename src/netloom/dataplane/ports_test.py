@@ -160,6 +160,33 @@ def _exchange(data: bytes) -> bytes:
         return stream.read()
 
 
+async def test_the_slower_side_sets_the_relays_pace(host: Host, box: Netns, tmp_path: Path) -> None:
+    """A client with a small window gets every byte of a fast server, through a pipe that is never empty."""
+    attached(host, box)
+    async with plane(host, tmp_path) as client:
+        host.run("nft", "-f", "-", stdin=REDIRECT.replace("PORT", str((await client.state()).relay_port)))
+        await client.relay([Relay("e1", "tcp", "::1", 8080, "10.1.0.2", 80)])
+        with box.call(_listening) as server:
+            sent = os.urandom(8 << 20)
+            sending = asyncio.create_task(asyncio.to_thread(_send_all, server, sent))
+            assert await asyncio.to_thread(host.call, _received_slowly) == sent
+            await sending
+
+
+def _send_all(server: socket.socket, data: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(data)
+
+
+def _received_slowly() -> bytes:
+    with socket.socket(socket.AF_INET6) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        client.settimeout(10)
+        client.connect(("::1", 8080))
+        return b"".join(iter(lambda: client.recv(16 << 10), b""))
+
+
 async def test_a_port_behind_time_wait_is_held_in_the_end(host: Host) -> None:
     """In this process: the kernel's minute is not waited for, the socket in the way is closed by hand."""
     home = namespace.open_own()

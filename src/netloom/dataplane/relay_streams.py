@@ -8,9 +8,13 @@ dropped.
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
 
 from netloom.dataplane.loop import EventLoop
 
@@ -19,6 +23,9 @@ _SOCKADDR_IN6 = struct.Struct("=H2xI16sI")
 _NO_LINGER = struct.pack("ii", 1, 0)  # close by RST
 _CONNECT = 10.0  # seconds
 _PIECE = 256 << 10  # bytes moved at a time, and the most that waits for a slow side
+_BULK = 64 << 10  # bytes read at once that show it
+_PIPE = 1 << 20  # bytes a pipe has: the most that an unprivileged user may (pipe(7))
+_MOVE = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK
 _PAUSE = 1.0  # seconds without accepting when descriptors have run out
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -136,6 +143,8 @@ class _Link:
 
     def _forget(self) -> None:
         self._timer.cancel()
+        for flow in self._flows:
+            flow.close()
         for sock in (self._client, self._server):
             if sock.fileno() >= 0:
                 self._loop.remove_reader(sock)
@@ -144,13 +153,14 @@ class _Link:
 
 
 class _Flow:
-    """One direction."""
+    """One direction. What fills a buffer is bulk, and goes through a pipe from then on: the kernel hands pages over."""
 
     def __init__(self, link: _Link, source: socket.socket, sink: socket.socket) -> None:
         self._link = link
         self._source = source
         self._sink = sink
         self._rest = b""  # what the sink did not take; nothing is read meanwhile
+        self._pipe: _Pipe | None = None
         self.over = False
 
     def start(self, loop: EventLoop, piece: memoryview) -> None:
@@ -159,35 +169,52 @@ class _Flow:
         self._piece = piece
         loop.add_reader(self._source, self._readable)
 
+    def close(self) -> None:
+        """Twice is once."""
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
     def _readable(self) -> None:
         try:
-            size = self._source.recv_into(self._piece)
+            size = self._pipe.fill(self._source) if self._pipe else self._source.recv_into(self._piece)
             if not size:
                 self._loop.remove_reader(self._source)
                 self.over = True
+                self.close()
                 self._sink.shutdown(socket.SHUT_WR)
                 self._link.ended()
                 return
-            sent = self._send(self._piece[:size])
+            through = self._pipe.empty(self._sink) if self._pipe else self._copied(size)
         except BlockingIOError:
             return
         except OSError:
             self._link.reset()
             return
-        if sent < size:
-            self._rest = bytes(self._piece[sent:size])
+        if not through:
             self._loop.remove_reader(self._source)
             self._loop.add_writer(self._sink, self._writable)
+        elif self._pipe is None and size >= _BULK:
+            self._pipe = _Pipe.opened()
 
     def _writable(self) -> None:
         try:
-            self._rest = self._rest[self._send(memoryview(self._rest)) :]
+            if self._pipe:
+                through = self._pipe.empty(self._sink)
+            else:
+                self._rest = self._rest[self._send(memoryview(self._rest)) :]
+                through = not self._rest
         except OSError:
             self._link.reset()
             return
-        if not self._rest:
+        if through:
             self._loop.remove_writer(self._sink)
             self._loop.add_reader(self._source, self._readable)
+
+    def _copied(self, size: int) -> bool:
+        sent = self._send(self._piece[:size])
+        self._rest = bytes(self._piece[sent:size])
+        return sent == size
 
     def _send(self, data: memoryview) -> int:
         """How much the sink took; 0 when it is full."""
@@ -195,6 +222,42 @@ class _Flow:
             return self._sink.send(data, socket.MSG_NOSIGNAL)
         except BlockingIOError:
             return 0
+
+
+class _Pipe:
+    """Between two sockets, by splice(2). It is filled only when it is empty: EAGAIN is then the socket's word."""
+
+    def __init__(self, ends: tuple[int, int]) -> None:
+        self._out, self._in = ends
+        self._held = 0
+        with suppress(OSError):  # beyond what this user may have; it stays as it is
+            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIPE)
+
+    @classmethod
+    def opened(cls) -> Self | None:
+        """None when descriptors have run out: bytes are copied then."""
+        try:
+            return cls(os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK))
+        except OSError:
+            return None
+
+    def fill(self, source: socket.socket) -> int:
+        """How much came; 0 at the end. Raises OSError, BlockingIOError where nothing is there yet."""
+        self._held = os.splice(source.fileno(), self._in, _PIPE, flags=_MOVE)
+        return self._held
+
+    def empty(self, sink: socket.socket) -> bool:
+        """Did the sink take all that is in it? Raises OSError."""
+        try:
+            while self._held:
+                self._held -= os.splice(self._out, sink.fileno(), self._held, flags=_MOVE)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        os.close(self._out)
+        os.close(self._in)
 
 
 def _reset(sock: socket.socket) -> None:

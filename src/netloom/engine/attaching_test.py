@@ -159,3 +159,21 @@ async def test_two_networks_of_one_name(world: World) -> None:
     results = await asyncio.gather(world.network("red"), world.network("red"), return_exceptions=True)
     assert [type(r) is Conflict for r in results] == [False, True]
     assert len([n for n in world.engine.networks() if n.name == "red"]) == 1
+
+
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize("length", [64, 12])
+async def test_a_container_names_its_network_by_id(world: World, length: int) -> None:
+    ref = world.engine.network("red").id[:length]
+    created = await world.container("web", ref, networks={ref: static("10.1.0.2"), "blue": static("10.2.0.2")})
+    assert created.host_config.network_mode == ref
+    assert sorted(created.networks) == ["blue", "red"]
+    assert addresses(world, "red") == {"10.1.0.2": "web"}
+    await world.engine.start("web")
+    lines = str(world.kernel).splitlines()
+    for interface, address in (("eth0", "10.1.0.2"), ("eth1", "10.2.0.2")):
+        assert any(interface in line and address in line for line in lines)
+    await world.engine.disconnect("red", "web", force=False)
+    await world.engine.stop("web", timeout=0)
+    await world.engine.start("web")
+    assert sorted(world.engine.container("web").networks) == ["blue"]

@@ -277,8 +277,8 @@ class Containers:
             for name, config in request.networks.items():
                 self._check_wish(name, config)
             return {}
-        asked = {("bridge" if name == "default" else name): c for name, c in request.networks.items()}
-        networks = {mode: asked.pop(mode, EndpointConfig())}
+        asked = {self._network_name(name): c for name, c in request.networks.items()}
+        networks = {(main := self._network_name(mode)): asked.pop(main, EndpointConfig())}
         networks.update(asked)
         if len(networks) > 1 and request.api_version < (1, 44):
             names = ", ".join(sorted(networks))
@@ -286,6 +286,13 @@ class Containers:
         for name, config in networks.items():
             self._check_wish(name, config)
         return networks
+
+    def _network_name(self, ref: str) -> str:
+        """Of a network by name, id or the beginning of one; what nobody knows stays, and is told at start."""
+        try:
+            return self._core.tables.network("bridge" if ref == "default" else ref).name
+        except NetloomError:
+            return ref
 
     def _check_wish(self, name: str, config: EndpointConfig) -> None:
         try:

@@ -147,8 +147,10 @@ class Starting:
     def _ordered(self, container: Container) -> Iterable[tuple]:  # type: ignore[type-arg]
         """(network, config): the one of the network mode first, since it gets eth0; the others by name."""
         mode = container.host_config.network_mode
-        names = sorted(container.networks, key=lambda n: (n != mode, n))
-        networks = [self._core.tables.network(name) for name in names]
+        found = {name: self._core.tables.network(name) for name in sorted(container.networks)}
+        main = mode if mode in found else next((n for n, one in found.items() if one.id.startswith(mode)), "")
+        names = sorted(found, key=lambda n: (n != main, n))
+        networks = [found[name] for name in names]
         refuse_mixture(mode, [network.driver for network in networks])
         for network, name in zip(networks, names, strict=True):
             yield network, container.networks[name]

@@ -57,6 +57,9 @@ def bridge_sysctls(network: Network, addresses: Sequence[str] = ()) -> list[Sysc
     if network.ipv6 and (not network.lan or any(":" in a for a in addresses)):
         # A container must not make itself the host's router.
         sysctls.append(Sysctl(path=_accept_ra(network.bridge), value="0"))
+    if network.ipv6 and not network.lan and not network.adopted:
+        # The host solicits from the link-local address; while that waits to be nobody else's, nothing is forwarded.
+        sysctls.append(Sysctl(path=f"net/ipv6/conf/{network.bridge}/accept_dad", value="0"))
     return sysctls
 
 

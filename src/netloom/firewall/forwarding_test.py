@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from netloom.firewall.elements import text
 from netloom.firewall.forwarding import Forwarding, bridge_sysctls, forwarding, outward_links, watched_paths
 from netloom.model.desired import HostFacts, HostRoute, Sysctl
@@ -90,4 +92,9 @@ def test_watched_paths_are_those_that_may_be_switched() -> None:
 
 def test_a_bridges_own_switches() -> None:
     assert bridge_sysctls(network()) == [Sysctl("net/ipv4/conf/br-a/forwarding", "1")]
-    assert bridge_sysctls(network(ipv6=True, internal=True)) == [Sysctl("net/ipv6/conf/br-a/accept_ra", "0")]
+    assert bridge_sysctls(network(ipv6=True, internal=True)) == [
+        Sysctl("net/ipv6/conf/br-a/accept_ra", "0"),
+        Sysctl("net/ipv6/conf/br-a/accept_dad", "0"),
+    ]
+    adopted = msgspec.structs.replace(network(ipv6=True, internal=True), adopted=True)
+    assert bridge_sysctls(adopted) == [Sysctl("net/ipv6/conf/br-a/accept_ra", "0")]

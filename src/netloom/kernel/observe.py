@@ -44,6 +44,7 @@ _LOOP_SETTINGS = ("net/ipv4/conf/{}/rp_filter", "net/ipv4/conf/{}/forwarding")
 _BRIDGE_SETTINGS = (  # what drivers set on a bridge
     "net/ipv4/conf/{}/forwarding",
     "net/ipv4/conf/{}/route_localnet",
+    "net/ipv6/conf/{}/accept_dad",
     "net/ipv6/conf/{}/accept_ra",
     "net/ipv6/conf/{}/forwarding",
 )
