@@ -12,14 +12,16 @@ import logging
 import socket
 import struct
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from netloom.dataplane.loop import EventLoop, Timer
 from netloom.dataplane.register import Key, Register, key
-from netloom.model.errors import Failed, NetloomError, Unsupported
+from netloom.kernel.socket import SOCK_DIAG, NetlinkSocket
+from netloom.model.errors import Failed, KernelError, NetloomError, Unsupported
 from netloom.model.names import HeldPort
+from netloom.netlink import sockets
 
 MAX_HELD = 64  # of one owner; further ones are refused where a program listens, and not held
 _AGAIN = 2.0  # seconds until a port behind TIME_WAIT is tried again
@@ -69,7 +71,7 @@ class Holding:
                 count[port.owner] += 1
                 if count[port.owner] > MAX_HELD:
                     if used is None:
-                        used = _used()
+                        used = _used({one.proto for one in ports})
                     held = _Held(None)
                     if (port.proto, port.port) in used:
                         _hold(port).close()  # as the kernel says it
@@ -230,17 +232,33 @@ def only_waiting(ip: str, port: int) -> bool:
     return found
 
 
-def _used() -> set[tuple[str, int]]:
-    """Protocols and ports on which programs of the host listen: to ask once is cheaper than to bind thousands."""
-    found = set()
-    for proto in ("tcp", "udp"):
-        for table in (proto, f"{proto}6"):
-            path = Path("/proc/thread-self/net", table)
-            for line in path.read_text().splitlines()[1:] if path.exists() else ():
-                local, state = line.split(None, 4)[1:4:2]
-                if proto == "udp" or state == _LISTEN:
-                    found.add((proto, int(local.rpartition(":")[2], 16)))
+def _used(protocols: Collection[str]) -> set[tuple[str, int]]:
+    """Protocols and ports on which programs of the host listen: to ask once is cheaper than to bind thousands.
+
+    /proc/net/tcp, which tells of every connection of the machine, costs ten milliseconds and more: it is read only
+    where the kernel has no socket diagnostics.
+    """
+    found: set[tuple[str, int]] = set()
+    with NetlinkSocket(SOCK_DIAG, large=False) as diag:
+        for proto in protocols:
+            number = socket.IPPROTO_TCP if proto == "tcp" else socket.IPPROTO_UDP
+            try:
+                for family in (socket.AF_INET, socket.AF_INET6):
+                    bodies = diag.dump(sockets.listeners(family, number), absent=False)
+                    found.update((proto, sockets.port(body)) for body in bodies)
+            except KernelError:
+                found.update((proto, port) for port in _listed(proto))
     return found
+
+
+def _listed(proto: str) -> Iterator[int]:
+    """The same for one protocol, of /proc/net."""
+    for table in (proto, f"{proto}6"):
+        path = Path("/proc/thread-self/net", table)
+        for line in path.read_text().splitlines()[1:] if path.exists() else ():
+            local, state = line.split(None, 4)[1:4:2]
+            if proto == "udp" or state == _LISTEN:
+                yield int(local.rpartition(":")[2], 16)
 
 
 def _overlap(ip: str, address: str) -> bool:
