@@ -18,6 +18,7 @@ from netloom.model.endpoint import Endpoint, EndpointConfig
 from netloom.model.health import Health
 from netloom.model.mount import MountPoint
 from netloom.model.network import Network
+from netloom.model.port_keys import exposed_each
 
 FindNetwork = Callable[[str], Network | None]
 
@@ -132,7 +133,7 @@ def config_json(config: ContainerConfig, mac: str) -> dict[str, Any]:
         "AttachStderr": config.attach_stderr,
     }
     if config.exposed_ports:
-        shown["ExposedPorts"] = dict(sorted(config.exposed_ports.items()))
+        shown["ExposedPorts"] = dict(sorted(exposed_each(config.exposed_ports).items()))
     shown |= {
         "Tty": config.tty,
         "OpenStdin": config.open_stdin,

@@ -9,6 +9,7 @@ from msgspec import to_builtins
 
 from netloom.containers import masks
 from netloom.model.host_config import HostConfig
+from netloom.model.port_keys import bindings_each
 
 
 def host_config_json(host: HostConfig, links: Iterable[str] | None) -> dict[str, Any]:
@@ -110,4 +111,4 @@ def _paths(host: HostConfig, asked: tuple[str, ...] | None, default: tuple[str, 
 def _bindings(host: HostConfig) -> dict[str, Any] | None:
     if host.port_bindings is None:
         return None
-    return {port: to_builtins(specs) for port, specs in sorted(host.port_bindings.items())}
+    return {port: to_builtins(specs) for port, specs in sorted(bindings_each(host.port_bindings).items())}

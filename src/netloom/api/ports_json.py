@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import Any
 
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, PortBinding
+from netloom.model.port_keys import exposed_each
 
 
 def ports_json(container: Container, endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -17,13 +17,16 @@ def ports_json(container: Container, endpoints: Iterable[Endpoint]) -> dict[str,
     if not container.state.running or not endpoints or container.host_config.network_mode in ("host", "none"):
         return {}
     ports: dict[str, Any] = {}
-    for port in container.config.exposed_ports or ():
+    for port in exposed_each(container.config.exposed_ports or {}):
         number, _, proto = port.partition("/")
         ports[f"{number}/{proto or 'tcp'}"] = None
     for binding in _bindings(endpoints):
         shown = {"HostIp": binding.host_ip, "HostPort": str(binding.host_port or "")}
         port = f"{binding.container_port}/{binding.proto}"
-        ports[port] = [*(ports.get(port) or ()), shown]
+        if (known := ports.get(port)) is None:
+            ports[port] = [shown]
+        else:
+            known.append(shown)
     return dict(sorted(ports.items()))
 
 
@@ -44,7 +47,5 @@ def ports_list(container: Container, endpoints: Iterable[Endpoint]) -> list[dict
 
 
 def _bindings(endpoints: Iterable[Endpoint]) -> list[PortBinding]:
-    found = {binding for endpoint in endpoints for binding in endpoint.ports}
-    return sorted(
-        found, key=lambda b: (b.container_port, b.proto, b.host_port, ip_address(b.host_ip).version, b.host_ip)
-    )
+    found = {binding for endpoint in endpoints for wide in endpoint.ports for binding in wide.each()}
+    return sorted(found, key=lambda b: (b.container_port, b.proto, b.host_port, ":" in b.host_ip, b.host_ip))

@@ -12,14 +12,17 @@ import logging
 import socket
 import struct
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 from netloom.dataplane.loop import EventLoop, Timer
 from netloom.dataplane.register import Key, Register, key
-from netloom.model.errors import Failed, NetloomError, Unsupported
+from netloom.kernel.socket import SOCK_DIAG, NetlinkSocket
+from netloom.model.errors import Failed, KernelError, NetloomError, Unsupported
 from netloom.model.names import HeldPort
+from netloom.netlink import sockets
 
 MAX_HELD = 64  # of one owner; further ones are refused where a program listens, and not held
 _AGAIN = 2.0  # seconds until a port behind TIME_WAIT is tried again
@@ -57,25 +60,11 @@ class Holding:
     def hold(self, ports: Sequence[HeldPort]) -> None:
         """Hold all or none. Raises Failed with Docker's sentence for the first that cannot be had."""
         fresh: list[tuple[HeldPort, _Held]] = []
-        count = {owner: self._held.count(owner) for owner in {port.owner for port in ports}}
-        used: set[tuple[str, int]] | None = None
         try:
-            for port in ports:
-                standing = self._held.get(key(port))
-                if standing is not None:
-                    if standing[0].owner != port.owner:
-                        raise Failed(f"Bind for {port.ip}:{port.port} failed: port is already allocated")
-                    continue
-                count[port.owner] += 1
-                if count[port.owner] > MAX_HELD:
-                    if used is None:
-                        used = _used()
-                    held = _Held(None)
-                    if (port.proto, port.port) in used:
-                        _hold(port).close()  # as the kernel says it
-                else:
-                    held = _hold(port)
-                fresh.append((port, held))
+            for silent, rest in self._shared_out(self._coming(ports)):
+                fresh += [(port, _hold(port)) for port in silent]
+                fresh += [(port, _Held(None)) for port in rest]
+            _refuse_used([port for port, held in fresh if held.sock is None and not held.pending])
         except NetloomError:
             for _, held in fresh:
                 held.close()
@@ -83,11 +72,36 @@ class Holding:
         for port, held in fresh:
             self._put(port, held)
 
+    def _coming(self, ports: Iterable[HeldPort]) -> list[HeldPort]:
+        """What of them is not held yet. Raises Failed where somebody else has one."""
+        for port in ports:
+            for row, _ in self._held.over(port.proto, port.ip, port.port, port.width):
+                if row.owner != port.owner:
+                    first = max(row.port, port.port)
+                    raise Failed(f"Bind for {port.ip}:{first} failed: port is already allocated")
+        return [rest for port in ports for rest in self._held.missing(port)]
+
+    def _shared_out(self, coming: Sequence[HeldPort]) -> Iterator[tuple[list[HeldPort], list[HeldPort]]]:
+        """Of each: those that get a socket, and the rest. Where there are too many, each span gets its share."""
+        room = {owner: MAX_HELD - self._held.count(owner) for owner in {port.owner for port in coming}}
+        left = Counter(port.owner for port in coming)
+        for port in sorted(coming, key=lambda port: port.width):
+            share = max(room[port.owner], 0) // left[port.owner]
+            some = min(port.width, share or min(1, max(room[port.owner], 0)))
+            left[port.owner] -= 1
+            room[port.owner] -= some
+            end = port.port + some
+            rest = [port.part(end, port.width - some)] if some < port.width else []
+            yield [port.part(one, 1) for one in range(port.port, end)], rest
+
     def release(self, *, owner: str = "", sandbox: str = "", only: Collection[Key] = ()) -> None:
         """Let go of every port of an owner, or of a sandbox, or `only` of some of them; none is success."""
         for where in self._held.of(owner=owner, sandbox=sandbox):
-            if not only or where in only:
+            row = self._held.get(where)
+            if not only or (row is not None and row[0].width == 1 and where in only):
                 self._drop(where)
+            elif row is not None and row[0].width > 1:
+                self._held.cut(where, only)  # several have no socket
 
     def adopt(self, port: HeldPort, sock: socket.socket | None, *, pending: bool) -> None:
         """Take over a port that a predecessor held, as it stood there."""
@@ -230,17 +244,52 @@ def only_waiting(ip: str, port: int) -> bool:
     return found
 
 
-def _used() -> set[tuple[str, int]]:
-    """Protocols and ports on which programs of the host listen: to ask once is cheaper than to bind thousands."""
-    found = set()
-    for proto in ("tcp", "udp"):
-        for table in (proto, f"{proto}6"):
-            path = Path("/proc/thread-self/net", table)
-            for line in path.read_text().splitlines()[1:] if path.exists() else ():
-                local, state = line.split(None, 4)[1:4:2]
-                if proto == "udp" or state == _LISTEN:
-                    found.add((proto, int(local.rpartition(":")[2], 16)))
+def _refuse_used(ports: Sequence[HeldPort]) -> None:
+    """Raises Failed for the first port on which a program of the host listens."""
+    if not ports:
+        return
+    used = _used({port.proto for port in ports})
+    for port in ports:
+        if port.width == 1:
+            taken = [port.port] if port.port in used[port.proto] else []
+        else:
+            taken = sorted(one for one in used[port.proto] if 0 <= one - port.port < port.width)
+        for one in taken:
+            _hold(port.part(one, 1)).close()  # as the kernel says it
+
+
+def _used(protocols: Collection[str]) -> dict[str, set[int]]:
+    """On which ports programs of the host listen: to ask once is cheaper than to bind thousands.
+
+    /proc/net/tcp, which tells of every connection of the machine, costs ten milliseconds and more: it is read only
+    where the kernel has no socket diagnostics.
+    """
+    found: dict[str, set[int]] = {}
+    with NetlinkSocket(SOCK_DIAG, large=False) as diag:
+        for proto in protocols:
+            if proto not in ("tcp", "udp"):
+                raise Unsupported(f"holding a host port of protocol {proto} is not supported")
+            number = socket.IPPROTO_TCP if proto == "tcp" else socket.IPPROTO_UDP
+            try:
+                bodies = [
+                    body
+                    for family in (socket.AF_INET, socket.AF_INET6)
+                    for body in diag.dump(sockets.listeners(family, number), absent=False)
+                ]
+                found[proto] = {sockets.port(body) for body in bodies}
+            except KernelError:
+                found[proto] = set(_listed(proto))
     return found
+
+
+def _listed(proto: str) -> Iterator[int]:
+    """The same for one protocol, of /proc/net."""
+    for table in (proto, f"{proto}6"):
+        path = Path("/proc/thread-self/net", table)
+        for line in path.read_text().splitlines()[1:] if path.exists() else ():
+            local, state = line.split(None, 4)[1:4:2]
+            if proto == "udp" or state == _LISTEN:
+                yield int(local.rpartition(":")[2], 16)
 
 
 def _overlap(ip: str, address: str) -> bool:

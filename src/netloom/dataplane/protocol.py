@@ -15,7 +15,7 @@ from netloom.kernel.learnt import Learnt
 from netloom.model.names import DataPlaneState, DnsSight, HeldPort, NameEntry, Relay, Resolver
 
 SOCKET = "dataplane.sock"  # in the run directory
-VERSION = 3
+VERSION = 4
 HANDOVER = 1  # the same for what a successor is given
 
 

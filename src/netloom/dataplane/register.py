@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from collections.abc import Collection, Iterator
+from typing import Generic, Protocol, Self, TypeAlias, TypeVar
+
+from netloom.model.spans import Spans
 
 Key: TypeAlias = tuple[str, str, int]  # proto, ip, port
 
@@ -18,9 +20,12 @@ class Owned(Protocol):
     @property
     def port(self) -> int: ...
     @property
+    def width(self) -> int: ...
+    @property
     def owner(self) -> str: ...
     @property
     def sandbox(self) -> str: ...
+    def part(self, first: int, width: int) -> Self: ...
 
 
 R = TypeVar("R", bound=Owned)
@@ -28,7 +33,7 @@ V = TypeVar("V")
 
 
 def key(port: Owned) -> Key:
-    """What no two ports share."""
+    """What no two ports share: of several side by side, that of the first."""
     return (port.proto, port.ip, port.port)
 
 
@@ -37,6 +42,7 @@ class Register(Generic[R, V]):
 
     def __init__(self) -> None:
         self._rows: dict[Key, tuple[R, V]] = {}
+        self._spans: dict[tuple[str, str], Spans[None]] = {}
         self._of_owner: dict[str, dict[Key, None]] = {}
         self._of_sandbox: dict[str, dict[Key, None]] = {}
 
@@ -47,23 +53,66 @@ class Register(Generic[R, V]):
         return iter(self._rows.values())
 
     def get(self, where: Key) -> tuple[R, V] | None:
-        """The port there, and its value."""
+        """The port that begins there, and its value."""
         return self._rows.get(where)
 
+    def over(self, proto: str, ip: str, first: int, width: int = 1) -> list[tuple[R, V]]:
+        """Those of which one lies among so many ports, ascending."""
+        spans = self._spans.get((proto, ip))
+        return [self._rows[proto, ip, start] for start, _, _ in spans.over(first, width)] if spans else []
+
+    def missing(self, port: R) -> list[R]:
+        """What of it is not there."""
+        spans = self._spans.get((port.proto, port.ip))
+        if spans is None:
+            return [port]
+        return [port.part(first, width) for first, width in spans.missing(port.port, port.width)]
+
     def put(self, port: R, value: V) -> None:
-        """Add or replace."""
+        """Add or replace; what is left of those that it replaces in part keeps its value."""
+        self.take(port)
         where = key(port)
-        self.pop(where)
         self._rows[where] = (port, value)
+        self._spans.setdefault(where[:2], Spans()).put(port.port, port.width, None)
         self._of_owner.setdefault(port.owner, {})[where] = None
         if port.sandbox:
             self._of_sandbox.setdefault(port.sandbox, {})[where] = None
 
+    def take(self, port: R) -> list[R]:
+        """Forget these ports, whoever has them; what they were. What is left beside them keeps its value."""
+        taken = []
+        first, end = port.port, port.port + port.width
+        for row, value in self.over(port.proto, port.ip, first, port.width):
+            self.pop(key(row))
+            last = row.port + row.width
+            if row.port < first:
+                self.put(row.part(row.port, first - row.port), value)
+            if last > end:
+                self.put(row.part(end, last - end), value)
+            begin = max(first, row.port)
+            taken.append(row.part(begin, min(end, last) - begin))
+        return taken
+
+    def cut(self, where: Key, only: Collection[Key]) -> list[R]:
+        """Forget those of `only` that lie in what begins there; what they were."""
+        row = self._rows.get(where)
+        if row is None:
+            return []
+        port = row[0]
+        if port.width == 1:
+            return self.take(port) if where in only else []
+        numbers = [n for proto, ip, n in only if (proto, ip) == where[:2] and 0 <= n - port.port < port.width]
+        return [gone for number in numbers for gone in self.take(port.part(number, 1))]
+
     def pop(self, where: Key) -> tuple[R, V] | None:
-        """Forget the port there; what it was."""
+        """Forget what begins there; what it was."""
         row = self._rows.pop(where, None)
         if row is not None:
             port = row[0]
+            spans = self._spans[where[:2]]
+            spans.pop(port.port)
+            if not spans:
+                del self._spans[where[:2]]
             for index, name in ((self._of_owner, port.owner), (self._of_sandbox, port.sandbox)):
                 keys = index.get(name)
                 if keys is not None:
@@ -74,7 +123,7 @@ class Register(Generic[R, V]):
 
     def count(self, owner: str) -> int:
         """How many ports the owner has."""
-        return len(self._of_owner.get(owner, ()))
+        return sum(self._rows[where][0].width for where in self._of_owner.get(owner, ()))
 
     def of(self, *, owner: str = "", sandbox: str = "") -> list[Key]:
         """The ports of an owner, or of a sandbox."""

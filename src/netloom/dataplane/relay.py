@@ -16,6 +16,7 @@ import msgspec
 from netloom.dataplane.channel import Channel
 from netloom.dataplane.limits import raise_descriptor_limit
 from netloom.dataplane.loop import Loop
+from netloom.dataplane.register import Register
 from netloom.dataplane.relay_datagrams import DatagramRelay
 from netloom.dataplane.relay_protocol import Update, Updated
 from netloom.dataplane.relay_streams import StreamRelay
@@ -29,7 +30,7 @@ class RelayProcess:
 
     def __init__(self, loop: Loop, control: socket.socket, listener: socket.socket) -> None:
         self._loop = loop
-        self._streams: dict[tuple[str, int], tuple[str, int]] = {}
+        self._streams: Register[Relay, None] = Register()
         self._datagrams: dict[tuple[str, int], DatagramRelay] = {}
         self._decode = msgspec.msgpack.Decoder(Update).decode
         listener.listen(1024)
@@ -53,24 +54,24 @@ class RelayProcess:
             self._drop(row)
         sockets = iter(fds)
         for row in update.add:
-            target = (row.target, row.target_port)
             if row.proto == "tcp":
-                self._streams[row.ip, row.port] = target
+                self._streams.put(row, None)
             else:
                 self._drop(row)
-                self._datagrams[row.ip, row.port] = DatagramRelay(
-                    self._loop, socket.socket(fileno=next(sockets)), target
-                )
+                sock, target = socket.socket(fileno=next(sockets)), (row.target, row.target_port)
+                self._datagrams[row.ip, row.port] = DatagramRelay(self._loop, sock, target)
         self._channel.send(msgspec.msgpack.encode(Updated(update.seq)))
 
     def _drop(self, row: Relay) -> None:
         if row.proto == "tcp":
-            self._streams.pop((row.ip, row.port), None)
+            self._streams.take(row)
         elif (gone := self._datagrams.pop((row.ip, row.port), None)) is not None:
             gone.close()
 
     def _lookup(self, ip: str, port: int) -> tuple[str, int] | None:
-        return self._streams.get((ip, port)) or self._streams.get((_ANY, port))
+        for row, _ in self._streams.over("tcp", ip, port) or self._streams.over("tcp", _ANY, port):
+            return row.target, row.target_port + port - row.port
+        return None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

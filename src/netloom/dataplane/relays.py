@@ -107,7 +107,9 @@ class Relays:
         """
         gone: list[Relay] = []
         for where in self._rows.of(owner=owner, sandbox=sandbox):
-            if (not only or where in only) and (found := self._rows.pop(where)) is not None:
+            if only:
+                gone += self._rows.cut(where, only)
+            elif (found := self._rows.pop(where)) is not None:
                 gone.append(found[0])
         for row in gone:
             if row.proto == "udp":
@@ -169,18 +171,26 @@ class Relays:
 
     def _check(self, relays: Sequence[Relay]) -> list[Relay]:
         """Those that are new. Raises what is wrong with any."""
-        fresh = []
+        fresh: list[Relay] = []
         for row in relays:
             if row.proto not in ("tcp", "udp") or ":" not in row.ip:
                 raise Unsupported(f"relaying {row.ip} port {row.port}/{row.proto} is not supported")
-            standing = self._rows.get(key(row))
-            if standing is not None and standing[0].owner != row.owner:
-                raise Failed(f"Bind for {row.ip}:{row.port} failed: port is already allocated")
-            if standing is None or standing[0] != row:
-                fresh.append(row)
+            for standing, _ in self._rows.over(row.proto, row.ip, row.port, row.width):
+                if standing.owner != row.owner:
+                    first = max(standing.port, row.port)
+                    raise Failed(f"Bind for {row.ip}:{first} failed: port is already allocated")
+            fresh += self._fresh(row)
         if fresh and self._listener is None:
             raise Unsupported("relaying needs IPv6, which this host does not have")
         return fresh
+
+    def _fresh(self, row: Relay) -> list[Relay]:
+        """What of it leads nowhere, or elsewhere, so far. A UDP port has a socket of its own: each is one by itself."""
+        if row.proto == "udp":
+            each = (row.part(port, 1) for port in range(row.port, row.port + row.width))
+            return [one for one in each if self._rows.get(key(one)) != (one, None)]
+        standing = self._rows.over(row.proto, row.ip, row.port, row.width)
+        return self._rows.missing(row) if all(_way(there) == _way(row) for there, _ in standing) else [row]
 
     def _undoing(self, rows: Sequence[Relay], done: Done) -> Done:
         """`done`, after the rows have been taken back when it is a failure."""
@@ -260,6 +270,11 @@ def _parts(rows: Sequence[Relay]) -> list[list[Relay]]:
     udp = [row for row in rows if row.proto == "udp"]
     parts = [udp[start : start + MAX_FDS] for start in range(0, len(udp), MAX_FDS)] or [[]]
     return [[row for row in rows if row.proto != "udp"] + parts[0], *parts[1:]]
+
+
+def _way(row: Relay) -> tuple[str, int, str]:
+    """What rows have in common of which one goes on where the other ends."""
+    return row.target, row.target_port - row.port, row.sandbox
 
 
 def _close(sockets: Sequence[socket.socket]) -> None:

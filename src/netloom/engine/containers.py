@@ -33,6 +33,7 @@ from netloom.model.endpoint import EndpointConfig
 from netloom.model.errors import Conflict, Failed, InvalidArgument, NetloomError, NotFound, NotModified
 from netloom.model.host_config import HostConfig
 from netloom.model.network import PREDEFINED, Network
+from netloom.model.port_keys import gathered
 from netloom.policy import labels
 
 STOP_TIMEOUT = 10  # seconds, Docker's default
@@ -103,6 +104,7 @@ class Containers:
             networks=networks,
             mounts=tuple(one.point for one in mounts),
         )
+        container = gathered(container)
         core.tables.put_container(container)
         if labels.carries(container.config.labels):
             await self.follow(container, lambda: None)

@@ -9,6 +9,7 @@ from netloom.containers.validate import split_link
 from netloom.engine.tables import Tables
 from netloom.model.container import Container
 from netloom.model.errors import Failed, InvalidArgument, NotFound
+from netloom.model.port_keys import exposed_each
 
 
 def check_linked(tables: Tables, links: tuple[str, ...]) -> None:
@@ -56,6 +57,6 @@ def linked_environment(tables: Tables, container: Container) -> list[str]:
     for target, alias in linked(tables, container):
         endpoint = tables.endpoint(bridge.id, target.id) if bridge else None
         if endpoint is not None:
-            address, exposed = endpoint.ipv4.partition("/")[0], target.config.exposed_ports or {}
+            address, exposed = endpoint.ipv4.partition("/")[0], exposed_each(target.config.exposed_ports or {})
             entries += link_environment(container.name, alias, address, exposed, target.config.env or ())
     return entries

@@ -11,9 +11,10 @@ from netloom.engine.core import Core
 from netloom.engine.tables import container_row
 from netloom.firewall.port_changes import added, going, removed
 from netloom.model.container import Container
-from netloom.model.endpoint import Endpoint, PortBinding
+from netloom.model.endpoint import Endpoint, PortBinding, without
 from netloom.model.errors import Conflict, NotFound
 from netloom.model.host_config import HostConfig, PortSpec
+from netloom.model.port_keys import gathered
 
 Ports = Mapping[str, Sequence[PortSpec]]
 
@@ -36,7 +37,7 @@ class PortChanges:
             if now.host_config.network_mode.startswith(UNPUBLISHED_MODES):
                 raise Conflict(f"container {now.name} publishes no ports: its network mode is not one of networks")
             config, host_config = added(now.config, removed(now.host_config, remove), add)
-            changed = msgspec.structs.replace(now, config=config, host_config=host_config)
+            changed = gathered(msgspec.structs.replace(now, config=config, host_config=host_config))
             try:
                 await self._change(now, changed, add, remove)
             except ProcessLookupError as error:
@@ -55,7 +56,7 @@ class PortChanges:
         gone = going(bound, remove)
         new = await self._publish(changed, owner, add, bound)
         after = {
-            key: msgspec.structs.replace(e, ports=tuple(p for p in (*e.ports, *new) if p not in gone and _fits(e, p)))
+            key: msgspec.structs.replace(e, ports=tuple(p for p in without((*e.ports, *new), gone) if _fits(e, p)))
             if e.id == owner.id
             else e
             for key, e in before.items()
@@ -79,7 +80,7 @@ class PortChanges:
         if not add:
             return ()
         asked = HostConfig(port_bindings={key: tuple(specs) or (PortSpec(),) for key, specs in add.items()})
-        wanted = msgspec.structs.replace(changed, host_config=asked)
+        wanted = gathered(msgspec.structs.replace(changed, host_config=asked))
         options = self._core.tables.networks[owner.network].options
         return await self._attaching.publishing.publish(wanted, owner, options, bound)
 

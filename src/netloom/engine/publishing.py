@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from netloom.drivers.bridge_options import BridgeOptions
 from netloom.engine.core import Core
 from netloom.firewall.ports import PortRequest, check_local, choose, requested, untranslated
+from netloom.firewall.taken import Taken
 from netloom.model.container import Container
-from netloom.model.endpoint import Endpoint, PortBinding
+from netloom.model.endpoint import Endpoint, PortBinding, without
 from netloom.model.errors import Conflict, Failed
 from netloom.model.names import HeldPort, Relay
 
@@ -21,7 +22,7 @@ class Publishing:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._bound: dict[str, tuple[PortBinding, ...]] = {}  # container id → bindings
-        self._used: dict[tuple[str, int], dict[str, str]] = {}  # (proto, port) → host ip → container id
+        self._taken = Taken()
 
     def bound(self, container: str) -> tuple[PortBinding, ...]:
         """The ports that a running container has."""
@@ -46,13 +47,17 @@ class Publishing:
         if not requests:
             self._take(container.id, (*before, *opened))
             return tuple(opened)
+        fixed = {(r.proto, r.container_port, r.first) for r in requests if r.first == r.last}
         refused: set[tuple[str, int]] = set()
         for attempt in range(_TRIES):
             bindings = await self._chosen(requests, refused, target)
             try:
                 await self._held_by(container, (*opened, *bindings), target, before)
             except (Conflict, Failed) as error:
-                again = {(b.proto, b.host_port) for b in bindings if not _fixed(b, requests)} - refused
+                again = {
+                    (b.proto, b.host_port) for b in bindings if (b.proto, b.container_port, b.host_port) not in fixed
+                }
+                again -= refused
                 if not again or attempt == _TRIES - 1:
                     raise Failed(error.sentence, remedy=error.remedy) from error
                 refused |= again
@@ -96,10 +101,10 @@ class Publishing:
 
     async def retract(self, container: Container, gone: Collection[PortBinding]) -> None:
         """Give some ports of a container back; those that it keeps are held all the while."""
-        rest = tuple(b for b in self.bound(container.id) if b not in gone)
+        rest = without(self.bound(container.id), gone)
         self.forget(container.id)
         self._take(container.id, rest)
-        only = [(b.proto, b.host_ip, b.host_port) for b in gone if b.host_port] if rest else []
+        only = [(b.proto, b.host_ip, b.host_port) for g in gone for b in g.each() if b.host_port] if rest else []
         if only or not rest:
             await self._core.dataplane.release(container.id, only)
 
@@ -122,6 +127,7 @@ class Publishing:
                 target=address,
                 target_port=b.container_port,
                 sandbox=container.sandbox,
+                width=b.width,
             )
             for b in bindings
             if ":" in b.host_ip and b.host_port and b.proto != "sctp" and address
@@ -140,6 +146,7 @@ class Publishing:
                 target=address,
                 target_port=b.container_port,
                 sandbox=container.sandbox,
+                width=b.width,
             )
             for b in bindings
             if b.host_port and b.proto != "sctp"
@@ -158,16 +165,14 @@ class Publishing:
     def forget(self, container: str) -> None:
         """They are free for others; what the data plane still holds is released by somebody else."""
         for binding in self._bound.pop(container, ()):
-            holders = self._used.get((binding.proto, binding.host_port), {})
-            holders.pop(binding.host_ip, None)
-            if not holders:
-                self._used.pop((binding.proto, binding.host_port), None)
+            self._taken.drop(binding)
 
     def _choose(self, requests: list[PortRequest], refused: set[tuple[str, int]]) -> tuple[PortBinding, ...]:
-        def taken(proto: str, port: int) -> Collection[str]:
-            if (proto, port) in refused:
-                return ("0.0.0.0", "::")
-            return self._used.get((proto, port), ())
+        def taken(proto: str, first: int, width: int) -> list[tuple[int, str]]:
+            found = self._taken.among(proto, first, width)
+            if refused and width == 1 and (proto, first) in refused:
+                return [*found, (first, "0.0.0.0"), (first, "::")]
+            return found
 
         return tuple(choose(requests, taken, self._core.random))
 
@@ -176,20 +181,8 @@ class Publishing:
             return
         self._bound[container] = bindings
         for binding in bindings:
-            if not binding.host_port:
-                continue  # no port of the host
-            self._used.setdefault((binding.proto, binding.host_port), {})[binding.host_ip] = container
+            self._taken.put(binding)
 
 
 def _address(target: Endpoint) -> str:
     return (target.ipv4 or target.ipv6).partition("/")[0]
-
-
-def _fixed(binding: PortBinding, requests: list[PortRequest]) -> bool:
-    """Did the user name exactly this host port?"""
-    return any(
-        r.proto == binding.proto
-        and r.container_port == binding.container_port
-        and r.first == r.last == binding.host_port
-        for r in requests
-    )

@@ -223,12 +223,15 @@ class Reconciler:
     async def _release(self, state: DataPlaneState) -> None:
         """Ports that are held and that their container does not have."""
         bound = self._attaching.publishing.bound
-        held: dict[str, set[tuple[str, str, int]]] = {}
+        held: dict[str, dict[tuple[str, str], set[int]]] = {}
         ports: tuple[HeldPort | Relay, ...] = (*state.held, *state.relays)
         for port in ports:
-            held.setdefault(port.owner, set()).add((port.proto, port.ip, port.port))
+            on = held.setdefault(port.owner, {}).setdefault((port.proto, port.ip), set())
+            on.update(range(port.port, port.port + port.width))
         for owner, theirs in held.items():
-            if theirs - {(b.proto, b.host_ip, b.host_port) for b in bound(owner)}:
+            for b in bound(owner):
+                theirs.get((b.proto, b.host_ip), set()).difference_update(range(b.host_port, b.host_port + b.width))
+            if any(theirs.values()):
                 await self._core.dataplane.release(owner)
 
     async def _find_relay(self) -> None:

@@ -21,6 +21,7 @@ from netloom.model.desired import Bridge, Parent, Shim
 from netloom.model.endpoint import Endpoint, PortBinding
 from netloom.model.errors import KernelError
 from netloom.model.network import Network, Status
+from netloom.model.port_keys import gathered
 from netloom.plan.diff import absent
 
 _UNKNOWN = Exit(code=-1, time_nano=0)
@@ -65,7 +66,7 @@ class Recovery:
         self._forwarding.restore(daemon.get("forwarding"))
         doomed = self._networks(decode(networks, Network))
         for container in decode(containers, Container):
-            core.tables.put_container(container)
+            core.tables.put_container(gathered(container))  # as an earlier netloom wrote it, each port by itself
         doomed += self._endpoints(decode(endpoints, Endpoint))
         self._policies.restore(policies)
         await self._remove_half()

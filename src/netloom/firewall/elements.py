@@ -188,33 +188,35 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
 
 def _runs(ports: Sequence[PortBinding]) -> tuple[Sequence[PortBinding], list[tuple[str, str, int, int]]]:
     """Ports by themselves, and (protocol, host address, first, last) of those that run beside one another."""
-    if len(ports) < _RUN:
-        return ports, []
+    if sum(port.width for port in ports) < _RUN:
+        return [one for port in ports for one in port.each()], []
     beside: dict[tuple[str, str], list[PortBinding]] = {}
     singles: list[PortBinding] = []
     for port in ports:
         if port.host_port and port.host_port == port.container_port:
             beside.setdefault((port.proto, port.host_ip), []).append(port)
         else:
-            singles.append(port)
+            singles += port.each()
     runs: list[tuple[str, str, int, int]] = []
     for (proto, ip), alike in beside.items():
         alike.sort(key=lambda port: port.host_port)
         start = 0
         for end in range(1, len(alike) + 1):
-            if end < len(alike) and alike[end].host_port == alike[end - 1].host_port + 1:
+            next_to = alike[end - 1].host_port + alike[end - 1].width
+            if end < len(alike) and alike[end].host_port == next_to:
                 continue
-            if end - start < _RUN:
-                singles += alike[start:end]
+            first = alike[start].host_port
+            if next_to - first < _RUN:
+                singles += [one for port in alike[start:end] for one in port.each()]
             else:
-                runs.append((proto, ip, alike[start].host_port, alike[end - 1].host_port))
+                runs.append((proto, ip, first, next_to - 1))
             start = end
     return singles, runs
 
 
 def open_elements(ports: Iterable[PortBinding], ipv4: str, ipv6: str) -> list[Element]:
     """The ports of a container that are reached by its own addresses, whatever port of the host leads there."""
-    opened = dict.fromkeys((":" in p.host_ip, p.proto, p.container_port) for p in ports)
+    opened = dict.fromkeys((":" in p.host_ip, p.proto, p.container_port) for wide in ports for p in wide.each())
     return [
         element("open6" if six else "open4", (address, proto, port))
         for six, proto, port in opened

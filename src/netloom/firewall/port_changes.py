@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -11,16 +11,17 @@ from netloom.model.container import ContainerConfig
 from netloom.model.endpoint import PortBinding
 from netloom.model.errors import InvalidArgument, NotFound
 from netloom.model.host_config import HostConfig, PortSpec
+from netloom.model.port_keys import bindings_each, exposed_each
 
 Ports = Mapping[str, Sequence[PortSpec]]  # by `80/tcp`
 
 
 def added(config: ContainerConfig, host_config: HostConfig, ports: Ports) -> tuple[ContainerConfig, HostConfig]:
     """With these published as well, and exposed. Raises InvalidArgument."""
-    bindings = dict(host_config.port_bindings or {})
+    bindings = bindings_each(host_config.port_bindings or {})
     for key, specs in ports.items():
         bindings[key] = (*(bindings.get(key) or ()), *(specs or (PortSpec(),)))
-    exposed = {**(config.exposed_ports or {}), **{port: {} for port in ports}}
+    exposed = {**exposed_each(config.exposed_ports or {}), **{port: {} for port in ports}}
     changed = msgspec.structs.replace(config, exposed_ports=exposed)
     wanted = msgspec.structs.replace(host_config, port_bindings=bindings)
     check_ports(changed, wanted)
@@ -32,7 +33,7 @@ def removed(host_config: HostConfig, ports: Ports) -> HostConfig:
 
     Raises NotFound where nothing is published so, InvalidArgument for an address: a binding without one is on all.
     """
-    bindings = dict(host_config.port_bindings or {})
+    bindings = bindings_each(host_config.port_bindings or {})
     for key, specs in ports.items():
         if any(spec.host_ip for spec in specs):
             raise InvalidArgument(f"{key}: an address cannot be withdrawn by itself", remedy="name the port alone")
@@ -52,9 +53,14 @@ def going(bound: Iterable[PortBinding], ports: Ports) -> tuple[PortBinding, ...]
     }
     return tuple(
         b
-        for b in bound
+        for wide in bound
+        for b in (wide.each() if wide.width == 1 or _touched(wide, wanted) else ())
         if (numbers := wanted.get((b.container_port, b.proto))) is not None and (not numbers or b.host_port in numbers)
     )
+
+
+def _touched(wide: PortBinding, wanted: Collection[tuple[int, str]]) -> bool:
+    return any(proto == wide.proto and 0 <= port - wide.container_port < wide.width for port, proto in wanted)
 
 
 def _names(specs: Sequence[PortSpec], one: PortSpec) -> bool:

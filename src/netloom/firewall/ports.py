@@ -11,24 +11,32 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
+from netloom.firewall.taken import Taken
 from netloom.model.container import ContainerConfig
 from netloom.model.endpoint import PortBinding
 from netloom.model.errors import Exhausted, Failed, InvalidArgument
 from netloom.model.host_config import HostConfig, PortSpec
+from netloom.model.port_keys import bindings_each, exposed_each, run
 
 DYNAMIC = (32768, 60999)  # where a port is chosen when the user named none, as Docker does
 PROTOCOLS = ("tcp", "udp", "sctp")
 ANY4, ANY6 = "0.0.0.0", "::"
 
+Among = Callable[[str, int, int], Sequence[tuple[int, str]]]  # protocol, first port, how many → ports with addresses
+
 
 class PortRequest(Struct, frozen=True):
-    """One binding to make. The same host port, of `first` to `last`, on every address of `host_ips`."""
+    """One binding to make. The same host port, of `first` to `last`, on every address of `host_ips`.
+
+    Or `width` of them side by side, from the very port `first` on.
+    """
 
     proto: str
     container_port: int
     host_ips: tuple[str, ...]
     first: int
     last: int
+    width: int = 1
 
 
 def check_ports(config: ContainerConfig, host_config: HostConfig) -> None:
@@ -60,13 +68,7 @@ def requested(
     """
     requests = []
     addresses: dict[str, tuple[str, ...]] = {}
-    bindings = {split_port(k): specs for k, specs in (host_config.port_bindings or {}).items()}
-    if host_config.publish_all_ports:
-        for key in config.exposed_ports or {}:
-            low, high, proto = _exposed(key)
-            for port in range(low, high + 1):
-                bindings[port, proto] = bindings.get((port, proto)) or (PortSpec(),)
-    for (port, proto), specs in bindings.items():
+    for (port, width, proto), specs in _wanted(config, host_config).items():
         if specs and proto not in PROTOCOLS:
             raise Failed("unknown protocol", remedy=f"{proto}: only {', '.join(PROTOCOLS)} ports can be published")
         for spec in specs or ():
@@ -76,11 +78,33 @@ def requested(
                 wanted = _host_ip(spec.host_ip) or default_ip
                 host_ips = tuple(_addresses(wanted, bool(spec.host_ip), ipv4, host_ipv6))
                 addresses[spec.host_ip] = host_ips
-            if host_ips:
-                requests.append(
-                    PortRequest(proto=proto, container_port=port, host_ips=host_ips, first=first, last=last)
-                )
+            if host_ips and first:
+                requests.append(PortRequest(proto, port, host_ips, first, last if width == 1 else first, width))
+            elif host_ips:  # any: each its own
+                requests += [PortRequest(proto, one, host_ips, first, last) for one in range(port, port + width)]
     return requests
+
+
+def _wanted(
+    config: ContainerConfig, host_config: HostConfig
+) -> dict[tuple[int, int, str], tuple[PortSpec, ...] | None]:
+    """What is published, by first port, how many, and protocol."""
+    bindings = host_config.port_bindings or {}
+    if not host_config.publish_all_ports:
+        return {_many(key): specs for key, specs in bindings.items()}
+    found = {_many(key): specs for key, specs in bindings_each(bindings).items()}
+    for key in exposed_each(config.exposed_ports or {}):
+        low, high, proto = _exposed(key)
+        for port in range(low, high + 1):
+            found[port, 1, proto] = found.get((port, 1, proto)) or (PortSpec(),)
+    return found
+
+
+def _many(key: str) -> tuple[int, int, str]:
+    if (many := run(key)) is not None:
+        return many
+    port, proto = split_port(key)
+    return port, 1, proto
 
 
 def untranslated(
@@ -95,7 +119,8 @@ def untranslated(
         own = [ip for ip in request.host_ips if (6 if ":" in ip else 4) in families]
         others = tuple(ip for ip in request.host_ips if ip not in own)
         opened += [
-            PortBinding(request.proto, request.container_port, ANY6 if ":" in ip else ANY4, host_port=0) for ip in own
+            PortBinding(request.proto, request.container_port, ANY6 if ":" in ip else ANY4, 0, request.width)
+            for ip in own
         ]
         if others:
             remaining.append(msgspec.structs.replace(request, host_ips=others))
@@ -104,22 +129,21 @@ def untranslated(
 
 def choose(
     requests: Iterable[PortRequest],
-    taken: Callable[[str, int], Collection[str]],
+    taken: Among,
     random: Callable[[int], bytes],
 ) -> list[PortBinding]:
-    """Ports for all requests, or none. `taken` gives the addresses on which (protocol, port) is published already.
+    """Ports for all requests, or none. `taken` tells which are published already, as `Taken.among` does.
 
     Sorted as inspect lists them. Raises Failed naming the binding in the way, Exhausted when no port is left.
     """
-    chosen: dict[tuple[str, int], list[str]] = {}
+    chosen = Taken()
     bindings: list[PortBinding] = []
     for request in sorted(requests, key=_freedom):
         port = _free_port(request, taken, chosen, random)
-        chosen.setdefault((request.proto, port), []).extend(request.host_ips)
-        bindings += [
-            PortBinding(proto=request.proto, container_port=request.container_port, host_ip=ip, host_port=port)
-            for ip in request.host_ips
-        ]
+        for ip in request.host_ips:
+            binding = PortBinding(request.proto, request.container_port, ip, port, request.width)
+            chosen.put(binding)
+            bindings.append(binding)
     return sorted(bindings, key=lambda b: (b.container_port, b.proto, b.host_port, ":" in b.host_ip, b.host_ip))
 
 
@@ -146,28 +170,32 @@ def conflict(ip: str, others: Iterable[str]) -> str:
     return next((o for o in family if any_address or o in (ip, ANY4, ANY6)), "")
 
 
-def _free_port(
-    request: PortRequest,
-    taken: Callable[[str, int], Collection[str]],
-    chosen: dict[tuple[str, int], list[str]],
-    random: Callable[[int], bytes],
-) -> int:
-    exact = (request.proto, request.first)
-    if request.first == request.last != 0 and exact not in chosen and not taken(*exact):
-        return request.first
+def _free_port(request: PortRequest, taken: Among, chosen: Taken, random: Callable[[int], bytes]) -> int:
     for port in _candidates(request, random):
-        own = next((o for ip in request.host_ips if (o := conflict(ip, chosen.get((request.proto, port), ())))), "")
-        other = next((o for ip in request.host_ips if (o := conflict(ip, taken(request.proto, port)))), "")
-        if not own and not other:
+        where = (request.proto, port, request.width)
+        own, other = (_in_the_way(request.host_ips, among(*where)) for among in (chosen.among, taken))
+        if own is None and other is None:
             return port
         if request.first == request.last != 0:
-            if own:
+            if own is not None:
                 raise Failed(
                     f"failed to listen on {request.proto.upper()} socket: address already in use",
-                    remedy=f"port {port}/{request.proto} is asked for twice",
+                    remedy=f"port {own[0]}/{request.proto} is asked for twice",
                 )
-            raise Failed(f"Bind for {_bracketed(other)}:{port} failed: port is already allocated")
+            assert other is not None
+            raise Failed(f"Bind for {_bracketed(other[1])}:{other[0]} failed: port is already allocated")
     raise Exhausted("all ports are allocated", remedy="name a wider range, or remove containers that publish ports")
+
+
+def _in_the_way(host_ips: Iterable[str], others: Sequence[tuple[int, str]]) -> tuple[int, str] | None:
+    """The first port that keeps one of the addresses from being had, and whose it is."""
+    if not others:
+        return None
+    by_port: dict[int, list[str]] = {}
+    for port, ip in others:
+        by_port.setdefault(port, []).append(ip)
+    found = ((port, o) for port, ips in by_port.items() for ip in host_ips if (o := conflict(ip, ips)))
+    return next(found, None)
 
 
 def _candidates(request: PortRequest, random: Callable[[int], bytes]) -> Iterator[int]:
@@ -244,11 +272,3 @@ def _host_ip(text: str) -> str:
 
 def _bracketed(ip: str) -> str:
     return f"[{ip}]" if ":" in ip else ip
-
-
-def shown(bindings: Sequence[PortBinding]) -> dict[str, list[PortBinding]]:
-    """Bindings by `80/tcp`, as inspect groups them."""
-    groups: dict[str, list[PortBinding]] = {}
-    for binding in bindings:
-        groups.setdefault(f"{binding.container_port}/{binding.proto}", []).append(binding)
-    return groups

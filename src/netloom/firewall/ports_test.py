@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netloom.firewall.ports import (
     DYNAMIC,
+    Among,
     PortRequest,
     check_local,
     check_ports,
@@ -19,6 +18,7 @@ from netloom.firewall.ports import (
     requested,
     untranslated,
 )
+from netloom.firewall.taken import Taken
 from netloom.model.container import ContainerConfig
 from netloom.model.endpoint import PortBinding
 from netloom.model.errors import Exhausted, Failed, InvalidArgument, NetloomError
@@ -42,12 +42,15 @@ def zeros(size: int) -> bytes:
     return bytes(size)
 
 
-def free(proto: str, port: int) -> tuple[str, ...]:
-    return ()
+def free(proto: str, first: int, width: int) -> list[tuple[int, str]]:
+    return []
 
 
-def taken(*bindings: tuple[str, int]) -> Callable[[str, int], tuple[str, ...]]:
-    return lambda proto, port: tuple(ip for ip, p in bindings if p == port and proto == "tcp")
+def taken(*bindings: tuple[str, int]) -> Among:
+    published = Taken()
+    for ip, port in bindings:
+        published.put(PortBinding("tcp", 1, ip, port))
+    return published.among
 
 
 def rows(bindings: list[PortBinding]) -> list[str]:
@@ -204,7 +207,7 @@ def test_any_port_is_a_free_one_of_the_dynamic_range(dice: bytes, busy: set[int]
 def test_no_port_left() -> None:
     request = PortRequest(proto="tcp", container_port=80, host_ips=("0.0.0.0",), first=0, last=0)
     with pytest.raises(Exhausted):
-        choose([request], lambda proto, port: ("0.0.0.0",), zeros)
+        choose([request], lambda proto, port, width: [(port, "0.0.0.0")], zeros)
 
 
 def test_addresses_that_the_host_does_not_have() -> None:

@@ -95,10 +95,13 @@ class NetlinkSocket:
             raise KernelError(whole.errno, "nftables transaction", detail=whole.text)
         return {place - 1: failure for place, failure in failures.items()}
 
-    def dump(self, message: Message) -> list[bytes]:
-        """The bodies of a dump's messages, taken again while what is dumped changes meanwhile."""
+    def dump(self, message: Message, *, absent: bool = True) -> list[bytes]:
+        """The bodies of a dump's messages, taken again while what is dumped changes meanwhile.
+
+        None where what is to be dumped does not exist; without `absent` that too is a KernelError.
+        """
         for _ in range(_TRIES):
-            found, interrupted = self._dump(message)
+            found, interrupted = self._dump(message, absent)
             if not interrupted:
                 return found
         raise KernelError(errno.EINTR, "dump", detail=f"changed {_TRIES} times while it was read")
@@ -122,7 +125,7 @@ class NetlinkSocket:
                     raise KernelError(failure.errno, "get", detail=failure.text)
                 return body
 
-    def _dump(self, message: Message) -> tuple[list[bytes], bool]:
+    def _dump(self, message: Message, absent: bool) -> tuple[list[bytes], bool]:
         first = self._numbers(1)
         self._send(frame([message], first))
         found: list[bytes] = []
@@ -138,7 +141,7 @@ class NetlinkSocket:
                 end = verdict(reply)
                 if end.errno == errno.EINTR:
                     return found, True
-                if end.errno == errno.ENOENT:
+                if end.errno == errno.ENOENT and absent:
                     return [], False  # the table or set that was to be dumped
                 if end.errno:
                     raise KernelError(end.errno, "dump", detail=end.text)

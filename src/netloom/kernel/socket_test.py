@@ -87,9 +87,9 @@ def test_a_dump_that_changed_meanwhile_is_taken_again(host: Netns, monkeypatch: 
     with host.call(NetlinkSocket, ROUTE) as netlink:
         whole = netlink.dump(link.dump())
         outcomes = [([], True), (whole[:1], True), (whole, False)]
-        monkeypatch.setattr(netlink, "_dump", lambda _: outcomes.pop(0))
+        monkeypatch.setattr(netlink, "_dump", lambda *_: outcomes.pop(0))
         assert netlink.dump(link.dump()) == whole
-        monkeypatch.setattr(netlink, "_dump", lambda _: ([], True))
+        monkeypatch.setattr(netlink, "_dump", lambda *_: ([], True))
         with pytest.raises(KernelError, match="changed 10 times"):
             netlink.dump(link.dump())
 

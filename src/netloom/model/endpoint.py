@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from msgspec import Struct, field
 
 from netloom.model.lease import Lease
 from netloom.model.network import Status
+from netloom.model.spans import Spans
 
 
 class EndpointIpam(Struct, frozen=True, omit_defaults=True):
@@ -31,13 +34,45 @@ class EndpointConfig(Struct, frozen=True):
     leased: str = ""  # the last address that a DHCP server gave: asked for at the next start
 
 
-class PortBinding(Struct, frozen=True):
-    """One published port as it stands in the kernel. `host_ip` is an address, 0.0.0.0 or ::."""
+class PortBinding(Struct, frozen=True, omit_defaults=True):
+    """A published port as it stands in the kernel, or many side by side. `host_ip` is an address, 0.0.0.0 or ::."""
 
     proto: str  # tcp, udp, sctp
     container_port: int
     host_ip: str
-    host_port: int
+    host_port: int  # 0: none of the host's
+    width: int = 1  # how many, from these two numbers on
+
+    def part(self, offset: int, width: int) -> PortBinding:
+        """Some of the ports, from so many after the first one on."""
+        if (offset, width) == (0, self.width):
+            return self
+        host_port = self.host_port + offset if self.host_port else 0
+        return PortBinding(self.proto, self.container_port + offset, self.host_ip, host_port, width)
+
+    def each(self) -> Iterator[PortBinding]:
+        """Every port by itself."""
+        return (self.part(offset, 1) for offset in range(self.width))
+
+
+def without(ports: Iterable[PortBinding], gone: Iterable[PortBinding]) -> tuple[PortBinding, ...]:
+    """What remains of ports when others have gone."""
+    cuts: dict[tuple[str, str, int | None], Spans[None]] = {}
+    for one in gone:
+        cut = cuts.setdefault(_way(one), Spans())
+        for first, width in cut.missing(one.container_port, one.width):
+            cut.put(first, width, None)
+    nothing: Spans[None] = Spans()
+    return tuple(
+        port.part(first - port.container_port, width)
+        for port in ports
+        for first, width in cuts.get(_way(port), nothing).missing(port.container_port, port.width)
+    )
+
+
+def _way(port: PortBinding) -> tuple[str, str, int | None]:
+    """What all ports side by side have in common."""
+    return port.proto, port.host_ip, port.host_port - port.container_port if port.host_port else None
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):

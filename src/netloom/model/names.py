@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import msgspec
 from msgspec import Struct
 
 from netloom.model.policy import NameRule
@@ -79,7 +82,7 @@ class DnsSight(Struct, frozen=True):
 
 
 class HeldPort(Struct, frozen=True):
-    """A published port that is held by a bound, silent socket in the host's namespace. `owner`: endpoint id.
+    """A published port, or many side by side, held by silent sockets in the host's namespace. `owner`: container id.
 
     `target` and `target_port` (the container's) only complete the sentence of a refusal. A port with a `sandbox` is
     released by itself when that sandbox ends.
@@ -92,10 +95,15 @@ class HeldPort(Struct, frozen=True):
     target: str = ""
     target_port: int = 0
     sandbox: str = ""
+    width: int = 1  # how many, from these two numbers on
+
+    def part(self, first: int, width: int) -> HeldPort:
+        """Some of them, from the host's port `first` on."""
+        return _part(self, first, width)
 
 
 class Relay(Struct, frozen=True):
-    """A port on [::1] or an IPv6 host address, relayed to an IPv4-only endpoint. `owner`: endpoint id."""
+    """A port on an IPv6 host address, or many side by side, relayed to an endpoint. `owner`: container id."""
 
     owner: str
     proto: str
@@ -104,6 +112,11 @@ class Relay(Struct, frozen=True):
     target: str
     target_port: int
     sandbox: str = ""  # released by itself when that sandbox ends
+    width: int = 1  # how many, from these two numbers on
+
+    def part(self, first: int, width: int) -> Relay:
+        """Some of them, from the host's port `first` on."""
+        return _part(self, first, width)
 
 
 class DataPlaneState(Struct, frozen=True):
@@ -114,3 +127,12 @@ class DataPlaneState(Struct, frozen=True):
     held: tuple[HeldPort, ...] = ()
     relays: tuple[Relay, ...] = ()
     relay_port: int = 0  # TCP port to which relayed connections are redirected; 0: the host has no IPv6
+
+
+P = TypeVar("P", HeldPort, Relay)
+
+
+def _part(row: P, first: int, width: int) -> P:
+    if (first, width) == (row.port, row.width):
+        return row
+    return msgspec.structs.replace(row, port=first, target_port=row.target_port + first - row.port, width=width)

@@ -13,7 +13,7 @@ from netloom.model.errors import Exhausted, Failed, NetloomError
 from netloom.store.lock import DirectoryLock
 
 NAME = "netloom.db"
-SCHEMA = 1  # raised by a change that an older netloom would misread
+SCHEMA = 2  # raised by a change that an older netloom would misread; rows of earlier ones are read as they are
 
 _CREATE = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -135,6 +135,8 @@ class SqliteStore:
                 f"{self.path} was written by a newer netloom (its schema is {row[0]}, this one knows {SCHEMA})",
                 remedy="start that version again, or move the file away to begin anew",
             )
+        if row[0] < SCHEMA:
+            connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (SCHEMA,))
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -120,7 +120,11 @@ def _check_data_plane(world: World) -> None:
         {tables.containers[e.container].sandbox for e in _endpoints(world) if e.id in entries},
     )
     ports = {
-        (b.proto, b.host_ip, b.host_port): c.id for c in running for e in tables.endpoints_of(c.id) for b in e.ports
+        (b.proto, b.host_ip, b.host_port): c.id
+        for c in running
+        for e in tables.endpoints_of(c.id)
+        for wide in e.ports
+        for b in wide.each()
     }
     _equal("held ports", {k: p.owner for k, p in world.dataplane.held.items()}, ports)
     _equal(
@@ -137,8 +141,7 @@ def _check_data_plane(world: World) -> None:
         {c: b for c, b in published._bound.items() if b},
         {c.id: e.ports for c in running for e in tables.endpoints_of(c.id) if e.ports},
     )
-    taken = {(*where, ip): c for where, holders in published._used.items() for ip, c in holders.items()}
-    _equal("taken ports", taken, {(proto, port, ip): c for (proto, ip, port), c in ports.items()})
+    _equal("taken ports", published._taken.all(), {(proto, port, ip) for proto, ip, port in ports})
 
 
 def _addresses_wanted(world: World) -> dict[str, dict[str, str]]:

@@ -60,6 +60,7 @@ class FakeDataPlane:
 
     async def hold(self, ports: Sequence[HeldPort]) -> None:
         self._called("hold")
+        ports = [wide.part(one, 1) for wide in ports for one in range(wide.port, wide.port + wide.width)]
         for port in ports:
             standing = self.held.get((port.proto, port.ip, port.port))
             if standing is not None and standing.owner != port.owner:
@@ -72,8 +73,9 @@ class FakeDataPlane:
 
     async def relay(self, relays: Sequence[Relay]) -> None:
         self._called("relay")
-        for row in relays:
-            self.relays[row.proto, row.ip, row.port] = row
+        for wide in relays:
+            for one in range(wide.port, wide.port + wide.width):
+                self.relays[wide.proto, wide.ip, one] = wide.part(one, 1)
 
     async def release(self, owner: str, only: Collection[tuple[str, str, int]] = ()) -> None:
         self._called("release")
