@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
+pytest.register_assert_rewrite("netloom.testing.driver_checks")  # a check that fails says what it found
+
 SLICE = 30.0  # seconds of each soak test in `make test`
 SOAK = float(os.environ.get("NETLOOM_SOAK_SECONDS", "600"))
 SOAKING = bool(os.environ.get("NETLOOM_SOAK"))

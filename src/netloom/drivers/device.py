@@ -12,6 +12,10 @@ from netloom.model.errors import Conflict, InvalidArgument
 from netloom.model.network import Network, NetworkRequest
 
 KNOWN = (PARENT,)
+STAYS_WITH_ITS_RADIO = (
+    "a wireless interface moves with its whole radio alone (iw phy); take the driver ipvlan on it,"
+    " which shares its MAC, or another interface"
+)
 
 
 class DeviceDriver:
@@ -70,6 +74,13 @@ class DeviceDriver:
         """All of it stands inside."""
         child = parents.child(network, endpoint, "device", mode="", mac=endpoint.mac)
         return parents.inside(network, endpoint, child)
+
+
+def bound(parent: str) -> InvalidArgument:
+    """What to tell of an interface that the kernel keeps in its namespace."""
+    return InvalidArgument(
+        f"parent interface {parent} cannot leave the host's network namespace", remedy=STAYS_WITH_ITS_RADIO
+    )
 
 
 def lends(network: Network) -> bool:

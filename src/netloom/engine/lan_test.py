@@ -40,6 +40,16 @@ async def test_a_port_that_goes_and_comes(world: World) -> None:
     world.check()
 
 
+async def test_a_vlan_of_ours_as_a_port_is_known_to_stand(world: World) -> None:
+    net = await world.network("lan", "10.4.0.0/24", options={"parent": "lan0.7"})
+    before = world.engine.repairs()
+    await facts_changed(world, *world.core.facts.interfaces)
+    assert (ports(world), world.engine.repairs()) == ([("lan0.7", net.bridge)], before)
+    world.kernel.lose(("port", "lan0.7"))
+    await facts_changed(world, *world.core.facts.interfaces)
+    assert (ports(world), world.engine.repairs()) == ([("lan0.7", net.bridge)], before + 1)
+
+
 async def test_an_adopted_bridge_that_goes_and_comes(world: World) -> None:
     await world.network("own", "10.4.0.0/24", options=ADOPTED)
     await world.container("web", "own", start=True)
@@ -123,6 +133,14 @@ async def test_the_hosts_address_beside_its_containers(world: World) -> None:
     (second,) = world.core.tables.endpoints_of(world.engine.container("db").id)
     assert second.ipv4 == "10.4.0.4/24"
     world.check()
+
+
+async def test_a_device_that_cannot_leave_is_refused(world: World) -> None:
+    world.kernel.bound.add("lan1")
+    before = world.state()
+    with pytest.raises(InvalidArgument, match="lan1 cannot leave the host's network namespace: a wireless interface"):
+        await world.network("wire", "10.4.0.0/24", driver="device", options={"parent": "lan1"})
+    assert world.state() == before
 
 
 async def test_a_device_has_one_holder(world: World) -> None:

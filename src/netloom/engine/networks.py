@@ -12,6 +12,7 @@ from netloom.dns import records
 from netloom.drivers import lan
 from netloom.drivers.bridge_options import DEFAULT, closes
 from netloom.drivers.bridge_options import NAME as BRIDGE_NAME
+from netloom.drivers.device import bound, lends
 from netloom.drivers.options import PARENT, enabled
 from netloom.drivers.parents import HOST, KINDS, host_access, lacking, on_lan, parent_of
 from netloom.engine.bridge_hooks import need_bridge_hooks
@@ -74,6 +75,7 @@ class Networks:
             core.driver(network.driver).check(network, self._others(network), core.facts)
             self._forwarding.refuse(network)
             await self._refuse_unknown_kinds(network)
+            await self._refuse_bound(network)
             if not network.config_only:
                 refuse_named(network, core.policies.stored.values())
             if closes(network.options) and not network.config_only:
@@ -324,6 +326,12 @@ class Networks:
         for kind in [] if network.config_only else self._core.driver(network.driver).needs(network, self._core.facts):
             if not await self._core.worker.call(partial(_supports, kind=kind)):
                 raise lacking(kind, parent_of(network))
+
+    async def _refuse_bound(self, network: Network) -> None:
+        """Raises InvalidArgument for an interface that is to go into a container, and cannot."""
+        parent = parent_of(network)
+        if lends(network) and not await self._core.worker.call(lambda kernel, _: kernel.can_leave(parent)):
+            raise bound(parent)
 
     def _others(self, network: Network) -> list[Network]:
         return [n for n in self._core.tables.networks.values() if n.id != network.id]

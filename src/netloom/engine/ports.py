@@ -105,6 +105,10 @@ class Kernel(Protocol):
         """Has this kernel links of that kind? Nothing is made; a module may be loaded."""
         ...
 
+    def can_leave(self, link: str) -> bool:
+        """Can an interface of the host move into another namespace? Nothing happens to it."""
+        ...
+
     def forgets_connections(self) -> bool:
         """Can this kernel be told to forget connections? A module may be loaded."""
         ...

@@ -274,8 +274,7 @@ def _stands(what: Desired, facts: HostFacts) -> bool:
     """On an interface of somebody else, as it is now."""
     match what:
         case Port():
-            there = facts.interface(what.link)
-            return there is not None and there.master == what.master
+            return facts.master_of(what.link) == what.master
         case Address(sandbox=""):
             there = facts.interface(what.link)
             return there is not None and what.address in there.addresses

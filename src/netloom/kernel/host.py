@@ -168,6 +168,18 @@ class HostKernel:
         failure = self._applier.route.request([rtnl.probe(kind)]).get(0)
         return failure is None or failure.errno != errno.EOPNOTSUPP
 
+    def can_leave(self, link: str) -> bool:
+        """Can an interface move into another namespace? Nothing happens to it; one that is not there could."""
+        body = self._applier.route.get(rtnl.get(name=link))
+        if body is None:
+            return True
+        elsewhere = self.new_namespace()
+        try:
+            failure = self._applier.route.request([rtnl.cannot_arrive(rtnl.parse(body).ifindex, elsewhere)])[0]
+        finally:
+            os.close(elsewhere)
+        return failure.errno != errno.EINVAL
+
     def forgets_connections(self) -> bool:
         """Has this kernel ctnetlink? Without it connections outlive the ports that let them in."""
         return not self._applier.nft.request([conntrack.statistics()])

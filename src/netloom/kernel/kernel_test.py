@@ -110,6 +110,7 @@ class World(Protocol):
     def get_up0(self) -> None: ...
     def lose_up0(self) -> None: ...
     def end_sandbox(self) -> None: ...
+    def can_leave(self, link: str) -> bool: ...
 
 
 class FakeWorld:
@@ -142,6 +143,9 @@ class FakeWorld:
     def end_sandbox(self) -> None:
         self.box.close()
         self.kernel.end_sandbox(BOX)
+
+    def can_leave(self, link: str) -> bool:
+        return self.kernel.can_leave(link)
 
     def close(self) -> None:
         self.box.close()
@@ -196,6 +200,9 @@ class RealWorld:
     def lose_up0(self) -> None:
         self.host.run("ip", "link", "del", "up0")
 
+    def can_leave(self, link: str) -> bool:
+        return self.on(lambda: self.kernel.can_leave(link))
+
     def end_sandbox(self) -> None:
         self.box.close()
         self.inner.close()
@@ -228,6 +235,16 @@ def test_what_was_added_is_observed_and_agrees(world: World) -> None:
     inside = {o.key: o for o in world.observe_sandbox()}
     assert inside["address", BOX, "eth0", "172.18.0.2/16"] == Address("eth0", 2, "172.18.0.2/16", BOX)
     assert inside["route", BOX, "default"] == Route("default", "172.18.0.1", "eth0", 2, BOX)
+
+
+def test_what_can_leave_the_host(world: World) -> None:
+    """The loopback interface stays where it is, as one of a radio does."""
+    world.get_up0()
+    before = world.observe()
+    assert world.can_leave("up0")
+    assert not world.can_leave("lo")
+    assert world.can_leave("up7")  # nobody knows
+    assert world.observe() == before
 
 
 def test_adding_again_is_success(world: World) -> None:

@@ -133,6 +133,11 @@ def facts(socket: NetlinkSocket) -> HostFacts:
         interfaces=tuple(
             _host_link(one, everything, addresses) for one in everything.values() if one.ifindex not in ours
         ),
+        vlan_masters=tuple(
+            (one.name, everything[one.master].name)
+            for one in everything.values()
+            if one.kind == "vlan" and one.ifindex in ours and one.master in everything
+        ),
         sysctls=tuple(_values(dict.fromkeys(paths))),
     )
 

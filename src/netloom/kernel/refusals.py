@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from netloom.drivers.device import STAYS_WITH_ITS_RADIO
 from netloom.model.desired import Child, Port, Shim, Step, Veth
 from netloom.model.errors import Exhausted, KernelError
 from netloom.netlink.message import Verdict
@@ -36,6 +37,8 @@ def _remedy(step: Step, failure: Verdict) -> str:
             )
         case Child(parent=parent, mac=mac) if failure.errno == errno.EADDRINUSE:
             return f"another interface on {parent} has the MAC address {mac}"
+        case Child(kind="device", parent=parent) if failure.errno == errno.EINVAL:
+            return f"{parent} cannot leave the host's network namespace: {STAYS_WITH_ITS_RADIO}"
         case Child(parent=parent, mode="passthru") if failure.errno == errno.EINVAL:
             return f"{parent} has a container already, and in mode passthru it takes no second one"
         case _:

@@ -273,6 +273,7 @@ class HostFacts(Struct, frozen=True):
     claimed: tuple[HostRoute, ...] = ()  # `routes`, those of other tables, and subnets of interfaces without route
     addresses: tuple[str, ...] = ()  # the host's own addresses, without prefix length
     interfaces: tuple[HostLink, ...] = ()  # that are not ours
+    vlan_masters: tuple[tuple[str, str], ...] = ()  # VLANs that are ours, and the bridges of which they are ports
     sysctls: tuple[tuple[str, str], ...] = ()  # (path, value) of `firewall.forwarding.watched_paths`
 
     @property
@@ -283,6 +284,11 @@ class HostFacts(Struct, frozen=True):
     def interface(self, name: str) -> HostLink | None:
         """The interface of that name that is not ours."""
         return next((one for one in self.interfaces if one.name == name), None)
+
+    def master_of(self, name: str) -> str:
+        """The bridge of which an interface of others, or a VLAN of ours, is a port."""
+        there = self.interface(name)
+        return there.master if there else dict(self.vlan_masters).get(name, "")
 
 
 class PassedDrop(Struct, frozen=True):

@@ -298,6 +298,16 @@ def move(
     return Message(NEWLINK, 0, body + attr(_ALIAS, alias.encode()) + attr(_GROUP, u32(group)))
 
 
+def cannot_arrive(index: int, netns: int) -> Message:
+    """Move a link into the namespace of the fd, under the index that lo has there: EBUSY; EINVAL for what stays here.
+
+    Nothing happens to it: whether it may leave is asked before whether there is room (net/core/dev.c).
+    """
+    return Message(
+        NEWLINK, 0, _INFO.pack(0, 0, index, 0, 0) + attr(_NET_NS_FD, u32(netns)) + attr(_NEW_IFINDEX, u32(1))
+    )
+
+
 def delete(index: int) -> Message:
     """Delete it. The call returns after a grace period of some 20 ms; the link is unlisted long before."""
     return Message(DELLINK, 0, _INFO.pack(0, 0, index, 0, 0))

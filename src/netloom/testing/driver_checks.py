@@ -50,14 +50,15 @@ Check: TypeAlias = Callable[[Daemon, Kind], None]
 
 
 def creates_and_deletes(daemon: Daemon, kind: Kind) -> None:
-    """A network is there when it was created, and nothing of it when it was deleted."""
-    before = _standing(daemon)
+    """A network is there when it was created, and nothing of it when it was deleted; both are told as events."""
+    before, began = _standing(daemon), time.time()
     with _network(daemon, kind) as name:
         told = daemon.network(name)
         assert (told["Driver"], told["Scope"], told["Containers"]) == (kind.driver, "local", {})
         assert told["Internal"] == kind.internal
         assert told["IPAM"]["Config"] == [{"Subnet": "10.96.1.0/24"}]
     eventually(lambda: _standing(daemon) == before, what="what stood before")
+    assert _told(daemon, began) == [f"create kit-1 {kind.driver}", f"destroy kit-1 {kind.driver}"]
 
 
 def attaches_as_told(daemon: Daemon, kind: Kind) -> None:
@@ -96,8 +97,9 @@ def takes_what_was_asked(daemon: Daemon, kind: Kind) -> None:
 
 def knows_names_and_reaches(daemon: Daemon, kind: Kind) -> None:
     """Two containers find each other by name, by alias, and back from the address."""
-    with _network(daemon, kind) as name, _pair(daemon, name):
-        daemon.docker("exec", "kit-one", "ping", "-c", "1", "-W", "2", "kit-two")
+    with _network(daemon, kind) as name, _pair(daemon, name, "name=kit-1,alias=second"):
+        for known_as in ("kit-two", "second", f"second.{name}"):
+            daemon.docker("exec", "kit-one", "ping", "-c", "1", "-W", "2", known_as)
         address = _endpoint(daemon, "kit-two", name)["IPAddress"]
         assert f"kit-two.{name}" in daemon.docker("exec", "kit-one", "getent", "hosts", address)
 
@@ -129,12 +131,9 @@ def comes_and_goes_while_it_runs(daemon: Daemon, kind: Kind) -> None:
             daemon.docker("network", "connect", name, "kit-one")
             assert sorted(link["ifname"] for link in _links(box)) == ["eth0", "eth1"]
             _clean(daemon)
-        moments = ("--since", f"{began:.9f}", "--until", f"{time.time():.9f}")
-        shown = ("--format", "{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}")
-        said = daemon.docker("events", *moments, "--filter", "type=network", *shown)
         first = [f"connect {name} {kind.driver}", f"connect {other} {kind.driver}"]
         second = [f"disconnect {name} {kind.driver}", f"connect {name} {kind.driver}"]
-        assert said.splitlines()[:4] == first + second
+        assert _told(daemon, began)[:4] == first + second
 
 
 def outlives_restarts(daemon: Daemon, kind: Kind) -> None:
@@ -176,11 +175,13 @@ def survives_the_daemons_death_at_each_step(daemon: Daemon, kind: Kind) -> None:
     for tried, number in enumerate(sorted(range(1, total + 1), key=lambda n: (n % _STRIDE, n))):
         if tried >= _FEWEST and time.monotonic() > deadline:
             return
-        _stopping_at(daemon, f"any:{number}")
-        _story(daemon, kind)
-        daemon.kill()
-        del daemon.environment[_STOP_AT]
-        daemon.start()
+        try:
+            _stopping_at(daemon, f"any:{number}")
+            _story(daemon, kind)
+        finally:  # whoever comes next has a daemon
+            daemon.kill()
+            daemon.environment.pop(_STOP_AT, None)
+            daemon.start()
         _clean(daemon)
         daemon.api("DELETE", "/containers/kit-one?force=1")
         daemon.api("DELETE", "/networks/kit-1")
@@ -277,6 +278,13 @@ def _endpoint(daemon: Daemon, container: str, network: str) -> dict[str, Any]:
 
 def _links(box: Netns) -> list[dict[str, Any]]:
     return [link for link in json.loads(box.run("ip", "-j", "addr")) if link["ifname"] != "lo"]
+
+
+def _told(daemon: Daemon, began: float) -> list[str]:
+    """The events of networks since then, as action, name and driver."""
+    moments = ("--since", f"{began:.9f}", "--until", f"{time.time():.9f}")
+    shown = ("--format", "{{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}")
+    return daemon.docker("events", *moments, "--filter", "type=network", *shown).splitlines()
 
 
 def _standing(daemon: Daemon) -> tuple[list[str], list[str], list[str]]:

@@ -53,6 +53,7 @@ class FakeKernel:
         self.log: list[str] = []
         self.br_netfilter = True
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
+        self.bound = {"lo"}  # names of interfaces that cannot leave
         self.forgets = True  # may connections be forgotten?
         self.lives: dict[str, int] = {}  # seconds, by address
         self.frames: list[tuple[str, bytes]] = []
@@ -121,6 +122,10 @@ class FakeKernel:
         """All but `missing`."""
         return kind not in self.missing
 
+    def can_leave(self, link: str) -> bool:
+        """All but those in `bound`."""
+        return link not in self.bound
+
     def forgets_connections(self) -> bool:
         """Unless a test says otherwise (`forgets`)."""
         return self.forgets
@@ -138,7 +143,9 @@ class FakeKernel:
         here = [self._as_it_is(one) for one in self._facts.interfaces if one.name not in lent]
         written = {o.path: o.value for o in self._objects.values() if isinstance(o, Sysctl) and not o.sandbox}
         now = tuple((path, written.get(path, value)) for path, value in self._facts.sysctls)
-        return msgspec.structs.replace(self._facts, interfaces=tuple(here), sysctls=now)
+        ports = [o for o in self._objects.values() if isinstance(o, Port) and ("link", o.link) in self._objects]
+        vlans = tuple((o.link, o.master) for o in ports)
+        return msgspec.structs.replace(self._facts, interfaces=tuple(here), vlan_masters=vlans, sysctls=now)
 
     def _as_it_is(self, one: HostLink) -> HostLink:
         port = self._objects.get(("port", one.name))
