@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lab check bench soak clean
+.PHONY: help setup demo test lab check bench matrix soak clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,10 +23,13 @@ check: setup ## format, lint and strict types
 	@echo "check: format"; scripts/with ruff format --check
 	@echo "check: lint"; scripts/with ruff check
 	@echo "check: types"; scripts/with mypy
-	@echo "check: types of demo and bench"; scripts/with mypy demo bench
+	@echo "check: types of demo, bench and matrix"; scripts/with mypy demo bench tests/firewall/matrix
 
 bench: setup ## latency, throughput and memory beside Docker and the kernel's own bound
 	@scripts/with python -m bench
+
+matrix: setup ## who reaches whom, on real packets: networks, protocols and families, beside what Docker does
+	@scripts/with python -m tests.firewall.matrix
 
 soak: setup ## what takes minutes: random operations and properties at full length
 	@NETLOOM_SOAK=1 scripts/test -m "soak or hypothesis" --timeout=3600

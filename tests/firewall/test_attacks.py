@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from world import HOST4, HOST6, OUTSIDE4, OUTSIDE6, World, address
+from world import HOST4, HOST6, OUTSIDE4, World, address
 
 from netloom.testing.hosts import Netns
 
@@ -61,9 +61,10 @@ def test_a_container_cannot_speak_as_the_hosts_loopback(world: World) -> None:
         assert _payload(listener) == b"honest"
 
 
-@pytest.mark.parametrize("protocol", [132, 136, 253])
 @pytest.mark.parametrize("family", [4, 6])
-def test_networks_are_isolated_on_every_protocol(world: World, protocol: int, family: int) -> None:
+def test_networks_are_isolated_on_udp_lite(world: World, family: int) -> None:
+    """The one protocol that conntrack knows and the matrix does not try."""
+    protocol = 136
     blue = address("blue", family)
     with world.places["blue"].call(_receiver, protocol, blue) as listener:
         world.places["web"].call(_send_raw, protocol, blue, b"from red")
@@ -84,15 +85,6 @@ def test_switches_are_on_where_they_are_needed_and_nowhere_else(world: World) ->
     assert of("forwarding") == on
     loopback = {"br-red": "1", "br-blue": "0", "br-plain": "1", "br-vault": "0", "eth1": "0", "all": "0"}
     assert of("route_localnet") | loopback == of("route_localnet")
-
-
-@pytest.mark.parametrize("family", [4, 6])
-def test_not_a_single_packet_leaves_an_internal_network(world: World, family: int) -> None:
-    outside = OUTSIDE4 if family == 4 else OUTSIDE6
-    with world.host.outside.call(_receiver, 253, outside) as listener:
-        world.places["vault"].call(_send_raw, 253, outside, b"from vault")
-        world.places["web"].call(_send_raw, 253, outside, b"from web")
-        assert listener.recv(2048)[-8:] == b"from web"
 
 
 @pytest.mark.parametrize("who", ["outside", "blue", "vault2"])

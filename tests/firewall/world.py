@@ -32,20 +32,12 @@ NETWORKS: dict[str, tuple[int, bool, bool, dict[str, str]]] = {  # name: number,
     "blue": (2, True, False, {}),
     "vault": (3, True, True, {}),
     "plain": (4, False, False, {}),
-    "open": (5, True, False, {f"{BRIDGE}enable_ip_masquerade": "false"}),
     "routed": (6, True, False, {f"{BRIDGE}gateway_mode_ipv4": "routed", f"{BRIDGE}gateway_mode_ipv6": "routed"}),
     "naked": (
         7,
         True,
         False,
         {f"{BRIDGE}gateway_mode_ipv4": "nat-unprotected", f"{BRIDGE}gateway_mode_ipv6": "nat-unprotected"},
-    ),
-    "trusting": (8, True, False, {f"{BRIDGE}trusted_host_interfaces": "eth0:nosuch0"}),
-    "named": (
-        9,
-        True,
-        False,
-        {"com.docker.network.host_ipv4": HOST4, "com.docker.network.host_ipv6": HOST6},
     ),
 }
 CONTAINERS = {  # name: network, last number of its addresses
@@ -55,13 +47,8 @@ CONTAINERS = {  # name: network, last number of its addresses
     "vault": ("vault", 2),
     "vault2": ("vault", 3),
     "plain": ("plain", 2),
-    "bare": ("open", 2),
     "way": ("routed", 2),
-    "way2": ("routed", 3),
     "naked": ("naked", 2),
-    "trust": ("trusting", 2),
-    "trust2": ("trusting", 3),
-    "named": ("named", 2),
 }
 PUBLISHED = {  # container: host address, host port
     "web": [
@@ -75,7 +62,6 @@ PUBLISHED = {  # container: host address, host port
     "plain": [("0.0.0.0", 9080), ("::", 9080), (HOST6, 9083)],
     "vault": [("0.0.0.0", 6080), ("::", 6080)],
     "way": [("0.0.0.0", 0), ("::", 0)],
-    "trust": [("0.0.0.0", 7080), ("::", 7080)],
 }
 
 

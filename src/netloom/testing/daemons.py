@@ -160,7 +160,7 @@ class Daemon:
 
     def api(self, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """One raw request: status and body. Raises OSError when nobody listens."""
-        connection = _Connection(self.socket)
+        connection = UnixConnection(self.socket)
         try:
             data = json.dumps(body).encode() if body is not None else None
             connection.request(method, path, data, {"Content-Type": "application/json"} if data else {})
@@ -214,7 +214,9 @@ def _wait(pidfd: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """To the server behind a unix socket."""
+
     def __init__(self, path: Path) -> None:
         super().__init__("docker", timeout=60)
         self._path = path
