@@ -52,9 +52,11 @@ class Engine:
         made: dict[str, str] = self.client.call("POST", "/networks/create", {"Name": f"{PREFIX}-{name}", **options})
         return made["Id"]
 
-    def container(self, network: str, *, start: bool = True, ports: int = 0, command: Sequence[str] = SLEEP) -> str:
-        """A sleeping container; its published ports begin with the host's 20000, and lead to the same inside."""
-        exposed = {f"{20000 + port}/tcp": [{"HostPort": str(20000 + port)}] for port in range(ports)}
+    def container(
+        self, network: str, *, start: bool = True, ports: int = 0, shift: int = 0, command: Sequence[str] = SLEEP
+    ) -> str:
+        """A sleeping container; its published ports begin with the host's 20000, `shift` is that of those inside."""
+        exposed = {f"{20000 + shift + port}/tcp": [{"HostPort": str(20000 + port)}] for port in range(ports)}
         body = {
             "Image": self.image,
             "Cmd": command,
