@@ -16,6 +16,7 @@ from bench import dns, engines, healing, lan, life, paths, raw, scenarios
 from bench.engines import Engine
 from bench.figures import Figures
 from bench.policies import policies
+from bench.publishing import publishing
 from bench.report import FEW, MANY, report
 
 
@@ -31,7 +32,7 @@ def plan(quick: bool) -> dict[str, tuple[int, Callable[[Engine, Figures], None]]
         "crowd": (1 if quick else 3, lambda engine, figures: scenarios.crowd(engine, figures, 2 if quick else 4)),
         "networks": (1 if quick else 3, lambda engine, figures: scenarios.networks(engine, figures, runs)),
         "starts": (1 if quick else 3, lambda engine, figures: scenarios.starts(engine, figures, runs)),
-        "ports": (1 if quick else 2, lambda engine, figures: scenarios.ports(engine, figures, runs // 2)),
+        "ports": (1 if quick else 2, lambda engine, figures: publishing(engine, figures, runs // 2)),
         "healing": (1 if quick else 3, lambda engine, figures: healing.healing(engine, figures, 2 if quick else 5)),
         "memory": (1, scenarios.memory),
         "lives": (1 if quick else 3, lambda engine, figures: life.lives(engine, figures, runs)),

@@ -54,10 +54,17 @@ class Engine:
         return made["Id"]
 
     def container(
-        self, network: str, *, start: bool = True, ports: int = 0, first: int = 20000, command: Sequence[str] = SLEEP
+        self,
+        network: str,
+        *,
+        start: bool = True,
+        ports: int = 0,
+        first: int = 20000,
+        shift: int = 0,
+        command: Sequence[str] = SLEEP,
     ) -> str:
-        """A sleeping container; its published ports begin with the host's `first`, and lead to the same inside."""
-        exposed = {f"{first + port}/tcp": [{"HostPort": str(first + port)}] for port in range(ports)}
+        """A sleeping container; its published ports begin with the host's `first`, `shift` is that of those inside."""
+        exposed = {f"{first + shift + port}/tcp": [{"HostPort": str(first + port)}] for port in range(ports)}
         body = {
             "Image": self.image,
             "Cmd": command,

@@ -119,7 +119,7 @@ def _netavark(peer: Netns, box: Netns, kind: str, folder: str) -> tuple[float, f
         "network_info": {"bench": network},
     }
     words = [os.path.realpath(NETAVARK), "--config", folder]
-    up, down = (_timed(peer, [*words, word, box.netns_path], asked)[0] for word in ("setup", "teardown"))
+    up, down = (timed(peer, [*words, word, box.netns_path], asked)[0] for word in ("setup", "teardown"))
     return up, down
 
 
@@ -146,12 +146,12 @@ def _plugins(peer: Netns, box: Netns, kind: str, folder: str) -> tuple[float, fl
         "CNI_PATH": PLUGINS,
     }
     program = [f"{PLUGINS}/{kind}"]
-    up, said = _timed(peer, program, asked, {**environment, "CNI_COMMAND": "ADD"})
-    down, _ = _timed(peer, program, {**asked, "prevResult": json.loads(said)}, {**environment, "CNI_COMMAND": "DEL"})
+    up, said = timed(peer, program, asked, {**environment, "CNI_COMMAND": "ADD"})
+    down, _ = timed(peer, program, {**asked, "prevResult": json.loads(said)}, {**environment, "CNI_COMMAND": "DEL"})
     return up, down
 
 
-def _timed(where: Netns, words: list[str], asked: Any, environment: dict[str, str] | None = None) -> tuple[float, str]:
+def timed(where: Netns, words: list[str], asked: Any, environment: dict[str, str] | None = None) -> tuple[float, str]:
     """Milliseconds from the call of a program in a namespace to its end, and what it said."""
 
     def run() -> tuple[float, subprocess.CompletedProcess[str]]:

@@ -12,7 +12,7 @@ from bench.figures import Figures, percentile
 from bench.healing import HARMS
 from bench.paths import GUARDED, PATH, UNGUARDED
 from bench.policies import ENTRIES
-from bench.scenarios import MANY_PORTS
+from bench.publishing import MANY as MANY_PORTS
 from demo.table import table
 
 MANY, FEW = 500, 5  # endpoints on the network, of the last scenario
@@ -103,13 +103,30 @@ def _memory(figures: Figures, what: str) -> Row:
 
 
 def _ports(figures: Figures, many: int) -> Row:
-    def growth(engine: str) -> float | None:
-        more, one = (figures.median(engine, f"start with {count} published ports") for count in (many, 1))
-        return _divide(more, one)
+    """What many cost beside one."""
 
-    ours, docker = growth("netloom"), growth("docker")
-    shown = ["–" if value is None else f"{value:.2f} ×" for value in (ours, docker)]
-    return Row(f"start with {many:,} ports / with 1", shown[0], shown[1], ours, "≤ 1.2 ×", _at_most(ours, 1.2))
+    def growth(engine: str) -> str:
+        more, one = (figures.median(engine, f"start with {count} published ports") for count in (many, 1))
+        ratio = _divide(more, one)
+        return "" if ratio is None else f"{engine} {ratio:.2f} ×"
+
+    ours = _divide(*(figures.median("netloom", f"start with {count} published ports") for count in (many, 1)))
+    others = ", ".join(filter(None, map(growth, ("docker", "netavark")))) or "–"
+    shown = "–" if ours is None else f"{ours:.2f} ×"
+    return Row(f"start with {many:,} ports / with 1", shown, others, ours, "≤ 1.2 ×", _at_most(ours, 1.2))
+
+
+def _peer(figures: Figures, what: str) -> Row:
+    """netavark's time for the network alone, beside ours for the whole."""
+    ours, other = _time(figures, "netloom", what), f"netavark {_time(figures, 'netavark', what)}"
+    return Row(what, ours if figures.median("netavark", what) else "–", other, None, "", None)
+
+
+def _crowded(figures: Figures) -> Row:
+    many, empty = (f"attach beside {MANY_PORTS} elements", "attach on an empty host")
+    ratio = _divide(figures.median("netloom", many), figures.median("netloom", empty))
+    ours, other = _time(figures, "netloom", many), f"empty {_time(figures, 'netloom', empty)}"
+    return Row(many, ours, other, ratio, "≤ 1.1 × empty", _at_most(ratio, 1.1))
 
 
 def _healed(figures: Figures, harm: str) -> Row:
@@ -315,11 +332,19 @@ ROWS: tuple[Callable[[Figures], Row], ...] = (
     lambda figures: _memory(figures, "memory idle"),
     lambda figures: _memory(figures, "memory with 100 endpoints"),
     lambda figures: _beside(figures, "start with 1 published ports"),
-    lambda figures: _beside(figures, "start with 100 published ports"),
+    lambda figures: _faster(figures, "start with 100 published ports", 50),
     lambda figures: _beside(figures, f"start with {MANY_PORTS} published ports"),
     lambda figures: _ports(figures, 100),
     lambda figures: _ports(figures, MANY_PORTS),
-    *(partial(_beside, what=f"rm with {count} published ports") for count in (1, 100, MANY_PORTS)),
+    lambda figures: _beside(figures, "rm with 1 published ports"),
+    lambda figures: _faster(figures, "rm with 100 published ports", 100),
+    lambda figures: _beside(figures, f"rm with {MANY_PORTS} published ports"),
+    *(
+        partial(_peer, what=f"{word} with {n} published ports")
+        for word in ("start", "rm")
+        for n in (1, 100, MANY_PORTS)
+    ),
+    _crowded,
     *(partial(_healed, harm=harm) for harm in HARMS),
     _growth,
     lambda figures: _faster(figures, "a life on none", 4),

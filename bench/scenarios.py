@@ -8,13 +8,12 @@ from collections.abc import Callable
 from multiprocessing.synchronize import Event as ProcessEvent
 
 from bench.client import Client
-from bench.engines import Engine, Ours
+from bench.engines import Engine
 from bench.figures import Figures
 
 CLIENTS = 8
 SETTLE = 0.15  # seconds: what is still cleared away after a removal is not the next operation's
 ENDPOINTS = 100
-MANY_PORTS = 10_000
 
 
 def connect(engine: Engine, figures: Figures, runs: int) -> None:
@@ -112,20 +111,6 @@ def memory(engine: Engine, figures: Figures) -> None:
             engine.client.call("POST", f"/networks/nlbench-{name}/connect", {"Container": container})
     figures.add(engine.name, "memory with 100 endpoints", engine.memory())
     engine.wipe()
-
-
-def ports(engine: Engine, figures: Figures, runs: int) -> None:
-    """(e) A container is started with few and many published ports, and removed; ten thousand for ours alone."""
-    counts = (1, 100, MANY_PORTS) if isinstance(engine, Ours) else (1, 100)  # Docker starts a process for each
-    for run in range(runs + 1):
-        for count in counts:
-            container = engine.container("bridge", start=False, ports=count)
-            time.sleep(SETTLE)
-            took = engine.client.timed("POST", f"/containers/{container}/start")
-            removed = engine.remove(container)
-            if run:
-                figures.add(engine.name, f"start with {count} published ports", took)
-                figures.add(engine.name, f"rm with {count} published ports", removed)
 
 
 def growth(engine: Engine, figures: Figures, sizes: tuple[int, ...], runs: int) -> None:

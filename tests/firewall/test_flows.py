@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +12,7 @@ from world import HOST4, HOST6, World, address
 from netloom.firewall.elements import port_elements
 from netloom.kernel import flows
 from netloom.kernel.host import HostKernel
-from netloom.model.desired import Element
+from netloom.model.desired import Desired, Element, Neighbour
 from netloom.model.endpoint import PortBinding
 from netloom.plan.diff import diff
 
@@ -29,7 +29,7 @@ def leading(name: str, family: int, proto: str, host_port: int) -> list[Element]
     return [e for e in found if e.set.startswith("published")]
 
 
-def change(world: World, wanted: list[Element], found: list[Element]) -> None:
+def change(world: World, wanted: Sequence[Desired], found: Sequence[Desired]) -> None:
     def apply() -> None:
         kernel = HostKernel()
         try:
@@ -183,3 +183,39 @@ def test_a_range_moves_and_its_clients_of_udp_follow(world: World, family: int) 
         assert answered_by(sender) == "blue"
         change(world, [], ports("blue"))
         assert answered_by(sender) == ""
+
+
+def test_the_connections_of_a_container_that_goes_are_found_by_its_address(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it published: the table of all connections is not read, and another container's go on."""
+
+    def ports(name: str, first: int) -> list[Desired]:
+        found = port_elements([PortBinding("tcp", first, "0.0.0.0", first, 100)], address(name), "")
+        return [*found, Neighbour(link="lo", index=1, address=address(name), mac="02:00:00:00:00:01")]
+
+    def listening(name: str, port: int) -> socket.socket:
+        server = world.places[name].call(socket.create_server, (address(name), port))
+        server.settimeout(2)
+        return server
+
+    def connected(port: int) -> socket.socket:
+        return world.host.outside.call(socket.create_connection, (HOST4, port), 2.0)
+
+    goes, stays = ports("web", 8500), ports("blue", 8600)
+    change(world, [*goes[:-1], *stays[:-1]], [])
+    monkeypatch.setattr(flows, "_by_hand", lambda *_: pytest.fail("the whole table is read"))
+    with (
+        listening("web", 8540) as one_server,
+        listening("blue", 8640) as other_server,
+        connected(8540) as one,
+        one_server.accept()[0] as its_end,
+        connected(8640) as other,
+        other_server.accept()[0] as other_end,
+    ):
+        change(world, [], goes)
+        assert_cut(one, its_end)
+        other.sendall(b"go on")
+        assert other_end.recv(64) == b"go on"
+        change(world, [], stays)
+        assert_cut(other, other_end)

@@ -231,6 +231,65 @@ async def test_only_64_ports_of_an_owner_are_held_and_all_are_checked(host: Host
         assert {port.owner for port in (await client.state()).held} == {"e1"}
 
 
+async def test_ports_side_by_side_are_held_as_if_each_was_by_itself(host: Host, tmp_path: Path) -> None:
+    async with plane(host, tmp_path) as client:
+        both = [HeldPort("e1", "tcp", ip, 20000, width=10000) for ip in ("0.0.0.0", "::")]
+        await client.hold(both)
+        await client.hold(both)
+        for ip in ("0.0.0.0", "::"):  # each has its share of the sockets
+            for port in (20000, 20031):
+                with pytest.raises(OSError, match="in use"), host.serve(ip, port):
+                    pass
+        assert sum(port.width for port in (await client.state()).held) == 20000
+        with pytest.raises(Failed, match=r"^Bind for 0\.0\.0\.0:25000 failed: port is already allocated$"):
+            await client.hold([HeldPort("e2", "tcp", "0.0.0.0", 25000)])
+        with pytest.raises(Failed, match=r"^Bind for ::?:?:29999 failed"):
+            await client.hold([HeldPort("e2", "tcp", "::", 29999, width=50)])
+        await client.release("e1", [("tcp", "0.0.0.0", 20003), ("tcp", "0.0.0.0", 25000)])
+        await client.hold([HeldPort("e2", "tcp", "0.0.0.0", port) for port in (20003, 25000)])
+        assert sum(port.width for port in (await client.state()).held if port.owner == "e1") == 19998
+        await client.release("e1")
+        await client.release("e2")
+        assert (await client.state()).held == ()
+
+
+async def test_a_program_in_the_midst_of_ports_side_by_side(host: Host, tmp_path: Path) -> None:
+    async with plane(host, tmp_path) as client:
+        wide = HeldPort("e1", "tcp", "0.0.0.0", 20000, "172.17.0.3", 30000, width=1000)
+        with host.serve("127.0.0.1", 20700), pytest.raises(Failed) as error:
+            await client.hold([wide])
+        expected = "failed to bind host port for 0.0.0.0:20700:172.17.0.3:30700/tcp: address already in use"
+        assert error.value.sentence == expected
+        assert (await client.state()).held == ()
+        with host.serve("::", 20700):  # the other family
+            await client.hold([wide])
+
+
+async def test_ports_side_by_side_are_relayed(host: Host, box: Netns, tmp_path: Path) -> None:
+    attached(host, box)
+    async with plane(host, tmp_path) as client:
+        port = (await client.state()).relay_port
+        rules = REDIRECT.replace("PORT", str(port)).replace("inet_service;", "inet_service; flags interval;")
+        host.run("nft", "-f", "-", stdin=rules.replace("8080", "8000-8999"))
+        await client.relay([Relay("e1", "tcp", "::", 8000, "10.1.0.2", 9000, width=1000)])
+
+        async def tag(number: int) -> str:
+            return (await asyncio.to_thread(host.ask, "::1", number)).tag
+
+        with box.serve("0.0.0.0", 9000, tag="first"), box.serve("0.0.0.0", 9999, tag="last"):
+            assert (await tag(8000), await tag(8999)) == ("first", "last")
+            await client.release("e1", [("tcp", "::", 8999)])
+            assert sum(row.width for row in (await client.state()).relays) == 999
+            assert await tag(8000) == "first"
+            with pytest.raises(OSError):
+                await tag(8999)
+            await client.relay([Relay("e1", "tcp", "::", 8000, "10.1.0.2", 9000, width=1000)])
+            assert await tag(8999) == "last"
+            # Others follow to another place.
+            await client.relay([Relay("e1", "tcp", "::", 8998, "10.1.0.2", 9000)])
+            assert (await tag(8998), await tag(8999)) == ("first", "last")
+
+
 async def test_relay_passes_a_refusal_on_and_comes_back_when_killed(host: Host, box: Netns, tmp_path: Path) -> None:
     attached(host, box)
     async with plane(host, tmp_path) as client:

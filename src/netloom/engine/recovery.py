@@ -66,7 +66,9 @@ class Recovery:
         self._forwarding.restore(daemon.get("forwarding"))
         doomed = self._networks(decode(networks, Network))
         for container in decode(containers, Container):
-            core.tables.put_container(gathered(container))  # as an earlier netloom wrote it, each port by itself
+            core.tables.put_container(known := gathered(container))
+            if known != container:  # of an earlier netloom, each port by itself
+                self._mended.append(container_row(known))
         doomed += self._endpoints(decode(endpoints, Endpoint))
         self._policies.restore(policies)
         await self._remove_half()

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_address
 from itertools import groupby
 
 from netloom.kernel import elements, flows, lending, step_settings, translate
@@ -140,7 +141,8 @@ class _Run:
         if governing:
             gave_way = set(map(id, self._giving_way))  # what stands there now is another's
             elements.apply(self._nft, [s for s in governing if id(s) not in gave_way])
-            flows.follow(self._nft, governing, self._staying)
+            leaving = {ip_address(s.what.address).packed for s in steps if isinstance(s.what, Neighbour)}
+            flows.follow(self._nft, governing, self._staying, leaving)
         for step in steps:
             if isinstance(step.what, Sysctl) and not step.what.sandbox:
                 step_settings.restore(step, step.what)

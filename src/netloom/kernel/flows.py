@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from ipaddress import ip_address
 
 from netloom.firewall.elements import Lead, lead
@@ -14,7 +14,7 @@ from netloom.netlink import conntrack
 from netloom.netlink.message import Message
 
 _UDP = 17
-_MOST = 32  # ports for each of which the kernel reads its whole table (0.1 to 2 ms); for more we read it once ourselves
+_MOST = 32  # ports for each of which the kernel reads its table (0.1 to 2 ms); for more we read it once (10 and more)
 
 
 def leads(steps: Iterable[Step]) -> list[tuple[str, Lead]]:
@@ -26,26 +26,29 @@ def leads(steps: Iterable[Step]) -> list[tuple[str, Lead]]:
     ]
 
 
-def follow(netfilter: NetlinkSocket, steps: Iterable[Step], staying: Sequence[Lead] = ()) -> None:
+def follow(
+    netfilter: NetlinkSocket, steps: Iterable[Step], staying: Sequence[Lead] = (), leaving: Collection[bytes] = ()
+) -> None:
     """After these steps: what leads where no port leads any more ends, what began before its port came begins anew.
 
-    `staying` lead where they led before, though by another element: a range that has become two. TCP begins anew by
-    itself; a client of UDP goes on as it began. A kernel that cannot do it (without ctnetlink) leaves such connections
-    to their timeouts.
+    `staying` lead where they led before, though by another element: a range that has become two. At the addresses
+    `leaving` nobody is reached any more. TCP begins anew by itself; a client of UDP goes on as it began. A kernel
+    that cannot do it (without ctnetlink) leaves such connections to their timeouts.
     """
     found = leads(steps)
     gone = [there for verb, there in found if verb == "del"]
     moved = [there for verb, there in found if verb == "set"]
     came = [there for verb, there in found if verb == "add" and there.proto == _UDP]
-    if not (gone or moved or came):
-        return
-    messages = _by_filter(gone, moved, came)
-    if len(messages) > _MOST or staying or any(one.width > 1 for one in (*gone, *moved, *came)):
-        messages = [
-            m
-            for family in {_family(one) for one in (*gone, *moved, *came)}
-            for m in _by_hand(netfilter, family, gone, moved, came, staying)
-        ]
+    # By its address the kernel finds a container's connections 20 times as fast as we do in its whole table.
+    left = {one.address for one in gone if len(one.address) == 4 and one.address in leaving}
+    gone = [one for one in gone if one.address not in left]
+    messages = [conntrack.forget_translated(address) for address in left]
+    by_filter = _by_filter(gone, moved, came)
+    if len(by_filter) > _MOST or staying or any(one.width > 1 for one in (*gone, *moved, *came)):
+        for family in {_family(one) for one in (*gone, *moved, *came)}:
+            messages += _by_hand(netfilter, family, gone, moved, came, staying)
+    else:
+        messages += by_filter
     if messages:
         netfilter.request(messages)
 
@@ -134,7 +137,8 @@ def _by_hand(
     ends, stays, led, new = _targets(gone), _targets(staying), _asked_for(moved), _asked_for(came)
     messages = []
     try:
-        bodies = netfilter.dump(conntrack.dump(family))
+        counted = netfilter.get(conntrack.statistics())
+        bodies = netfilter.dump(conntrack.dump(family)) if counted and conntrack.count(counted) else []
     except KernelError:
         return []  # without ctnetlink
     for body in bodies:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from netloom.netlink.message import DUMP, Malformed, Message, attr, attributes, nest
 
 _GET, _DELETE, _STATISTICS = (1 << 8) | 1, (1 << 8) | 2, (1 << 8) | 5  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_…
+_ENTRIES = 1  # CTA_STATS_GLOBAL_ENTRIES
 _HEADER = struct.Struct("!BBH")  # struct nfgenmsg; with version 0 the family would be ignored
 _ORIGINAL, _REPLY, _STATUS, _FILTER, _STATUS_MASK = 1, 2, 3, 25, 26  # CTA_…
 _IP, _PROTO = 1, 2  # CTA_TUPLE_…
@@ -41,6 +42,14 @@ class Connection(NamedTuple):
 def statistics() -> Message:
     """Ask how many there are: the cheapest question that only ctnetlink answers."""
     return Message(_STATISTICS, 0, _HEADER.pack(socket.AF_UNSPEC, 1, 0))
+
+
+def count(body: bytes) -> int:
+    """How many there are in this namespace. Raises Malformed."""
+    found = attributes(body, _HEADER.size)
+    if _ENTRIES not in found:
+        raise Malformed("netlink: statistics of connections without their number")
+    return int.from_bytes(found[_ENTRIES], "big")
 
 
 def dump(family: int) -> Message:

@@ -2,8 +2,10 @@
 
 import socket
 
-from netloom.netlink.conntrack import forget_asked, forget_translated
-from netloom.netlink.message import attributes
+import pytest
+
+from netloom.netlink.conntrack import count, forget_asked, forget_translated
+from netloom.netlink.message import Malformed, attr, attributes
 
 TYPE = 0x102
 
@@ -37,3 +39,9 @@ def test_a_port_of_one_address() -> None:
     assert attributes(attributes(found[1])[1]) == {2: bytes([10, 0, 0, 1])}
     assert attributes(found[25]) == {1: (0b101010).to_bytes(4, "little")}
     assert (found[3], found[26]) == (b"\0\0\0\x20", b"\0\0\0\x20")
+
+
+def test_how_many_there_are() -> None:
+    assert count(bytes(4) + attr(1, bytes([0, 0, 1, 2])) + attr(2, bytes(4))) == 258
+    with pytest.raises(Malformed):
+        count(bytes(4))

@@ -104,6 +104,20 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
         SqliteStore(tmp_path)
 
 
+def test_an_older_schema_is_read_and_becomes_the_newest(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.commit([("t", "k", b"v")], durable=True)
+    store.close()
+    connection = sqlite3.connect(tmp_path / "netloom.db")
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (SCHEMA - 1,))
+    connection.commit()
+    store = SqliteStore(tmp_path)
+    assert store.load("t") == {"k": b"v"}
+    store.close()
+    assert connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone() == (SCHEMA,)
+    connection.close()
+
+
 def test_foreign_database_is_refused_untouched(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "netloom.db")
     connection.execute("CREATE TABLE songs (title TEXT)")
