@@ -73,9 +73,10 @@ def _docker(write: bool) -> dict[Cell, str]:
         return recorded(text)
     image = os.environ.get("NETLOOM_MATRIX_IMAGE", "busybox")
     with engines.docker(Path(address.removeprefix("unix://")), image) as (city, version):
-        verdicts, seconds = _asked(city, True)
+        verdicts, seconds = _asked(city, None)
+        bridged = city.host.sysctl("net/bridge/bridge-nf-call-iptables")
     linux = ".".join(os.uname().release.split(".")[:2])
-    title = f"Docker {version}, bridge-nf-call-iptables=1, userland proxy, Linux {linux}"
+    title = f"Docker {version}, bridge-nf-call-iptables={bridged}, userland proxy, Linux {linux}"
     verdicts = {cell: verdicts.get(cell, UNTRIED) for cell in PROMISED}
     print(f"{title}: {seconds:.1f} s\n\n{shown(verdicts)}")
     if write:
@@ -83,7 +84,7 @@ def _docker(write: bool) -> dict[Cell, str]:
     return verdicts
 
 
-def _asked(city: City, bridge_netfilter: bool) -> tuple[dict[Cell, str], float]:
+def _asked(city: City, bridge_netfilter: bool | None) -> tuple[dict[Cell, str], float]:
     begun = time.monotonic()
     verdicts = city.verdicts(list(PROMISED), filter_allowed(PROMISED), bridge_netfilter=bridge_netfilter)
     return verdicts, time.monotonic() - begun

@@ -28,8 +28,8 @@ from . import sctp
 
 QUESTION, ANSWER = b"mxQ.", b"mxA."
 _FIRST_PORT, _PORTS = 10000, 22000  # of TCP and SCTP clients, below those that the kernel chooses
-_PATIENCE = 15.0  # seconds for what is expected to be answered
-_NEWS = 3.0  # seconds without any news, after which nobody waits for it any longer
+_PATIENCE = 60.0  # seconds for what is expected to be answered
+_NEWS = 8.0  # seconds without any news, after which nobody waits for it any longer
 _AGAIN = 0.7  # seconds until datagrams are sent once more
 _QUIET = 0.3  # seconds for what must not come, after all else has
 _V4, _V6 = int(socket.AF_INET), int(socket.AF_INET6)
@@ -134,14 +134,17 @@ class Exchange:
                         send()
             self._turn(0.05)
         quiet = time.monotonic() + _QUIET
-        while (left := quiet - time.monotonic()) > 0:
-            self._turn(left)
+        while self._turn(max(quiet - time.monotonic(), 0)):
+            pass  # all of it is read, however late we are
 
-    def _turn(self, timeout: float) -> None:
-        for key, _ in self._selector.select(timeout):
+    def _turn(self, timeout: float) -> bool:
+        """Whether anything was there to be done."""
+        ready = self._selector.select(timeout)
+        for key, _ in ready:
             if key.fileobj.fileno() >= 0:  # type: ignore[union-attr]  # not closed by one before it
                 with suppress(BlockingIOError):
                     key.data()
+        return bool(ready)
 
     # What is sent.
 

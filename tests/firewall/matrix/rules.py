@@ -37,7 +37,9 @@ def through_port(cell: Cell) -> bool:
 
 def of_a_port(cell: Cell) -> bool:
     """Does it depend on a port that is published?"""
-    return through_port(cell) or (cell.target == "container" and cell.source not in ("sibling", "host"))
+    if cell.network in LONELY or cell.target != "container":
+        return through_port(cell)
+    return cell.network == "trusting" or KINDS[cell.network].mode(cell.family) == "routed"
 
 
 def to_port(cell: Cell) -> bool:

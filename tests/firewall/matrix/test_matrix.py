@@ -20,7 +20,7 @@ DOCKER = recorded(Path(__file__).with_name("docker.txt").read_text())
 
 @pytest.mark.root
 @pytest.mark.kernel
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_cell_on_real_packets() -> None:
     """With bridged packets passing the IP hooks and without; `pytest -s` prints the table."""
     with engines.netloom() as city:
