@@ -102,8 +102,7 @@ class Exchange:
     def _round(
         self, probes: Sequence[Probe], order: Sequence[int], hopeful: Collection[int], fates: list[Fate]
     ) -> None:
-        clients: list[socket.socket] = []
-        datagrams: dict[int, Callable[[], None]] = {}
+        again: dict[int, Callable[[], None]] = {}
         by_place: dict[str, list[int]] = {}
         for i in order:
             by_place.setdefault(probes[i].source, []).append(i)
@@ -111,27 +110,26 @@ class Exchange:
         for name, indices in by_place.items():
             opened |= self._places[name].call(self._clients, [(i, probes[i]) for i in indices])
         try:
-            clients += opened.values()
             for count, i in enumerate(order):
-                datagrams[i] = self._send(probes[i], opened.get(i), fates[i])
+                again[i] = self._send(probes[i], opened.get(i), fates[i])
                 if count % 20 == 0:
                     self._turn(0)
-            self._wait(lambda: all(fates[i].answered for i in hopeful), datagrams, fates)
+            self._wait({i: again[i] for i in hopeful}, fates)
         finally:
-            for client in clients:
+            for client in opened.values():
                 self._drop(client)
 
-    def _wait(self, done: Callable[[], bool], datagrams: Mapping[int, Callable[[], None]], fates: list[Fate]) -> None:
-        self._news = begun = again = time.monotonic()
-        while not done():
+    def _wait(self, hopeful: Mapping[int, Callable[[], None]], fates: Sequence[Fate]) -> None:
+        """Until those were answered, whose datagrams are sent again; then until nothing comes any more."""
+        self._news = begun = sent = time.monotonic()
+        while left := [i for i in hopeful if not fates[i].answered]:
             now = time.monotonic()
             if now > begun + _PATIENCE or now > self._news + _NEWS:
                 break
-            if now > again + _AGAIN:
-                again = now
-                for i, send in datagrams.items():
-                    if not fates[i].answered:
-                        send()
+            if now > sent + _AGAIN:
+                sent = now
+                for i in left:
+                    hopeful[i]()
             self._turn(0.05)
         quiet = time.monotonic() + _QUIET
         while self._turn(max(quiet - time.monotonic(), 0)):

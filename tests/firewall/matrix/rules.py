@@ -7,7 +7,7 @@ address at its `uplink`, or with the `other` that the network names. `!` behind 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .cells import KINDS, LONELY, WITH_PORTS, Cell, Kind
@@ -185,3 +185,18 @@ def expected(cell: Cell) -> str:
 def allowed(verdict: str) -> bool:
     """Was it answered?"""
     return verdict != DENIED and not verdict.endswith(UNANSWERED)
+
+
+def answered(verdicts: Mapping[Cell, str]) -> list[Cell]:
+    """The cells that are."""
+    return [cell for cell, verdict in verdicts.items() if allowed(verdict)]
+
+
+def broken(verdicts: Mapping[Cell, str]) -> list[str]:
+    """What is not as promised, a line for each."""
+    promises = {cell: rule(cell) for cell in verdicts}
+    return [
+        f"{' '.join(map(str, cell))}: {verdict}, promised {promises[cell].verdict} ({promises[cell].says})"
+        for cell, verdict in verdicts.items()
+        if verdict != promises[cell].verdict
+    ]
