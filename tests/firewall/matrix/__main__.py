@@ -21,7 +21,7 @@ from .cells import Cell, cells
 from .city import City
 from .differences import DIFFERENCES, UNTRIED_WHY, explained, unexplained
 from .pairs import unpaired
-from .rules import allowed, expected, rule
+from .rules import answered, broken, expected
 from .table import LEGEND, UNTRIED, beside, record, recorded, shown
 
 RECORD = Path(__file__).with_name("docker.txt")
@@ -34,6 +34,8 @@ def main() -> int:
     options.add_argument("--record", action="store_true", help=f"write {RECORD.name} anew")
     options.add_argument("--docker-only", action="store_true", help="leave netloom out")
     chosen = options.parse_args()
+    if chosen.record and not os.environ.get("NETLOOM_MATRIX_DOCKER"):
+        options.error("--record: NETLOOM_MATRIX_DOCKER leads to no Docker")
     wrong: list[str] = []
     if not chosen.docker_only:
         wrong += _ours()
@@ -56,13 +58,11 @@ def _ours() -> list[str]:
         for bridge_netfilter in (False, True):
             verdicts, seconds = _asked(city, bridge_netfilter)
             print(f"netloom, bridge-nf-call-iptables={int(bridge_netfilter)}: {len(verdicts)} cells, {seconds:.1f} s")
-            wrong += [
-                f"{' '.join(map(str, cell))}: {verdict}, promised {PROMISED[cell]} ({rule(cell).says})"
-                for cell, verdict in verdicts.items()
-                if verdict != PROMISED[cell]
-            ]
+            wrong += broken(verdicts)
     print(f"\n{LEGEND}\n\n{shown(verdicts)}")
-    return wrong + [f"{' '.join(map(str, cell))}: has no pair" for cell in unpaired(verdicts, filter_allowed(verdicts))]
+    return wrong + [
+        f"{' '.join(map(str, cell))}: denied without a pair" for cell in unpaired(verdicts, answered(verdicts))
+    ]
 
 
 def _docker(write: bool) -> dict[Cell, str]:
@@ -73,9 +73,10 @@ def _docker(write: bool) -> dict[Cell, str]:
         return recorded(text)
     image = os.environ.get("NETLOOM_MATRIX_IMAGE", "busybox")
     with engines.docker(Path(address.removeprefix("unix://")), image) as (city, version):
-        verdicts, seconds = _asked(city, True)
+        verdicts, seconds = _asked(city, None)
+        bridged = city.host.sysctl("net/bridge/bridge-nf-call-iptables")
     linux = ".".join(os.uname().release.split(".")[:2])
-    title = f"Docker {version}, bridge-nf-call-iptables=1, userland proxy, Linux {linux}"
+    title = f"Docker {version}, bridge-nf-call-iptables={bridged}, Linux {linux}"
     verdicts = {cell: verdicts.get(cell, UNTRIED) for cell in PROMISED}
     print(f"{title}: {seconds:.1f} s\n\n{shown(verdicts)}")
     if write:
@@ -83,15 +84,10 @@ def _docker(write: bool) -> dict[Cell, str]:
     return verdicts
 
 
-def _asked(city: City, bridge_netfilter: bool) -> tuple[dict[Cell, str], float]:
+def _asked(city: City, bridge_netfilter: bool | None) -> tuple[dict[Cell, str], float]:
     begun = time.monotonic()
-    verdicts = city.verdicts(list(PROMISED), filter_allowed(PROMISED), bridge_netfilter=bridge_netfilter)
+    verdicts = city.verdicts(list(PROMISED), answered(PROMISED), bridge_netfilter=bridge_netfilter)
     return verdicts, time.monotonic() - begun
-
-
-def filter_allowed(verdicts: dict[Cell, str]) -> list[Cell]:
-    """The cells that are answered."""
-    return [cell for cell, verdict in verdicts.items() if allowed(verdict)]
 
 
 if __name__ == "__main__":

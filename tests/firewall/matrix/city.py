@@ -116,9 +116,12 @@ class City:
         self._containers.clear()
         self._networks.clear()
 
-    def verdicts(self, cells: Sequence[Cell], hopeful: Iterable[Cell], *, bridge_netfilter: bool) -> dict[Cell, str]:
+    def verdicts(
+        self, cells: Sequence[Cell], hopeful: Iterable[Cell], *, bridge_netfilter: bool | None = None
+    ) -> dict[Cell, str]:
         """What becomes of each: in the words of `rules`;."""
-        self.host.bridge_netfilter(bridge_netfilter)
+        if bridge_netfilter is not None:
+            self.host.bridge_netfilter(bridge_netfilter)
         with self.host.call(lambda: NetlinkSocket(NETFILTER)) as netfilter:
             netfilter.request([_FORGET_ALL])
         hoped = set(hopeful)

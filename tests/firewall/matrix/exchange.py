@@ -28,8 +28,8 @@ from . import sctp
 
 QUESTION, ANSWER = b"mxQ.", b"mxA."
 _FIRST_PORT, _PORTS = 10000, 22000  # of TCP and SCTP clients, below those that the kernel chooses
-_PATIENCE = 15.0  # seconds for what is expected to be answered
-_NEWS = 3.0  # seconds without any news, after which nobody waits for it any longer
+_PATIENCE = 60.0  # seconds for what is expected to be answered
+_NEWS = 8.0  # seconds without any news, after which nobody waits for it any longer
 _AGAIN = 0.7  # seconds until datagrams are sent once more
 _QUIET = 0.3  # seconds for what must not come, after all else has
 _V4, _V6 = int(socket.AF_INET), int(socket.AF_INET6)
@@ -102,8 +102,7 @@ class Exchange:
     def _round(
         self, probes: Sequence[Probe], order: Sequence[int], hopeful: Collection[int], fates: list[Fate]
     ) -> None:
-        clients: list[socket.socket] = []
-        datagrams: dict[int, Callable[[], None]] = {}
+        again: dict[int, Callable[[], None]] = {}
         by_place: dict[str, list[int]] = {}
         for i in order:
             by_place.setdefault(probes[i].source, []).append(i)
@@ -111,37 +110,39 @@ class Exchange:
         for name, indices in by_place.items():
             opened |= self._places[name].call(self._clients, [(i, probes[i]) for i in indices])
         try:
-            clients += opened.values()
             for count, i in enumerate(order):
-                datagrams[i] = self._send(probes[i], opened.get(i), fates[i])
+                again[i] = self._send(probes[i], opened.get(i), fates[i])
                 if count % 20 == 0:
                     self._turn(0)
-            self._wait(lambda: all(fates[i].answered for i in hopeful), datagrams, fates)
+            self._wait({i: again[i] for i in hopeful}, fates)
         finally:
-            for client in clients:
+            for client in opened.values():
                 self._drop(client)
 
-    def _wait(self, done: Callable[[], bool], datagrams: Mapping[int, Callable[[], None]], fates: list[Fate]) -> None:
-        self._news = begun = again = time.monotonic()
-        while not done():
+    def _wait(self, hopeful: Mapping[int, Callable[[], None]], fates: Sequence[Fate]) -> None:
+        """Until those were answered, whose datagrams are sent again; then until nothing comes any more."""
+        self._news = begun = sent = time.monotonic()
+        while left := [i for i in hopeful if not fates[i].answered]:
             now = time.monotonic()
             if now > begun + _PATIENCE or now > self._news + _NEWS:
                 break
-            if now > again + _AGAIN:
-                again = now
-                for i, send in datagrams.items():
-                    if not fates[i].answered:
-                        send()
+            if now > sent + _AGAIN:
+                sent = now
+                for i in left:
+                    hopeful[i]()
             self._turn(0.05)
         quiet = time.monotonic() + _QUIET
-        while (left := quiet - time.monotonic()) > 0:
-            self._turn(left)
+        while self._turn(max(quiet - time.monotonic(), 0)):
+            pass  # all of it is read, however late we are
 
-    def _turn(self, timeout: float) -> None:
-        for key, _ in self._selector.select(timeout):
+    def _turn(self, timeout: float) -> bool:
+        """Whether anything was there to be done."""
+        ready = self._selector.select(timeout)
+        for key, _ in ready:
             if key.fileobj.fileno() >= 0:  # type: ignore[union-attr]  # not closed by one before it
                 with suppress(BlockingIOError):
                     key.data()
+        return bool(ready)
 
     # What is sent.
 

@@ -7,7 +7,7 @@ address at its `uplink`, or with the `other` that the network names. `!` behind 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from .cells import KINDS, LONELY, WITH_PORTS, Cell, Kind
@@ -37,7 +37,9 @@ def through_port(cell: Cell) -> bool:
 
 def of_a_port(cell: Cell) -> bool:
     """Does it depend on a port that is published?"""
-    return through_port(cell) or (cell.target == "container" and cell.source not in ("sibling", "host"))
+    if cell.network in LONELY or cell.target != "container":
+        return through_port(cell)
+    return cell.network == "trusting" or KINDS[cell.network].mode(cell.family) == "routed"
 
 
 def to_port(cell: Cell) -> bool:
@@ -183,3 +185,18 @@ def expected(cell: Cell) -> str:
 def allowed(verdict: str) -> bool:
     """Was it answered?"""
     return verdict != DENIED and not verdict.endswith(UNANSWERED)
+
+
+def answered(verdicts: Mapping[Cell, str]) -> list[Cell]:
+    """The cells that are."""
+    return [cell for cell, verdict in verdicts.items() if allowed(verdict)]
+
+
+def broken(verdicts: Mapping[Cell, str]) -> list[str]:
+    """What is not as promised, a line for each."""
+    promises = {cell: rule(cell) for cell in verdicts}
+    return [
+        f"{' '.join(map(str, cell))}: {verdict}, promised {promises[cell].verdict} ({promises[cell].says})"
+        for cell, verdict in verdicts.items()
+        if verdict != promises[cell].verdict
+    ]
