@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from netloom.model.container import Container
-from netloom.model.endpoint import Endpoint, PortBinding
+from netloom.model.endpoint import Endpoint
 from netloom.model.port_keys import exposed_each
 
 
@@ -20,13 +20,16 @@ def ports_json(container: Container, endpoints: Iterable[Endpoint]) -> dict[str,
     for port in exposed_each(container.config.exposed_ports or {}):
         number, _, proto = port.partition("/")
         ports[f"{number}/{proto or 'tcp'}"] = None
-    for binding in _bindings(endpoints):
-        shown = {"HostIp": binding.host_ip, "HostPort": str(binding.host_port or "")}
-        port = f"{binding.container_port}/{binding.proto}"
-        if (known := ports.get(port)) is None:
-            ports[port] = [shown]
-        else:
-            known.append(shown)
+    bindings = {binding for endpoint in endpoints for binding in endpoint.ports}
+    # Of one port of the container those with a lower port of the host come first.
+    for b in sorted(bindings, key=lambda b: (b.host_port - b.container_port, ":" in b.host_ip, b.host_ip)):
+        for offset in range(b.width):
+            port = f"{b.container_port + offset}/{b.proto}"
+            shown = {"HostIp": b.host_ip, "HostPort": str(b.host_port + offset) if b.host_port else ""}
+            if (known := ports.get(port)) is None:
+                ports[port] = [shown]
+            else:
+                known.append(shown)
     return dict(sorted(ports.items()))
 
 
@@ -40,12 +43,8 @@ def ports_list(container: Container, endpoints: Iterable[Endpoint]) -> list[dict
             entry = {"IP": binding["HostIp"], "PrivatePort": private}
             if binding["HostPort"]:  # a routed network's ports are none of the host
                 entry["PublicPort"] = int(binding["HostPort"])
-            shown.append({**entry, "Type": proto})
+            entry["Type"] = proto
+            shown.append(entry)
         if not bindings:
             shown.append({"PrivatePort": private, "Type": proto})
     return sorted(shown, key=lambda entry: (entry["PrivatePort"], entry["Type"], entry.get("PublicPort", 0)))
-
-
-def _bindings(endpoints: Iterable[Endpoint]) -> list[PortBinding]:
-    found = {binding for endpoint in endpoints for wide in endpoint.ports for binding in wide.each()}
-    return sorted(found, key=lambda b: (b.container_port, b.proto, b.host_port, ":" in b.host_ip, b.host_ip))

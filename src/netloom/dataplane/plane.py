@@ -171,8 +171,9 @@ class Plane:
 
     def release(self, owner: str, only: Collection[Key], done: Done) -> None:
         """Release held and relayed ports of an owner, all or `only` some; calls `done` when anybody can have them."""
-        self.holding.release(owner=owner, only=only)
-        self.relays.release(done, owner=owner, only=only)
+        some = frozenset(only)
+        self.holding.release(owner=owner, only=some)
+        self.relays.release(done, owner=owner, only=some)
 
     def sight(self, network: str, after: int | None) -> DnsSight:
         """Counts of the sandboxes on a network. Unless `after` is None: the queries recorded after that one too.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar
 
 from netloom.model.spans import Spans
@@ -101,8 +101,8 @@ class Register(Generic[R, V]):
         port = row[0]
         if port.width == 1:
             return self.take(port) if where in only else []
-        numbers = [n for proto, ip, n in only if (proto, ip) == where[:2] and 0 <= n - port.port < port.width]
-        return [gone for number in numbers for gone in self.take(port.part(number, 1))]
+        numbers = sorted(n for proto, ip, n in only if (proto, ip) == where[:2] and 0 <= n - port.port < port.width)
+        return [gone for first, width in _beside(numbers) for gone in self.take(port.part(first, width))]
 
     def pop(self, where: Key) -> tuple[R, V] | None:
         """Forget what begins there; what it was."""
@@ -128,3 +128,12 @@ class Register(Generic[R, V]):
     def of(self, *, owner: str = "", sandbox: str = "") -> list[Key]:
         """The ports of an owner, or of a sandbox."""
         return list(self._of_owner.get(owner, ()) if owner else self._of_sandbox.get(sandbox, ()))
+
+
+def _beside(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as spans: first and how many."""
+    start = 0
+    for end in range(1, len(numbers) + 1):
+        if end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
+            yield numbers[start], end - start
+            start = end

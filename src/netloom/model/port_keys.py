@@ -18,7 +18,6 @@ from netloom.model.host_config import PortSpec
 MANY = 32  # fewer remain by themselves
 _RUN = re.compile(r"(\d+)\+(\d+)/([a-z]+)", re.ASCII)
 _PORT = re.compile(r"(0|[1-9]\d*)/([a-z]+)", re.ASCII)  # as docker writes it
-_NUMBER = re.compile(r"[1-9]\d*", re.ASCII)
 
 T = TypeVar("T")
 Specs = tuple[PortSpec, ...] | None
@@ -99,8 +98,18 @@ def _gathered(ports: Mapping[str, T], goes_on: Callable[[T, int, T], bool]) -> d
 
 
 def _follows(first: Specs, offset: int, specs: Specs) -> bool:
-    named = all(not one.host_port or _NUMBER.fullmatch(one.host_port) for one in first or ())
-    return named and _risen(first, offset) == specs
+    if not first or not specs:
+        return first == specs
+    return len(first) == len(specs) and all(
+        one.host_ip == other.host_ip and _rises(one.host_port, offset, other.host_port)
+        for one, other in zip(first, specs, strict=True)
+    )
+
+
+def _rises(first: str, offset: int, other: str) -> bool:
+    if not first:
+        return not other
+    return first.isascii() and first.isdecimal() and first[0] != "0" and other == str(int(first) + offset)
 
 
 def _risen(specs: Specs, offset: int) -> Specs:
