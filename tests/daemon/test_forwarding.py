@@ -73,6 +73,7 @@ def test_who_wants_forwarding_after_us_has_it(tmp_path: Path, again: bool) -> No
                 daemon.start()
             eventually(lambda: other.reaches(OUTSIDE4, 80), what="their IPv4")
             eventually(lambda: other.reaches(OUTSIDE6, 80), what="their IPv6", timeout=15)
+            assert "put back" not in daemon.log_tail()
             daemon.docker("network", "rm", "six")
             assert other.reaches(OUTSIDE6, 80)
             daemon.stop()
