@@ -123,6 +123,10 @@ class Engine:
         keepers = [pid for pid in _pids() if _keeps(pid, self.path)]
         return sum(_proportional(pid) for pid in {*daemons, *keepers}) / 1024
 
+    def carriers(self) -> list[int]:
+        """The processes that copy bytes between clients and containers."""
+        return [pid for pid in _descendants(_listener(self.path)) if _name(pid) == "docker-proxy"]
+
     def processes(self) -> list[int]:
         """The daemon (who listens on the socket) and its helpers: containerd, our data plane."""
         daemon = _listener(self.path)
@@ -141,6 +145,10 @@ class Ours(Engine):
     def _restart(self) -> float:
         self.daemon.kill()
         return self._answered(self.daemon.spawn)
+
+    def carriers(self) -> list[int]:
+        """The relay, where it has been started."""
+        return list(_descendants(self.daemon.data_plane_pid()))
 
     def processes(self) -> list[int]:
         """The daemon and its data plane."""

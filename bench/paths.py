@@ -1,7 +1,8 @@
 """Throughput on every published path and between networks, beside Docker's on the same path; and what the guard costs.
 
 One TCP stream of iperf3. Each path is measured on the engines in turn before the next one, and what is said of it is
-the median of the rounds' ratios with their quartiles: other work on the machine hits neighbours in time alike. Both
+the median of the rounds' ratios with their quartiles: other work on the machine hits neighbours in time alike. Where
+that work is much, who has more processes gets more of the machine and so more throughput; processor time tells. Both
 engines have the same topology: two networks with both families and one with IPv4 alone, a published server in each of
 two, clients in the other corners. iperf3 is the machine's own, in the network namespaces of containers, host and
 outside. Docker's host is the namespace of its daemon; its outside is $NETLOOM_BENCH_DOCKER_OUTSIDE (a file of a network
@@ -17,12 +18,14 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.engines import PREFIX, Engine, Ours
 from bench.figures import Figures
 
 PATH = "path: "  # begins the names of what is measured beside Docker
+COST = "processor time of a GB, "
 GUARDED, UNGUARDED = "between containers under guard", "between containers without guard"
 _PORT, _PORT4 = 5201, 5204  # of the server with both families; of the one with IPv4 alone
 _SUBNETS = {"front": "fd00:be7c:1::/64", "other": "fd00:be7c:2::/64"}
@@ -36,22 +39,35 @@ class _Way(NamedTuple):
     address: str
     port: int
 
-    def rate(self, seconds: int) -> float:
-        """Gbit/s that arrived. The server of the stream before may not be ready yet: asked again for a while."""
+    def stream(self, seconds: int, carriers: Sequence[int] = ()) -> _Carried:
+        """One stream; `carriers` may copy its bytes. A server may be busy with the stream before: asked again."""
         command = ["nsenter", f"--net={self.begin}", "iperf3", "-c", self.address, "-p", str(self.port)]
         command += ["-t", str(seconds), "-J", "--connect-timeout", "2000"]
         if (os.cpu_count() or 1) > 1:
             command += ["-A", "0,1"]  # where the scheduler happens to put both would be the greater part of the noise
         deadline = time.monotonic() + 3
         while True:
+            before = sum(map(_spent, carriers))
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             told: Any = json.loads(done.stdout or "{}")
             if "error" not in told and not done.returncode:
-                return float(told["end"]["sum_received"]["bits_per_second"]) / 1e9
+                end, spent = told["end"], sum(map(_spent, carriers)) - before
+                ends = sum(end["cpu_utilization_percent"][side] for side in ("host_total", "remote_total")) / 100
+                spent += ends * float(end["sum_sent"]["seconds"])
+                return _Carried(
+                    end["sum_received"]["bits_per_second"] / 1e9, spent / (end["sum_received"]["bytes"] / 1e9)
+                )
             error = str(told.get("error", done.stderr))
             if time.monotonic() > deadline or "busy" not in error:
                 raise RuntimeError(error)
             time.sleep(0.05)
+
+
+class _Carried(NamedTuple):
+    """Gbit/s that arrived, and the seconds of processor time of both ends and what is between them for each GB."""
+
+    rate: float
+    cost: float
 
 
 class _Topology:
@@ -111,6 +127,7 @@ def paths(contestants: Sequence[Engine], figures: Figures, rounds: int, seconds:
         for engine in contestants:
             stack.callback(engine.wipe)
         ways: dict[str, dict[str, _Way]] = {}
+        carriers = {engine.name: engine.carriers for engine in contestants}
         for engine in contestants:
             for name, way in _Topology(engine, stack).ways():
                 ways.setdefault(PATH + name, {})[engine.name] = way
@@ -118,13 +135,14 @@ def paths(contestants: Sequence[Engine], figures: Figures, rounds: int, seconds:
             for name, by in ways.items():
                 for who, way in list(by.items())[:: 1 if number % 2 else -1]:
                     try:
-                        rate = way.rate(seconds if number else 1)
+                        found = way.stream(seconds if number else 1, carriers[who]())
                     except RuntimeError as error:
                         print(f"bench: {who} has no way {name.removeprefix(PATH)}: {error}", flush=True)
                         del by[who]
                         continue
                     if number:  # the first round warms up
-                        figures.add(who, name, rate)
+                        figures.add(who, name, found.rate)
+                        figures.add(who, COST + name, found.cost)
 
 
 def guard(engine: Engine, figures: Figures, rounds: int, seconds: int) -> None:
@@ -144,9 +162,10 @@ def guard(engine: Engine, figures: Figures, rounds: int, seconds: int) -> None:
             ways[name] = _Way(begin, settings["IPAddress"], _PORT)
         for number in range(rounds + 1):
             for name, way in list(ways.items())[:: 1 if number % 2 else -1]:
-                rate = way.rate(seconds if number else 1)
+                found = way.stream(seconds if number else 1)
                 if number:
-                    figures.add(engine.name, name, rate)
+                    figures.add(engine.name, name, found.rate)
+                    figures.add(engine.name, COST + name, found.cost)
 
 
 @contextmanager
@@ -165,6 +184,15 @@ def _serving(where: str, port: int) -> Iterator[None]:
             yield
         finally:
             server.kill()
+
+
+def _spent(pid: int) -> float:
+    """Seconds of processor time (proc(5), stat); a process that has ended spends no more."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _route(where: str, family: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bench.figures import Figures, percentile
 from bench.healing import HARMS
-from bench.paths import GUARDED, PATH, UNGUARDED
+from bench.paths import COST, GUARDED, PATH, UNGUARDED
 from bench.policies import ENTRIES
 from bench.publishing import MANY as MANY_PORTS
 from demo.table import table
@@ -292,29 +292,26 @@ def _pairs(ours: list[float], theirs: list[float]) -> list[float]:
     return sorted(mine / other for mine, other in zip(ours, theirs, strict=False))
 
 
-def _streamed(what: str, ours: list[float], theirs: list[float], of: str, bound: float, target: str) -> Row:
-    """Throughput beside another's: reached where the upper quartile of the ratios reaches the bound."""
-    shown = [_plain(median(one) if one else None, "Gbit/s") for one in (ours, theirs)]
-    ratios = _pairs(ours, theirs)
+def _streamed(figures: Figures, what: str, than: str, by: str, of: str, bound: float) -> Row:
+    """Throughput of `what` beside `than` of `by`: reached where the upper quartile of the ratios reaches the bound."""
+    ours, theirs = figures.samples["netloom"], figures.samples[by]
+    shown = [_plain(median(one) if one else None, "Gbit/s") for one in (ours.get(what), theirs.get(than))]
+    ratios, costs = (_pairs(ours.get(kind + what, []), theirs.get(kind + than, [])) for kind in ("", COST))
     if not ratios:
         return Row(what, shown[0], shown[1], None, "", None)
     lower, upper = (percentile(ratios, share) for share in (0.25, 0.75))
-    beside = f"{shown[1]} {of}, ratios {lower:.2f} to {upper:.2f}"
-    return Row(what, shown[0], beside, median(ratios), target, upper >= bound)
+    beside = f"{shown[1]} {of}, ratios {lower:.2f} to {upper:.2f}, processor time {median(costs):.2f} ×"
+    return Row(what, shown[0], beside, median(ratios), f"≥ {bound:g} × {of}", upper >= bound)
 
 
 def _guarded(figures: Figures) -> Row:
-    on, off = (figures.samples["netloom"].get(what, []) for what in (GUARDED, UNGUARDED))
-    return _streamed(GUARDED, on, off, "without", 0.95, "≥ 0.95 × without")
+    return _streamed(figures, GUARDED, UNGUARDED, "netloom", "without", 0.95)
 
 
 def _paths(figures: Figures) -> list[Row]:
     """Every path that was measured, in the order of measuring."""
-    return [
-        _streamed(what, found, figures.samples["docker"].get(what, []), "docker", 1, "≥ 1 × docker")
-        for what, found in figures.samples["netloom"].items()
-        if what.startswith(PATH)
-    ]
+    measured = [what for what in figures.samples["netloom"] if what.startswith(PATH)]
+    return [_streamed(figures, what, what, "docker", "docker", 1) for what in measured]
 
 
 ROWS: tuple[Callable[[Figures], Row], ...] = (

@@ -19,6 +19,7 @@ from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row, endpoint_row, gone, network_row, policy_row
 from netloom.firewall.cooperation import pair
 from netloom.firewall.elements import relay_elements
+from netloom.firewall.forwarding import MARKS
 from netloom.model.container import Container
 from netloom.model.desired import LINKS, Address, Child, Desired, Element, HostFacts, Key, Port, Step, Sysctl
 from netloom.model.endpoint import Endpoint
@@ -104,7 +105,9 @@ class Reconciler:
         facts = self._core.facts = await self._core.worker.call(lambda kernel, _: kernel.facts())
         now = dict(facts.sysctls)
         found: list[Desired] = [
-            w for w in self._forwarding.stands() if isinstance(w, Sysctl) and now.get(w.path) == w.value
+            w
+            for w in self._forwarding.stands()
+            if isinstance(w, Sysctl) and (w.path in MARKS or now.get(w.path) == w.value)  # who turns a mark on may
         ]
         for network in self._core.tables.networks.values():
             if below(network, facts) and not on_parent(network):

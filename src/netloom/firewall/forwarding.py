@@ -3,11 +3,16 @@
 IPv4 is switched on for each interface by itself. IPv6 has one switch for the whole host, which also makes the kernel
 ignore router advertisements unless `accept_ra` is 2. What was switched on is recorded by the caller before it is
 applied, with the value it had; what could thereby cross between interfaces of others is dropped by the ruleset.
+
+Somebody may want forwarding after us (Docker, `sysctl -w`), and finds it on. For IPv4 the switch of all interfaces
+tells of it, which we leave alone. For IPv6 it is that of interfaces to come, `default`: the kernel switches it on with
+the host's; we switch it off again, and whoever wants forwarding switches both on. From then on forwarding is his, with
+all that we did for it: nothing is dropped and nothing undone. Each mark is recorded when it has been seen to be off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -16,7 +21,9 @@ from netloom.firewall.obstacles import rp_filter
 from netloom.model.desired import Element, HostFacts, Sysctl
 from netloom.model.network import Network
 
-_ALL6 = "net/ipv6/conf/all/forwarding"
+_ALL4, _ALL6 = "net/ipv4/conf/all/forwarding", "net/ipv6/conf/all/forwarding"
+_DEFAULT6 = "net/ipv6/conf/default/forwarding"
+MARKS = {_ALL4: "net/ipv4/", _DEFAULT6: "net/ipv6/"}  # recorded as off: whose turning on takes over which switches
 
 
 class Forwarding(Struct, frozen=True):
@@ -32,7 +39,7 @@ def watched_paths(links: Iterable[str]) -> list[str]:
 
     `links` are the host's own interfaces that have routes, the default one or any other.
     """
-    paths = [_ALL6, rp_filter("all")]
+    paths = [_ALL6, *MARKS, rp_filter("all")]
     for link in links:
         paths += [_forwarding4(link), _accept_ra(link), rp_filter(link)]
     return paths
@@ -60,6 +67,9 @@ def bridge_sysctls(network: Network, addresses: Sequence[str] = ()) -> list[Sysc
     if network.ipv6 and not network.lan and not network.adopted:
         # The host solicits from the link-local address; while that waits to be nobody else's, nothing is forwarded.
         sysctls.append(Sysctl(path=f"net/ipv6/conf/{network.bridge}/accept_dad", value="0"))
+        sysctls.append(
+            Sysctl(path=f"net/ipv6/conf/{network.bridge}/forwarding", value="1")
+        )  # a router to its neighbours
     return sysctls
 
 
@@ -74,6 +84,8 @@ def forwarding(networks: Iterable[Network], facts: HostFacts, recorded: Sequence
     links = list(dict.fromkeys([*outward_links(facts), *adopted]))
     now = dict(facts.sysctls)
     before = {s.path: s.value for s in recorded}
+    taken = tuple(family for mark, family in MARKS.items() if before.get(mark) == "0" and now.get(mark) == "1")
+    before = {path: value for path, value in before.items() if not path.startswith(taken)}
     wanted: dict[str, str] = {}
     if any(n.ipv4 for n in outward):
         wanted |= {_forwarding4(link): "1" for link in links}
@@ -89,14 +101,32 @@ def forwarding(networks: Iterable[Network], facts: HostFacts, recorded: Sequence
         for path, value in wanted.items()
         if (former := before.get(path, now.get(path, value))) != value
     )
-    restored = [Sysctl(path=path, value=value) for path, value in before.items() if path not in wanted]
+    restored = [Sysctl(path=path, value=value) for path, value in before.items() if path not in {*wanted, *MARKS}]
     switched = [Sysctl(path=s.path, value=wanted[s.path]) for s in undo]
+    ours = [s.path for s in undo if s.path.endswith("/forwarding")]
+    if _ALL6 in ours and _DEFAULT6 in now:
+        switched.append(Sysctl(path=_DEFAULT6, value="0"))
     elements = [element("uplinks", (uplink,)) for uplink in facts.uplinks]
-    elements += [_mark_of(s.path) for s in undo if s.path.endswith("/forwarding")]
-    return Forwarding(sysctls=(*restored, *switched), elements=tuple(elements), undo=undo)
+    elements += [_kept_out(path) for path in ours]
+    marks = [Sysctl(path=mark, value="0") for mark in MARKS if _marked(mark, ours, before, now)]
+    return Forwarding(sysctls=(*restored, *switched), elements=tuple(elements), undo=(*undo, *marks))
 
 
-def _mark_of(path: str) -> Element:
+def there_already(switches: Forwarding, facts: HostFacts) -> list[Sysctl]:
+    """What is thrown and need not be written; `default` needs it whenever the host's switch is written."""
+    now, thrown = dict(facts.sysctls), {s.path for s in switches.undo} | {*MARKS}
+    there = [s for s in switches.sysctls if s.path in thrown and now.get(s.path) == s.value]
+    return there if any(s.path == _ALL6 for s in there) else [s for s in there if s.path != _DEFAULT6]
+
+
+def _marked(mark: str, ours: Sequence[str], before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Is it off for all we know, beside switches of ours? `default` is on until it has followed the host's."""
+    if not any(path.startswith(MARKS[mark]) for path in ours):
+        return False
+    return mark in before or (now.get(mark) == "0" and (mark == _ALL4 or _ALL6 in before))
+
+
+def _kept_out(path: str) -> Element:
     """The element that keeps others' traffic as it was."""
     if path == _ALL6:
         return element("switched_family", ("ipv6",))

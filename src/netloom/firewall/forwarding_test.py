@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from netloom.firewall.elements import text
 from netloom.firewall.forwarding import Forwarding, bridge_sysctls, forwarding, outward_links, watched_paths
 from netloom.model.desired import HostFacts, HostRoute, Sysctl
 from netloom.model.network import Network
 
+ALL4, DEFAULT6 = "net/ipv4/conf/all/forwarding", "net/ipv6/conf/default/forwarding"
 OFF = (
+    (ALL4, "0"),
+    (DEFAULT6, "0"),
     ("net/ipv6/conf/all/forwarding", "0"),
     ("net/ipv4/conf/eth0/forwarding", "0"),
     ("net/ipv6/conf/eth0/accept_ra", "1"),
@@ -46,12 +50,17 @@ def test_ipv4_is_switched_on_where_other_hosts_are_reached() -> None:
     assert [(s.path, s.value) for s in result.undo] == [
         ("net/ipv4/conf/eth0/forwarding", "0"),
         ("net/ipv4/conf/eth1/forwarding", "0"),
+        (ALL4, "0"),
     ]
 
 
 def test_ipv6_keeps_the_advertised_default_route() -> None:
     result = forwarding([network(ipv6=True)], FACTS)
-    assert told(result)[2:4] == ["net/ipv6/conf/eth0/accept_ra=2", "net/ipv6/conf/all/forwarding=1"]
+    assert told(result)[2:5] == [
+        "net/ipv6/conf/eth0/accept_ra=2",
+        "net/ipv6/conf/all/forwarding=1",
+        f"{DEFAULT6}=0",
+    ]
     assert "switched_family ipv6" in told(result)
     assert Sysctl("net/ipv6/conf/eth0/accept_ra", "1") in result.undo
 
@@ -62,17 +71,59 @@ def test_what_was_on_already_is_nobodys_to_undo_and_nothing_is_dropped_for_it() 
     assert forwarding([network()], on).undo == ()
 
 
-def test_repeating_with_the_record_changes_nothing() -> None:
+def after(result: Forwarding, **others: str) -> HostFacts:
+    """The host once the switches are thrown, and what somebody else switched then."""
+    now = {**dict(OFF), **{s.path: s.value for s in result.sysctls}, **others}
+    return HostFacts(uplinks=FACTS.uplinks, routes=FACTS.routes, sysctls=tuple(now.items()))
+
+
+def test_repeating_with_the_record_changes_nothing_but_the_record() -> None:
     first = forwarding([network(ipv6=True)], FACTS)
-    now = HostFacts(uplinks=FACTS.uplinks, routes=FACTS.routes, sysctls=tuple((s.path, s.value) for s in first.sysctls))
-    assert forwarding([network(ipv6=True)], now, first.undo) == first
+    second = forwarding([network(ipv6=True)], after(first), first.undo)
+    assert (second.sysctls, second.elements) == (first.sysctls, first.elements)
+    assert set(second.undo) == {*first.undo, Sysctl(DEFAULT6, "0")}
+    assert forwarding([network(ipv6=True)], after(second), second.undo) == second
+
+
+@pytest.mark.parametrize(
+    ("mark", "theirs", "ours"),
+    [(ALL4, "net/ipv4/", "switched_family ipv6"), (DEFAULT6, "net/ipv6/", 'switched "eth0"')],
+)
+def test_who_wants_forwarding_later_has_it(mark: str, theirs: str, ours: str) -> None:
+    networks = [network(ipv6=True)]
+    first = forwarding(networks, FACTS)
+    second = forwarding(networks, after(first), first.undo)
+    third = forwarding(networks, after(second, **{mark: "1"}), second.undo)
+    assert not [s for s in (*third.sysctls, *third.undo) if s.path.startswith(theirs)]
+    marks = [line for line in told(third) if line.startswith("switched")]
+    assert ours in marks
+    assert len(marks) < len([line for line in told(second) if line.startswith("switched")])
+    # It is his from now on, whatever of ours goes or comes.
+    last = forwarding([], after(second, **{mark: "1"}), third.undo)
+    assert not [s for s in last.sysctls if s.path.startswith(theirs)]
+
+
+def test_a_daemon_that_died_between_two_switches_takes_nobody_for_their_owner() -> None:
+    """The kernel switches `default` on with the host's; ours off again came too late."""
+    first = forwarding([network(ipv6=True)], FACTS)
+    second = forwarding([network(ipv6=True)], after(first, **{DEFAULT6: "1"}), first.undo)
+    assert "switched_family ipv6" in told(second)
+    assert f"{DEFAULT6}=0" in told(second)
+
+
+def test_one_interface_that_is_off_on_a_host_that_forwards_is_ours() -> None:
+    on = after(Forwarding((), (), ()), **{ALL4: "1"})
+    first = forwarding([network()], on)
+    assert 'switched "eth0"' in told(first)
+    assert forwarding([network()], after(first, **{ALL4: "1"}), first.undo) == first
 
 
 def test_the_last_network_brings_back_what_was() -> None:
     first = forwarding([network(ipv6=True)], FACTS)
+    first = forwarding([network(ipv6=True)], after(first), first.undo)
     for rest in ([], [network(internal=True, ipv6=True)]):
         last = forwarding(rest, FACTS, first.undo)
-        assert set(last.sysctls) == set(first.undo)
+        assert {*last.sysctls, Sysctl(ALL4, "0"), Sysctl(DEFAULT6, "0")} == set(first.undo)
         assert last.undo == ()
         assert not [e for e in last.elements if e.set != "uplinks"]
 
@@ -82,7 +133,7 @@ def test_the_last_ipv6_network_brings_back_ipv6_alone() -> None:
     rest = forwarding([network()], FACTS, first.undo)
     assert Sysctl("net/ipv6/conf/all/forwarding", "0") in rest.sysctls
     assert Sysctl("net/ipv4/conf/eth0/forwarding", "1") in rest.sysctls
-    assert [s.path for s in rest.undo] == ["net/ipv4/conf/eth0/forwarding", "net/ipv4/conf/eth1/forwarding"]
+    assert [s.path for s in rest.undo] == ["net/ipv4/conf/eth0/forwarding", "net/ipv4/conf/eth1/forwarding", ALL4]
 
 
 def test_watched_paths_are_those_that_may_be_switched() -> None:
@@ -95,6 +146,7 @@ def test_a_bridges_own_switches() -> None:
     assert bridge_sysctls(network(ipv6=True, internal=True)) == [
         Sysctl("net/ipv6/conf/br-a/accept_ra", "0"),
         Sysctl("net/ipv6/conf/br-a/accept_dad", "0"),
+        Sysctl("net/ipv6/conf/br-a/forwarding", "1"),
     ]
     adopted = msgspec.structs.replace(network(ipv6=True, internal=True), adopted=True)
     assert bridge_sysctls(adopted) == [Sysctl("net/ipv6/conf/br-a/accept_ra", "0")]

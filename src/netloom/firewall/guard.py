@@ -31,9 +31,8 @@ _JOINS = "{ mld-listener-report, mld-listener-done, mld2-listener-report }"
 
 
 def from_port() -> tuple[Rule, ...]:
-    """Which chain judges a frame. `ether type` is that of the outermost tag."""
+    """Which chain judges a frame of the port's own MAC address. `ether type` is that of the outermost tag."""
     return (
-        Rule("iifname . ether saddr != @guarded_mac drop"),
         Rule("ether type ip goto ipv4_sender"),
         Rule("ether type arp goto arp_sender"),
         Rule("ether type ip6 goto ipv6_sender"),
@@ -59,8 +58,9 @@ def ipv4_sender() -> tuple[Rule, ...]:
     """A fragment without ports is nothing without the first one."""
     return (
         Rule("udp sport 67 drop", "a DHCP server"),
+        Rule("iifname . ip saddr @guarded4 accept"),
         Rule("iifname @routing accept"),
-        Rule("iifname . ip saddr != @guarded4 drop"),
+        Rule("drop"),
     )
 
 
@@ -70,8 +70,9 @@ def ipv6_sender() -> tuple[Rule, ...]:
         Rule("frag frag-off 0 jump whole_header"),
         Rule("meta l4proto ipv6-icmp goto icmp6"),
         Rule("udp sport 547 drop", "a DHCP server"),
+        Rule("iifname . ip6 saddr @guarded6 accept"),
         Rule("iifname @routing accept"),
-        Rule("iifname . ip6 saddr != @guarded6 drop"),
+        Rule("drop"),
     )
 
 
@@ -112,6 +113,14 @@ def apart(passed: int) -> tuple[Rule, ...]:
     )
 
 
+def ports() -> tuple[Rule, ...]:
+    """What nearly every frame passes is asked first, here and in the chains that follow: each question costs."""
+    return (
+        Rule("iifname . ether saddr @guarded_mac goto from_port"),
+        Rule("iifname @guarded drop", "of another's MAC address"),
+    )
+
+
 def guard_table(name: str, passed: int) -> Table:
     """The table of the bridge family."""
     return Table(
@@ -126,11 +135,7 @@ def guard_table(name: str, passed: int) -> Table:
             chain("icmp6", icmp6()),
             chain("ipv6_sender", ipv6_sender()),
             chain("from_port", from_port()),
-            chain(
-                "ports",
-                (Rule("iifname @guarded goto from_port"),),
-                hook=Hook("filter", "prerouting", FIRST),
-            ),
+            chain("ports", ports(), hook=Hook("filter", "prerouting", FIRST)),
             chain("between_ports", apart(passed), hook=Hook("filter", "forward", AFTER_IP)),
         ),
     )

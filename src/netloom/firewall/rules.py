@@ -206,13 +206,21 @@ def our_mark() -> tuple[Rule, ...]:
     """
     mark = f"meta mark set meta mark | {OURS:#x}"
     return (
-        Rule(f"iifname @bridges oifname @bridges {mark}"),
-        *(Rule(f"iifname . oifname @same iifname . {ip} saddr @{members} {mark}") for ip, members in _MEMBERS),
-        *(Rule(f"iifname . oifname @same oifname . {ip} daddr @{members} {mark}") for ip, members in _MEMBERS),
-        Rule(f"iifname @bridges oifname @uplinks {mark}", "an uplink may be a bridge itself"),
-        Rule(f"iifname @uplinks oifname @bridges {mark}"),
+        Rule(f"iifname @bridges oifname @uplinks {mark} accept", "an uplink may be a bridge itself"),
+        Rule(f"iifname @uplinks oifname @bridges {mark} accept"),
+        Rule(f"iifname @bridges oifname @bridges {mark} accept"),
+        Rule("iifname . oifname @same goto our_members"),
         Rule(f'iifname @bridges meta oifkind != "bridge" {mark}'),
         Rule(f'meta iifkind != "bridge" oifname @bridges {mark}'),
+    )
+
+
+def our_members() -> tuple[Rule, ...]:
+    """The same on a bridge of somebody else's, where only some are ours."""
+    mark = f"meta mark set meta mark | {OURS:#x}"
+    return (
+        *(Rule(f"iifname . {ip} saddr @{members} {mark}") for ip, members in _MEMBERS),
+        *(Rule(f"oifname . {ip} daddr @{members} {mark}") for ip, members in _MEMBERS),
     )
 
 
@@ -347,6 +355,7 @@ def _table(*, cooperate: bool) -> Table:
             chain("routed_ports", routed_ports()),
             chain("from_container", internal(), untracked(), published(), isolation()),
             chain("to_container", into_internal(), answers(), published(), without_translation(), unpublished()),
+            chain("our_members", our_members()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
             chain("from_outside", publish_from_outside(cooperate=cooperate), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),

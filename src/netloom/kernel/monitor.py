@@ -1,4 +1,4 @@
-"""What others change in the host's namespace: links, addresses, routes and our nftables tables.
+"""What others change in the host's namespace: links, addresses, routes, forwarding and our nftables tables.
 
 The kernel tells of our own changes too. Those of addresses, routes and nftables name their sender and are left out.
 Links' do not (measured: the sender is 0), and one attach causes half a dozen; so of a link only the last message of
@@ -18,12 +18,13 @@ from msgspec import Struct
 from netloom.firewall.policy import LEARNT
 from netloom.kernel import observe
 from netloom.kernel.socket import NETFILTER, ROUTE, NetlinkSocket
-from netloom.netlink import address, link, nft, route
+from netloom.netlink import address, link, netconf, nft, route
 from netloom.netlink.message import Reply, replies
 
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _RCVBUFFORCE = 33
-_ROUTE_GROUPS = (1, 5, 7, 9, 11)  # RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
+# RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE, IPV4_NETCONF, IPV6_NETCONF
+_ROUTE_GROUPS = (1, 5, 7, 9, 11, 24, 25)
 _NFT_GROUP = 7  # NFNLGRP_NFTABLES
 _NFT_END = 0xA0F  # NFT_MSG_NEWGEN: each transaction ends with it, and says nothing by itself
 _DELAY = 0.02  # seconds until a notification is read
@@ -39,7 +40,7 @@ class Changes(Struct, frozen=True):
     """What one burst changed. `lost`: the kernel dropped notifications; anything may have changed."""
 
     links: frozenset[str] = frozenset()  # our links that went (whoever deleted them), differ, or have other addresses
-    facts: bool = False  # links, addresses or routes that are not ours: `Kernel.facts` may answer otherwise
+    facts: bool = False  # links, addresses, routes or switches not ours: `Kernel.facts` may answer otherwise
     ruleset: bool = False  # nftables, anybody's: another program's firewall is one that may be in our way
     own_ruleset: bool = False  # our tables: elements may be missing
     lost: bool = False
@@ -61,7 +62,7 @@ class Monitor:
         self._readdressed: set[int] = set()  # by somebody
         self._touched: set[int] = set()  # addresses or routes, by the kernel itself
         self._looked_at: set[int] = set()  # others' links that were news to who asked in the midst of this burst
-        self._ruleset = self._own_ruleset = self._lost = False
+        self._ruleset = self._own_ruleset = self._lost = self._switched = False
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
         self._later: set[asyncio.TimerHandle] = set()
@@ -86,7 +87,7 @@ class Monitor:
 
         The kernel queues a notification before it answers whoever made the change, so nothing is missed.
         """
-        if not self._read(self._route, self._take_route, most=_CATCH_UP) or self._lost:
+        if not self._read(self._route, self._take_route, most=_CATCH_UP) or self._lost or self._switched:
             return True
         if not all(map(self._is_ours, self._readdressed | self._touched)):
             return True
@@ -148,6 +149,10 @@ class Monitor:
                 return False  # the same as a port's own message says
             self._last[index] = reply
             return True
+        if reply.type == netconf.NEWNETCONF:
+            told = netconf.forwards_host(reply.body)  # by whomever: it names no sender
+            self._switched |= told
+            return told
         if reply.sender in self._own:
             return False
         by_kernel = reply.sender == 0
@@ -190,13 +195,13 @@ class Monitor:
         moved = any(before.get(i) != self._known.get(i) or i in surely for i in foreign)
         changes = Changes(
             links=frozenset(names - {""}) & frozenset(self._name(i, gone | before) for i in ours),
-            facts=moved,
+            facts=moved or self._switched,
             ruleset=self._ruleset,
             own_ruleset=self._own_ruleset,
             lost=self._lost,
         )
         self._last, self._readdressed, self._touched, self._looked_at = {}, set(), set(), set()
-        self._ruleset = self._own_ruleset = self._lost = False
+        self._ruleset = self._own_ruleset = self._lost = self._switched = False
         if changes != Changes():
             self._changed(changes)
 

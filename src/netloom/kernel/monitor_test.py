@@ -199,3 +199,14 @@ def test_a_link_that_we_deleted_is_told_by_name(world: RealWorld) -> None:
             monitor.close()
 
     assert world.on(lambda: asyncio.run(run())) == Changes(links=frozenset({"nl000000000002"}))
+
+
+@pytest.mark.parametrize(
+    "path", ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv6/conf/default/forwarding"]
+)
+def test_the_hosts_forwarding_is_a_fact(world: RealWorld, path: str) -> None:
+    def scene() -> None:
+        former = world.host.sysctl(path)
+        world.host.sysctl(path, "0" if former == "1" else "1")
+
+    assert listen(world, scene, until=lambda changes: changes.facts)

@@ -268,7 +268,9 @@ def _settings(link: str, patterns: Iterable[str]) -> Iterator[Sysctl]:
         path = pattern.format(link)
         value = _value(path)
         if value is not None:
-            yield Sysctl(path, value, untouched=value == _value(pattern.format("default")))
+            # The host's switch of IPv6 forwarding sets each interface's too, and whoever throws it changes `default`.
+            by_host = pattern == "net/ipv6/conf/{}/forwarding"
+            yield Sysctl(path, value, untouched=by_host or value == _value(pattern.format("default")))
 
 
 def _elements(socket: NetlinkSocket) -> Iterator[Element]:
