@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kinds import need
 from lans import LAN, SLEEP
 from machines import inside, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import Host, eventually
+from netloom.testing.kinds import need
 
 pytestmark = pytest.mark.kernel
 
