@@ -9,13 +9,13 @@ from functools import partial
 from typing import NamedTuple
 
 import pytest
-from kinds import need
 from lans import LAN, LAN6, SLEEP, lan
 from machines import inside, mac_seen, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import Host, Netns, eventually
+from netloom.testing.kinds import need
 
 pytestmark = pytest.mark.kernel
 

@@ -9,13 +9,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from kinds import need
 from machines import address_of
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.dhcp_servers import Dnsmasq
 from netloom.testing.hosts import OUTSIDE4, Host, eventually
+from netloom.testing.kinds import need
 
 pytestmark = pytest.mark.kernel
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 from capture import ARP, IPV4, Capture
-from kinds import need
 
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import OUTSIDE4, Host, Netns
+from netloom.testing.kinds import need
 
 pytestmark = pytest.mark.kernel
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from kinds import need
 from machines import mac_seen, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import OUTSIDE4, Host
+from netloom.testing.kinds import need
 
 pytestmark = pytest.mark.kernel
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from kinds import need
 
 from netloom.testing.daemons import Daemon
 from netloom.testing.driver_checks import CHECKS, PAIRED, Check, Kind
 from netloom.testing.hosts import Netns
+from netloom.testing.kinds import need
 
 pytestmark = pytest.mark.kernel
 

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from kinds import need
 from lans import LAN, LAN6, ROUTER4, ROUTER6, SLEEP, lan, link, master_of
 from machines import address_of, inside, mac_seen, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import OUTSIDE4, Host, Netns, eventually
+from netloom.testing.kinds import need
 
 pytestmark = pytest.mark.kernel
 
@@ -194,6 +194,9 @@ def test_a_vlan_is_made_and_goes(daemon: Daemon, host: Host, beyond: Netns) -> N
         daemon.docker("run", "-d", "--name", "la-web", "--network", "la-tag", *SLEEP)
         with inside(daemon, "la-web") as web:
             assert web.ping("10.97.0.1")
+            assert "add port eth1.7" not in daemon.log.read_text()  # it stood; nothing was put back
+            host.run("ip", "link", "set", "eth1.7", "nomaster")
+            eventually(lambda: master_of(host, "eth1.7"), what="the VLAN to be a port again")
             host.run("ip", "link", "del", "eth1.7")
             eventually(lambda: web.ping("10.97.0.1", timeout=0.2), what="the VLAN to be made again")
         assert check(daemon) == []

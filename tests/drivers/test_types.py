@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from capture import ARP, Capture
-from kinds import need
 from machines import address_of, network
 
 from netloom.testing.checker import check
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import OUTSIDE4, OUTSIDE6, Host, Netns
+from netloom.testing.kinds import need
 
 pytestmark = pytest.mark.kernel
 
@@ -35,11 +35,13 @@ class Type(NamedTuple):
 
 LAN = ("-o", "parent=eth0", "--subnet", "198.51.100.0/24", "--gateway", OUTSIDE4, "--ip-range", "198.51.100.64/27")
 ROUTED = ("-o", "parent=eth0", "-o", "ipvlan_mode=l3", "--subnet", "10.98.1.0/24")
+ROUTED_L3S = ("-o", "parent=eth0", "-o", "ipvlan_mode=l3s", "--subnet", "10.98.1.0/24")
 TYPES = {
     "bridge": Type(("-d", "bridge")),
     "macvlan": Type(("-d", "macvlan", *LAN), ("macvlan",), on_lan=True),
     "ipvlan-l2": Type(("-d", "ipvlan", *LAN), ("ipvlan",), on_lan=True),
     "ipvlan-l3": Type(("-d", "ipvlan", *ROUTED), ("ipvlan",)),
+    "ipvlan-l3s": Type(("-d", "ipvlan", *ROUTED_L3S), ("ipvlan",)),
 }
 
 

@@ -8,12 +8,17 @@ import pytest
 from transcript import differences
 
 from netloom.testing.daemons import Daemon
+from netloom.testing.kinds import need
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "testdata").glob("*.transcript"))
+NEEDS = {"macvlan": ("macvlan",), "ipvlan": ("ipvlan", "vlan", "macvlan")}  # kinds of links that a kernel may lack
+EACH = [pytest.param(path, marks=[pytest.mark.kernel] if path.stem in NEEDS else []) for path in TRANSCRIPTS]
 
 
-@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EACH, ids=lambda path: path.stem)
 def test_the_docker_cli_prints_the_same(fresh: Daemon, path: Path) -> None:
+    for kind in NEEDS.get(path.stem, ()):
+        need(kind)
     found = list(differences(f"unix://{fresh.socket}", path))
     assert not found, f"{len(found)} of {path.name}:\n" + "\n".join(found)
     assert fresh.json("GET", "/containers/json?all=1") == []

@@ -175,8 +175,11 @@ class Netns:
 class Host(Netns):
     """A namespace in which a daemon may run as on a machine of its own, with an uplink where asked."""
 
-    def __init__(self, *, uplink: bool = False, outside: Netns | None = None, number: int = 2) -> None:
-        super().__init__()
+    def __init__(
+        self, *, uplink: bool = False, outside: Netns | None = None, number: int = 2, fd: int | None = None
+    ) -> None:
+        """A fresh namespace, or one that `fd` (taken over) refers to."""
+        super().__init__(fd)
         self._own_outside: Netns | None = None
         self.own_links = {"lo", "eth0"}  # what is no daemon's; a test that makes another one says so
         self.address4 = f"198.51.100.{number}"
