@@ -14,6 +14,7 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
@@ -118,7 +119,8 @@ class Holding:
         """
         standing = self._held.get(("udp", ip, port))
         if standing is not None and standing[1].sock is not None:
-            standing[1].sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+            with suppress(FileNotFoundError):  # it is silent no more: an earlier relay had it
+                standing[1].sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
             return standing[1].sock.dup()
         wanted = HeldPort(owner="", proto="udp", ip=ip, port=port)
         try:

@@ -295,6 +295,7 @@ async def test_relay_passes_a_refusal_on_and_comes_back_when_killed(host: Host, 
     async with plane(host, tmp_path) as client:
         port = (await client.state()).relay_port
         host.run("nft", "-f", "-", stdin=REDIRECT.replace("PORT", str(port)))
+        await client.hold([HeldPort("e1", proto, "::1", 8080) for proto in ("tcp", "udp")])
         await client.relay([Relay("e1", proto, "::1", 8080, "10.1.0.2", 80) for proto in ("tcp", "udp")])
         with pytest.raises(ConnectionResetError):
             await asyncio.to_thread(host.ask, "::1", 8080)
