@@ -37,6 +37,18 @@ def snap(ethertype: int, body: bytes) -> bytes:
     return b"\xaa\xaa\x03\0\0\0" + struct.pack("!H", ethertype) + body
 
 
+def tagged(frame: bytes, *tags: int) -> bytes:
+    """An Ethernet frame with priority tags put in front, outermost first."""
+    return frame[:12] + b"".join(struct.pack("!HH", tag, 0) for tag in tags) + frame[12:]
+
+
+def behind_snap(frame: bytes) -> bytes:
+    """What an Ethernet frame carries, behind LLC."""
+    (ethertype,) = struct.unpack_from("!H", frame, 12)
+    length = struct.pack("!H", len(frame) - 6)
+    return frame[:12] + length + snap(ethertype, frame[14:])
+
+
 def arp(
     sender_mac: str,
     sender: str,
@@ -59,13 +71,15 @@ def arp(
     )
 
 
-def ipv4(source: str, to: str, protocol: int, body: bytes, *, offset: int = 0, more: bool = False) -> bytes:
-    """A packet or a fragment at `offset` octets."""
+def ipv4(
+    source: str, to: str, protocol: int, body: bytes, *, offset: int = 0, more: bool = False, number: int = 77
+) -> bytes:
+    """A packet or a fragment at `offset` octets; those of one packet have one number."""
     where = offset // 8 | (0x2000 if more else 0)
 
     def header(checksum: int) -> bytes:
         ends = socket.inet_aton(source) + socket.inet_aton(to)
-        return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 77, where, 64, protocol, checksum) + ends
+        return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), number, where, 64, protocol, checksum) + ends
 
     return header(_checksum(header(0))) + body
 

@@ -30,6 +30,7 @@ from frames import (
     UDP,
     Q,
     arp,
+    behind_snap,
     discovery,
     ethernet,
     fragment,
@@ -38,7 +39,7 @@ from frames import (
     ipv6,
     llc,
     options,
-    snap,
+    tagged,
     udp,
 )
 from guard_world import FURTHER, PORT, GuardWorld, ip4, ip6, link_local, mac_of
@@ -94,15 +95,9 @@ FORGED: dict[str, Made] = {
     "ARP of nobody, as an answer": lambda s, n: s.arp("0.0.0.0", n),
     "ARP with addresses of another length": lambda s, n: s.frame(ARP, arp(s.mac, s.ip4, s.to4, hlen=8, name=n)),
     "ARP of other hardware": lambda s, n: s.frame(ARP, arp(s.mac, s.ip4, s.to4, hardware=6, name=n)),
-    "ARP behind a priority tag": lambda s, n: s.arp(s.gateway4, n, Q),
-    "ARP behind a provider's tag": lambda s, n: s.arp(s.gateway4, n, AD),
-    "ARP behind two tags": lambda s, n: s.arp(s.gateway4, n, Q, Q),
-    "ARP behind a provider's and a priority tag": lambda s, n: s.arp(s.gateway4, n, AD, Q),
-    "ARP behind SNAP": lambda s, n: [llc(s.to, s.mac, snap(ARP, arp(s.mac, s.gateway4, s.to4, name=n)))],
     "another MAC": lambda s, n: [ethernet(s.to, "02:00:00:00:00:99", IP, ipv4(s.ip4, s.to4, UDP, udp(7, 7, n)))],
     "IPv4 of another": lambda s, n: s.udp4(s.other4, n),
     "IPv4 of a stranger": lambda s, n: s.udp4("203.0.113.9", n),
-    "IPv4 of another behind a tag": lambda s, n: s.udp4(s.other4, n, 7, Q),
     "IPv4 of another, a later fragment": lambda s, n: (
         s.frame(IP, ipv4(s.other4, s.to4, UDP, udp(7, 7, b"").ljust(24, b"."), more=True))
         + s.frame(IP, ipv4(s.other4, s.to4, UDP, TOKEN + n, offset=24))
@@ -110,7 +105,6 @@ FORGED: dict[str, Made] = {
     "IPv6 of another": lambda s, n: s.udp6(s.other6, n),
     "IPv6 of the gateway's link-local address": lambda s, n: s.udp6("fe80::1", n),
     "IPv6 of nobody": lambda s, n: s.udp6("::", n),
-    "IPv6 of another behind a tag": lambda s, n: s.udp6(s.other6, n, 7, AD),
     "advertisement of the gateway": lambda s, n: s.frame(IP6, discovery(s.ip6, s.to6, ADVERT, s.gateway6, n)),
     "advertisement of another, by the link-local address": lambda s, n: s.frame(
         IP6, discovery(s.local, s.to6, ADVERT, s.other6, n)
@@ -132,7 +126,6 @@ FORGED: dict[str, Made] = {
     "another's address claimed": lambda s, n: s.frame(IP6, discovery("::", s.to6, SOLICIT, s.to6, n)),
     "redirect": lambda s, n: s.frame(IP6, discovery(s.local, s.to6, REDIRECT, s.ip6, n)),
     "router advertisement": lambda s, n: s.frame(IP6, ipv6(s.local, ALL_NODES, ICMP6, s.router(n))),
-    "router advertisement behind a tag": lambda s, n: s.frame(IP6, ipv6(s.local, ALL_NODES, ICMP6, s.router(n)), Q),
     "router advertisement behind options": lambda s, n: s.frame(
         IP6, ipv6(s.local, ALL_NODES, OPTIONS, options(ICMP6, s.router(n)))
     ),
@@ -143,8 +136,31 @@ FORGED: dict[str, Made] = {
         OPTIONS, options(ICMP6, s.router(b""), TOKEN + n), len(options(ICMP6, b"", TOKEN + n))
     ),
     "DHCP offer": lambda s, n: s.udp4(s.ip4, n, 67),
-    "DHCP offer behind a tag": lambda s, n: s.udp4(s.ip4, n, 67, Q),
+    "DHCP offer in two fragments": lambda s, n: (
+        s.frame(IP, ipv4(s.ip4, s.to4, UDP, udp(67, 68, n).ljust(120, b"."), more=True, number=78))
+        + s.frame(IP, ipv4(s.ip4, s.to4, UDP, bytes(24), offset=120, number=78))
+    ),
     "DHCPv6 advertisement": lambda s, n: s.udp6(s.local, n, 547),
+    "DHCPv6 advertisement behind options": lambda s, n: s.frame(
+        IP6, ipv6(s.local, s.to6, OPTIONS, options(UDP, udp(547, 546, n)))
+    ),
+    "DHCPv6 advertisement in a single fragment": lambda s, n: s.frame(
+        IP6, ipv6(s.local, s.to6, FRAGMENT, fragment(UDP, udp(547, 546, n)))
+    ),
+    "IPv6 of another behind options": lambda s, n: s.frame(
+        IP6, ipv6(s.other6, s.to6, OPTIONS, options(UDP, udp(7, 6, n)))
+    ),
+    "IPv6 of another in a single fragment": lambda s, n: s.frame(
+        IP6, ipv6(s.other6, s.to6, FRAGMENT, fragment(UDP, udp(7, 6, n)))
+    ),
+    "advertisement in a single fragment": lambda s, n: s.frame(
+        IP6,
+        ipv6(s.ip6, s.to6, FRAGMENT, fragment(ICMP6, discovery(s.ip6, s.to6, ADVERT, s.gateway6, n)[40:])),
+    ),
+    "redirect behind options": lambda s, n: s.frame(
+        IP6,
+        ipv6(s.local, s.to6, OPTIONS, options(ICMP6, discovery(s.local, s.to6, REDIRECT, s.ip6, n)[40:])),
+    ),
     "spanning tree": lambda s, n: [llc(BRIDGES, s.mac, b"\x42\x42\x03" + bytes(35) + TOKEN + n)],
     "some other protocol": lambda s, n: s.frame(LOCAL, TOKEN + n),
 }
@@ -173,9 +189,32 @@ HONEST: dict[str, Made] = {
         IP6, ipv6("::", s.to6, ICMP6, icmp6("::", s.to6, JOIN, bytes(4) + TOKEN + n))
     ),
 }
+
+
+def _wrapped(kind: str, wrap: Callable[[bytes], bytes]) -> Made:
+    made = FORGED[kind]
+    return lambda s, n: [wrap(frame) for frame in made(s, n)]
+
+
+WRAPS: dict[str, Callable[[bytes], bytes]] = {
+    "a priority tag": lambda frame: tagged(frame, Q),
+    "a provider's tag": lambda frame: tagged(frame, AD),
+    "two tags": lambda frame: tagged(frame, Q, Q),
+    "a provider's and a priority tag": lambda frame: tagged(frame, AD, Q),
+    "SNAP": behind_snap,
+}
+FORGED |= {
+    f"{kind}, behind {name}": _wrapped(kind, wrap)
+    for name, wrap in WRAPS.items()
+    for kind in (
+        *("ARP of the gateway", "another MAC", "IPv4 of another", "IPv6 of another", "advertisement of the gateway"),
+        *("router advertisement", "redirect", "DHCP offer", "DHCPv6 advertisement"),
+    )
+}
 # What a privileged container may: packets of other sources that it routes, and nothing else.
 ROUTED = {"IPv4 of another", "IPv4 of a stranger", "IPv4 of another, a later fragment", "IPv6 of another"}
 ROUTED |= {"IPv6 of the gateway's link-local address", "IPv6 of nobody"}
+ROUTED |= {"IPv6 of another behind options", "IPv6 of another in a single fragment"}
 
 
 @pytest.mark.parametrize("kind", FORGED)
@@ -204,11 +243,12 @@ def test_two_privileged_containers_route_through_each_other(guards: GuardWorld) 
     for network, reached in (("loose", True), ("kept", True)):
         one, two = guards.places[network, "r1"], guards.places[network, "r2"]
         for place, own, other, via in ((one, 1, 2, "r2"), (two, 2, 1, "r1")):
-            place.run("ip", "addr", "replace", f"10.244.{own}.1/32", "dev", "lo")
+            place.run("ip", "addr", "replace", f"10.244.{own}.1/24", "dev", "lo")
             place.run(
-                "ip", "route", "replace", f"10.244.{other}.1/32", "via", ip4(network, via), "src", f"10.244.{own}.1"
+                "ip", "route", "replace", f"10.244.{other}.0/24", "via", ip4(network, via), "src", f"10.244.{own}.1"
             )
         assert one.ping("10.244.2.1") is reached
+        assert two.ping("10.244.1.77") is reached, "all of the subnet, both ways"
 
 
 def test_a_container_that_is_not_privileged_does_not_route(guards: GuardWorld) -> None:
