@@ -46,8 +46,7 @@ def test_what_a_killed_daemon_did_not_announce(daemon: Daemon, host: Host, kind:
     if PLACES[kind].driver != "bridge":
         need(kind)
     place = PLACES[kind]
-    with lan(host) as beyond, network(daemon, "an-net", *place.flags, *LAN, *LAN6, driver=place.driver):
-        host.run("ip", "link", "set", "eth1", "up")
+    with up(host) as beyond, network(daemon, "an-net", *place.flags, *LAN, *LAN6, driver=place.driver):
         daemon.docker("create", "--name", "an-one", "--network", "an-net", "--ip", ADDRESS4, "--ip6", ADDRESS6, *SLEEP)
         with neighbour(daemon, beyond, place) as (there, link):
             started_and_killed(daemon)
@@ -61,6 +60,14 @@ def test_what_a_killed_daemon_did_not_announce(daemon: Daemon, host: Host, kind:
                 eventually(lambda seen=seen: seen() == mac, what=f"{address} to be known as {mac}")  # type: ignore[misc]
                 assert there.ping(address)
             assert check(daemon) == []
+
+
+@contextmanager
+def up(host: Host) -> Iterator[Netns]:
+    """The LAN on an interface that is up."""
+    with lan(host) as beyond:
+        host.run("ip", "link", "set", "eth1", "up")
+        yield beyond
 
 
 @contextmanager

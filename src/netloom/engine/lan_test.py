@@ -46,7 +46,8 @@ async def test_a_vlan_of_ours_as_a_port_is_known_to_stand(world: World) -> None:
     await facts_changed(world, *world.core.facts.interfaces)
     assert (ports(world), world.engine.repairs()) == ([("lan0.7", net.bridge)], before)
     world.kernel.lose(("port", "lan0.7"))
-    await facts_changed(world, *world.core.facts.interfaces)
+    world.engine.watching.changed(("lan0.7",), facts=False, ruleset=False, lost=False)
+    await world.settle()
     assert (ports(world), world.engine.repairs()) == ([("lan0.7", net.bridge)], before + 1)
 
 

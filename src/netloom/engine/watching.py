@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
+from netloom.drivers.options import PARENT
 from netloom.drivers.parents import below, host_access, on_parent, parent_of, shim_name
 from netloom.engine.clashes import Clashes
 from netloom.engine.core import Core
@@ -123,6 +124,7 @@ class Watching:
         """Names of interfaces that should stand; those that come or go just now are somebody's business already."""
         core = self._core
         names = {n.bridge or parent_of(n) for n in core.tables.networks.values() if n.bridge or on_parent(n)}
+        names |= {parent_of(n) for n in core.tables.networks.values() if n.options.get(PARENT)}  # a VLAN as a port
         if core.settings.cooperate:
             names |= {IN, BACK}
         names |= {shim_name(n) for n in core.tables.networks.values() if host_access(n)}

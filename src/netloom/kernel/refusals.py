@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from netloom.drivers.device import STAYS_WITH_ITS_RADIO
-from netloom.model.desired import Child, Port, Shim, Step, Veth
+from netloom.model.desired import Child, Parent, Port, Shim, Step, Veth
 from netloom.model.errors import Exhausted, KernelError
 from netloom.netlink.message import Verdict
 from netloom.plan.steps import subject
@@ -31,6 +31,8 @@ def _remedy(step: Step, failure: Verdict) -> str:
                 f"{name} cannot be a port of a bridge: wireless stations cannot, nor what is one of another bridge or"
                 " bond, carries macvlan or ipvlan, or is a bridge itself; take the driver ipvlan, or another interface"
             )
+        case Parent(base=base) if failure.errno == errno.ENETDOWN:
+            return f"{base} is down: ip link set {base} up"
         case Shim(parent=parent, kind=kind) | Child(parent=parent, kind=kind) if failure.errno == errno.EBUSY:
             return (
                 f"{parent} is a port of a bridge or a bond, or carries another kind than {kind}; choose another parent"
