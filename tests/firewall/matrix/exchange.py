@@ -325,7 +325,8 @@ class Exchange:
         fate = self._fates.get(int.from_bytes(data[4:8], "big")) if data.startswith(QUESTION) else None
         if fate is None:
             return False
-        self._news = time.monotonic()
+        if name not in fate.arrived:
+            self._news = time.monotonic()
         fate.arrived[name] = sender.partition("%")[0]
         return True
 
@@ -333,7 +334,8 @@ class Exchange:
         fate = self._fates.get(int.from_bytes(data[4:8], "big")) if data.startswith(ANSWER) else None
         if fate is None:
             return False
-        self._news = time.monotonic()
+        if not fate.answered:
+            self._news = time.monotonic()
         fate.answered = True
         return True
 
