@@ -77,20 +77,15 @@ def _text(address: bytes) -> str:
 
 
 def _by_filter(gone: Sequence[Lead], moved: Sequence[Lead], came: Sequence[Lead]) -> list[Message]:
-    """One for each container whose IPv4 ports go, and for each other port.
+    """One for each port.
 
     Of IPv6 addresses the kernel (6.18 and before) takes all but the one that is asked for: see its
     ctnetlink_filter_match_tuple. There the port alone must do.
     """
     messages = [_asked(one, translated=True) for one in (*(g for g in gone if len(g.address) == 16), *moved)]
     messages += [_asked(one, translated=False) for one in came]
-    by_target: dict[bytes, set[tuple[int, int]]] = {}
-    for one in gone:
-        if len(one.address) == 4:
-            by_target.setdefault(one.address, set()).add((one.proto, one.port))
-    for address, ports in by_target.items():
-        messages.append(conntrack.forget_translated(address, *(ports.pop() if len(ports) == 1 else ())))
-    return messages
+    targets = {(one.address, one.proto, one.port) for one in gone if len(one.address) == 4}
+    return messages + [conntrack.forget_translated(*target) for target in targets]
 
 
 def _asked(one: Lead, *, translated: bool) -> Message:
