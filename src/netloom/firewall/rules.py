@@ -17,6 +17,7 @@ OURS = 0x40000000  # tells other firewalls that this packet is judged here
 HAIRPIN = 0x20000000  # from forward to postrouting, where a bridged packet has no input interface any more
 
 _MEMBERS = (("ip", "members4"), ("ip6", "members6"))
+_OUR_MARK = f"meta mark set meta mark | {OURS:#x}"
 
 SETS = (
     Set("bridges", ("ifname",), "bridges of networks"),
@@ -99,10 +100,10 @@ def loopback_guard() -> tuple[Rule, ...]:
     """`route_localnet` on a bridge must open the host's loopback to nobody."""
     return (
         Rule(
-            "iifname @bridges ip daddr 127.0.0.0/8 drop",
+            "ip daddr 127.0.0.0/8 iifname @bridges drop",
             "route_localnet would let containers reach the host's loopback",
         ),
-        Rule("iifname @bridges ip saddr 127.0.0.0/8 drop", "and pretend to be it"),
+        Rule("ip saddr 127.0.0.0/8 iifname @bridges drop", "and pretend to be it"),
     )
 
 
@@ -202,25 +203,38 @@ def towards_container() -> tuple[Rule, ...]:
 def our_mark() -> tuple[Rule, ...]:
     """Tell other firewalls what is judged here.
 
-    Not what crosses to bridges of others: their owners' isolation holds for our containers too.
+    Not what crosses to bridges of others: their owners' isolation holds for our containers too. Every packet passes
+    here, so what it costs is the number of sets that are asked.
     """
-    mark = f"meta mark set meta mark | {OURS:#x}"
     return (
-        Rule(f"iifname @bridges oifname @uplinks {mark} accept", "an uplink may be a bridge itself"),
-        Rule(f"iifname @uplinks oifname @bridges {mark} accept"),
-        Rule(f"iifname @bridges oifname @bridges {mark} accept"),
+        Rule("iifname @bridges goto ours_leaving"),
+        Rule("oifname @bridges goto ours_coming"),
         Rule("iifname . oifname @same goto our_members"),
-        Rule(f'iifname @bridges meta oifkind != "bridge" {mark}'),
-        Rule(f'meta iifkind != "bridge" oifname @bridges {mark}'),
+    )
+
+
+def ours_leaving() -> tuple[Rule, ...]:
+    """From a bridge of ours."""
+    return (
+        Rule(f"oifname @bridges {_OUR_MARK} accept"),
+        Rule(f"oifname @uplinks {_OUR_MARK} accept", "an uplink may be a bridge itself"),
+        Rule(f'meta oifkind != "bridge" {_OUR_MARK}'),
+    )
+
+
+def ours_coming() -> tuple[Rule, ...]:
+    """To a bridge of ours, from what is none."""
+    return (
+        Rule(f"iifname @uplinks {_OUR_MARK} accept"),
+        Rule(f'meta iifkind != "bridge" {_OUR_MARK}'),
     )
 
 
 def our_members() -> tuple[Rule, ...]:
     """The same on a bridge of somebody else's, where only some are ours."""
-    mark = f"meta mark set meta mark | {OURS:#x}"
     return (
-        *(Rule(f"iifname . {ip} saddr @{members} {mark}") for ip, members in _MEMBERS),
-        *(Rule(f"oifname . {ip} daddr @{members} {mark}") for ip, members in _MEMBERS),
+        *(Rule(f"iifname . {ip} saddr @{members} {_OUR_MARK}") for ip, members in _MEMBERS),
+        *(Rule(f"oifname . {ip} daddr @{members} {_OUR_MARK}") for ip, members in _MEMBERS),
     )
 
 
@@ -229,7 +243,12 @@ def path_mtu() -> tuple[Rule, ...]:
 
     Where the path's MTU is smaller than the containers', nobody may depend on ICMP coming through.
     """
-    clamp = "tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu"
+    return (Rule("tcp flags & (syn | rst) == syn goto segments"),)
+
+
+def segments() -> tuple[Rule, ...]:
+    """Of a connection that begins."""
+    clamp = "tcp flags syn tcp option maxseg size set rt mtu"
     return (
         Rule("iifname . oifname @same accept", "bridged"),
         Rule(f"iifname @bridges {clamp}"),
@@ -285,6 +304,11 @@ def answers() -> tuple[Rule, ...]:
 def untracked() -> tuple[Rule, ...]:
     """What conntrack cannot place is not translated either."""
     return (Rule("ct state invalid drop", "it would leave with the container's own address"),)
+
+
+def leaving() -> tuple[Rule, ...]:
+    """What was let out when it began: nearly all that comes here."""
+    return (Rule("ct state established oifname @uplinks accept"),)
 
 
 def published() -> tuple[Rule, ...]:
@@ -353,9 +377,12 @@ def _table(*, cooperate: bool) -> Table:
             chain("within", within()),
             chain("open_ports", open_ports()),
             chain("routed_ports", routed_ports()),
-            chain("from_container", internal(), untracked(), published(), isolation()),
+            chain("from_container", internal(), untracked(), leaving(), published(), isolation()),
             chain("to_container", into_internal(), answers(), published(), without_translation(), unpublished()),
+            chain("ours_leaving", ours_leaving()),
+            chain("ours_coming", ours_coming()),
             chain("our_members", our_members()),
+            chain("segments", segments()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
             chain("from_outside", publish_from_outside(cooperate=cooperate), hook=Hook("nat", "prerouting", -100)),
             chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),
