@@ -1,26 +1,24 @@
-"""Calls over the system's D-Bus whose arguments and answers are texts and numbers, nothing else.
+"""Calls over the system's D-Bus. The messages are jeepney's; the socket is ours, so that nobody waits for ever.
 
-Source: the D-Bus specification, "Message Protocol" and "Authentication Protocol" (EXTERNAL, by the socket's peer).
-Little-endian throughout. A fresh connection for each talk: there are few, and nobody's restart breaks one.
+A fresh connection for each talk: there are few, and nobody's restart breaks one.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import struct
+from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from jeepney import DBusAddress, HeaderFields, Message, MessageType, Parser, message_bus, new_method_call
+from jeepney.auth import BEGIN, AuthenticationError, Authenticator
+from jeepney.bus import get_connectable_addresses
 
 from netloom.model.errors import Failed, Unavailable
 
 _DEFAULT = "unix:path=/run/dbus/system_bus_socket"
 _PATIENCE = 10.0  # seconds
-_CALL, _RETURN, _ERROR = 1, 2, 3
-_PATH, _INTERFACE, _MEMBER, _ERROR_NAME, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = 1, 2, 3, 4, 5, 6, 8
-_FIXED = struct.Struct("<cBBBIII")  # byte order, type, flags, version, length of the body, serial, length of the fields
-_LARGEST = 1 << 20  # bytes; an answer of ours has some dozens
-_BUS = "org.freedesktop.DBus"
 
 
 class BusError(Failed):
@@ -36,17 +34,14 @@ class Bus:
 
     def __init__(self, address: str = "") -> None:
         path = _path(address or os.environ.get("DBUS_SYSTEM_BUS_ADDRESS", "") or _DEFAULT)
-        self._serial = 0
+        self._serials = count(1)
+        self._parser = Parser()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         self._socket.settimeout(_PATIENCE)
         try:
             self._socket.connect(path)
-            self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
-            said = self._socket.recv(256)
-            if not said.startswith(b"OK "):
-                raise Unavailable(f"the system's D-Bus lets nobody in: {said.decode(errors='replace').strip()}")
-            self._socket.sendall(b"BEGIN\r\n")
-            self.call(_BUS, "/org/freedesktop/DBus", _BUS, "Hello")
+            self._introduce()
+            self._answer(message_bus.Hello())
         except OSError as error:
             self._socket.close()
             raise Unavailable(f"there is no D-Bus at {path}: {error.strerror or error}") from error
@@ -63,117 +58,60 @@ class Bus:
     def process(self, name: str) -> int:
         """The pid of who has a name on the bus; 0 for nobody."""
         try:
-            (pid,) = self.call(_BUS, "/org/freedesktop/DBus", _BUS, "GetConnectionUnixProcessID", name)
+            (pid,) = self._asked(message_bus.GetConnectionUnixProcessID(name))
         except BusError as error:
             if error.name.endswith(".NameHasNoOwner"):
                 return 0
             raise
-        assert isinstance(pid, int)
-        return pid
+        return int(pid)
 
-    def call(self, destination: str, path: str, interface: str, member: str, *arguments: str) -> list[str | int]:
-        """The answer's texts and unsigned numbers. Raises BusError with the other side's words."""
-        self._serial += 1
-        fields = [
-            (_PATH, "o", path),
-            (_DESTINATION, "s", destination),
-            (_INTERFACE, "s", interface),
-            (_MEMBER, "s", member),
-        ]
-        body = b""
-        if arguments:
-            fields.append((_SIGNATURE, "g", "s" * len(arguments)))
-            for argument in arguments:
-                body = _aligned(body, 4) + _text(argument)
-        header = b""
-        for code, kind, value in fields:
-            header = _aligned(header, 8) + bytes([code, 1]) + kind.encode() + b"\0"
-            header += bytes([len(value)]) + value.encode() + b"\0" if kind == "g" else _text(value)
-        fixed = _FIXED.pack(b"l", _CALL, 0, 1, len(body), self._serial, len(header))
+    def call(self, destination: str, path: str, interface: str, member: str, *arguments: str) -> tuple[Any, ...]:
+        """The answer to a call whose arguments are texts. Raises BusError with the other side's words."""
+        address = DBusAddress(path, bus_name=destination, interface=interface)
+        return self._asked(new_method_call(address, member, "s" * len(arguments) or None, arguments))
+
+    def _asked(self, call: Message) -> tuple[Any, ...]:
         try:
-            self._socket.sendall(_aligned(fixed + header, 8) + body)
-            while True:  # signals come in between
-                kind_of, found, answer = self._message()
-                if found.get(_REPLY_SERIAL) == self._serial:
-                    break
+            return self._answer(call)
         except OSError as error:
-            raise Unavailable(f"{destination} does not answer: {error.strerror or error}") from error
-        values = _values(answer, str(found.get(_SIGNATURE, "")))
-        if kind_of == _ERROR:
-            raise BusError(str(found.get(_ERROR_NAME, "")), str(values[0]) if values else "")
-        return values
+            who = call.header.fields[HeaderFields.destination]
+            raise Unavailable(f"{who} does not answer: {error.strerror or error}") from error
 
-    def _message(self) -> tuple[int, dict[int, str | int], bytes]:
-        order, kind, _, _, size, _, header = _FIXED.unpack(self._exactly(_FIXED.size))
-        padded = -(-header // 8) * 8
-        if order != b"l" or size + padded > _LARGEST:
-            raise Unavailable("D-Bus: a message that is not understood")
-        return kind, _fields(self._exactly(padded)[:header]), self._exactly(size)
+    def _answer(self, call: Message) -> tuple[Any, ...]:
+        serial = next(self._serials)
+        self._socket.sendall(call.serialise(serial=serial))
+        while True:  # signals come in between
+            message = self._parser.get_next_message()
+            if message is None:
+                self._parser.add_data(self._received())
+            elif message.header.fields.get(HeaderFields.reply_serial) == serial:
+                break
+        body: tuple[Any, ...] = message.body
+        if message.header.message_type == MessageType.error:
+            name = message.header.fields.get(HeaderFields.error_name, "")
+            raise BusError(name, str(body[0]) if body else "")
+        return body
 
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            part = self._socket.recv(size - len(data))
-            if not part:
-                raise ConnectionResetError("the bus hung up")
-            data += part
+    def _introduce(self) -> None:
+        conversation = Authenticator()
+        try:
+            for said in conversation:
+                self._socket.sendall(said)
+                conversation.feed(self._received())
+        except AuthenticationError as error:
+            raise Unavailable(f"the system's D-Bus lets nobody in: {error}") from error
+        self._socket.sendall(BEGIN)
+
+    def _received(self) -> bytes:
+        data = self._socket.recv(4096)
+        if not data:
+            raise ConnectionResetError("the bus hung up")
         return data
 
 
 def _path(address: str) -> str:
     """The first unix socket of a list of addresses."""
-    for one in address.split(";"):
-        kind, _, rest = one.partition(":")
-        keys = dict(part.partition("=")[::2] for part in rest.split(","))
-        if kind == "unix" and "path" in keys:
-            return keys["path"]
-        if kind == "unix" and "abstract" in keys:
-            return f"\0{keys['abstract']}"
-    raise Unavailable(f"D-Bus at {address} cannot be reached", remedy="only unix sockets can")
-
-
-def _aligned(data: bytes, to: int) -> bytes:
-    return data + bytes(-len(data) % to)
-
-
-def _text(value: str) -> bytes:
-    encoded = value.encode()
-    return struct.pack("<I", len(encoded)) + encoded + b"\0"
-
-
-def _fields(data: bytes) -> dict[int, str | int]:
-    """Header fields of the types s, o, g and u: there are no others in answers."""
-    found: dict[int, str | int] = {}
-    at = 0
-    while at < len(data):
-        at += -at % 8
-        code, length = data[at], data[at + 1]
-        signature = data[at + 2 : at + 2 + length].decode()
-        at += 3 + length
-        found[code], at = _value(data, at, signature)
-    return found
-
-
-def _values(data: bytes, signature: str) -> list[str | int]:
-    """What is left after the first value of another type is left out."""
-    values: list[str | int] = []
-    at = 0
-    for kind in signature:
-        if kind not in "sogub":
-            break
-        value, at = _value(data, at, kind)
-        values.append(value)
-    return values
-
-
-def _value(data: bytes, at: int, kind: str) -> tuple[str | int, int]:
     try:
-        if kind == "g":
-            return data[at + 1 : at + 1 + data[at]].decode(), at + 2 + data[at]
-        at += -at % 4
-        (number,) = struct.unpack_from("<I", data, at)
-    except (IndexError, struct.error) as error:
-        raise Unavailable("D-Bus: a message that is not understood") from error
-    if kind in "ub":
-        return number, at + 4
-    return data[at + 4 : at + 4 + number].decode(errors="replace"), at + 5 + number
+        return str(next(get_connectable_addresses(address)))
+    except (RuntimeError, ValueError) as error:
+        raise Unavailable(f"D-Bus at {address} cannot be reached", remedy="only unix sockets can") from error

@@ -70,7 +70,7 @@ def test_a_talk(tmp_path: Path) -> None:
     heard: list[bytes] = []
     with bus(tmp_path / "bus", heard) as address, Bus(address) as talk:
         assert talk.process("org.fedoraproject.FirewallD1") == 4711
-        assert talk.call("a.b", "/a", "a.b.c", "getZone", "br-1") == ["trusted"]
+        assert talk.call("a.b", "/a", "a.b.c", "getZone", "br-1") == ("trusted",)
         with pytest.raises(BusError, match="INVALID_ZONE: x") as refused:
             talk.call("a.b", "/a", "a.b.c", "addInterface", "x", "br-1")
         assert refused.value.name == "org.fedoraproject.FirewallD1.Exception"

@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Collection, Sequence
 
 from netloom.firewall.foreign import LOOK, Drop, drops
-from netloom.kernel import firewalld
 from netloom.model.desired import PassedDrop
 from netloom.model.errors import Failed, Unavailable
 
@@ -25,6 +24,8 @@ def settle(drop: Drop, stay: Collection[str], leave: Collection[str], *, wanted:
     """
     if not drop.zoned:
         return PassedDrop(drop.owner, drop.chain, drop.remedy, changed=let_pass(drop, wanted=wanted))
+    from netloom.kernel import firewalld  # noqa: PLC0415 — 1.4 MB that only a host with firewalld needs
+
     try:
         changed = firewalld.bind(stay, leave)
     except (Failed, Unavailable) as error:
