@@ -60,6 +60,7 @@ class RelayProcess:
                 self._drop(row)
                 sock, target = socket.socket(fileno=next(sockets)), (row.target, row.target_port)
                 self._datagrams[row.ip, row.port] = DatagramRelay(self._loop, sock, target)
+        self._relay.begin()  # who came while an earlier relay ended waits at the listener for these rows
         self._channel.send(msgspec.msgpack.encode(Updated(update.seq)))
 
     def _drop(self, row: Relay) -> None:

@@ -33,7 +33,7 @@ Lookup = Callable[[str, int], tuple[str, int] | None]  # original address and po
 
 
 class StreamRelay:
-    """Accepts on `listener`, which stays the caller's."""
+    """Accepts on `listener`, which stays the caller's, from `begin` to `stop`."""
 
     def __init__(self, loop: EventLoop, listener: socket.socket, lookup: Lookup) -> None:
         self.loop = loop
@@ -41,18 +41,23 @@ class StreamRelay:
         self._listener = listener
         self._lookup = lookup
         self._links: set[_Link] = set()
-        self._stopped = False
+        self._accepts = False
         listener.setblocking(False)
-        loop.add_reader(listener, self._accept)
 
     @property
     def busy(self) -> bool:
         """Are there connections left?"""
         return bool(self._links)
 
+    def begin(self) -> None:
+        """Accept, now that it is known what leads where. Twice is once."""
+        if not self._accepts:
+            self._accepts = True
+            self.loop.add_reader(self._listener, self._accept)
+
     def stop(self) -> None:
         """Accept nothing more; what runs goes on."""
-        self._stopped = True
+        self._accepts = False
         self.loop.remove_reader(self._listener)
 
     def forget(self, link: _Link) -> None:
@@ -83,7 +88,7 @@ class StreamRelay:
         link.connect(target)
 
     def _accept_again(self) -> None:
-        if not self._stopped:
+        if self._accepts:
             self.loop.add_reader(self._listener, self._accept)
 
     def _target(self, client: socket.socket) -> tuple[str, int] | None:
