@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 CLONE_FS = 0x00000200  # linux/sched.h
@@ -28,6 +29,9 @@ _SYS_OPENAT2 = 437  # asm-generic/unistd.h: the same number on every architectur
 _RESOLVE_NO_MAGICLINKS = 0x02  # linux/openat2.h
 _RESOLVE_BENEATH = 0x08
 _RESOLVE_IN_ROOT = 0x10
+_ATTEMPTS = (
+    128  # `..` is refused with EAGAIN where anything on this machine was renamed or mounted meanwhile: openat2(2)
+)
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _OPEN_TREE_CLONE = 1  # linux/mount.h
@@ -142,7 +146,10 @@ def move_mount(tree: int, target: str) -> None:
 
 def _openat2(folder: int, path: str, flags: int, resolve: int) -> int:
     how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
-    fd = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+    for _ in range(_ATTEMPTS):
+        fd = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
+        if fd >= 0 or ctypes.get_errno() != errno.EAGAIN:
+            break
     return _checked(fd, f"open {path}")
 
 

@@ -20,6 +20,9 @@ _LINKS = 255  # that may be followed on one way, as in Go's
 
 _SYS_OPENAT2 = 437
 _RESOLVE = 0x10 | 0x02  # IN_ROOT, NO_MAGICLINKS: linux/openat2.h
+_ATTEMPTS = (
+    128  # `..` is refused with EAGAIN where anything on this machine was renamed or mounted meanwhile: openat2(2)
+)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # File systems that only tell of the kernel: what is mounted so is an empty folder here (linux/magic.h).
@@ -38,11 +41,14 @@ class Refused(Exception):
 def open_in(folder: int, path: str, flags: int) -> int:
     """openat2(2) below a folder, as if it were the root."""
     how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE)
-    fd: int = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), how, len(how))
-    if fd < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), path)
-    return fd
+    number = 0
+    for _ in range(_ATTEMPTS):
+        fd: int = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), how, len(how))
+        if fd >= 0:
+            return fd
+        if (number := ctypes.get_errno()) != errno.EAGAIN:
+            break
+    raise OSError(number, os.strerror(number), path)
 
 
 def resolved(folder: int, path: str) -> str:
