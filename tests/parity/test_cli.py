@@ -14,6 +14,7 @@ TRANSCRIPTS = sorted((Path(__file__).parent / "testdata").glob("*.transcript"))
 NEEDS = {  # kinds of links that a kernel may lack
     "macvlan": ("macvlan",),
     "macvlan-modes": ("macvlan",),
+    "passthru": ("macvlan",),
     "ipvlan": ("ipvlan", "vlan", "macvlan"),
     "ipvlan-flags": ("ipvlan",),
 }
