@@ -8,7 +8,7 @@ import pytest
 from world import HOST4, LAN4, LAN_HOST4, OUTSIDE4, World, address
 
 from netloom.firewall.foreign import LOOK, Drop, drops
-from netloom.firewall.rules import OURS
+from netloom.firewall.forward import OURS
 from netloom.testing.hosts import Netns
 
 pytestmark = pytest.mark.root
