@@ -22,6 +22,9 @@ class Denials:
         """Keep it, and send it out as an event."""
         core = self._core
         judge = core.policies.judge(core.facts, (source, target))
+        if (served := judge.behind(proto, target, target_port)) is not None:
+            target, target_port = served
+            judge = core.policies.judge(core.facts, (source, target))
         verdict = judge.verdict(proto, source, target, target_port, dry_run=dry_run)
         denial = Denial(
             time_nano=core.clock.now(),

@@ -21,6 +21,7 @@ from netloom.policy import parse
 from netloom.policy.checks import refuse_unfit
 from netloom.policy.judge import Judge
 from netloom.policy.labels import carries, label_policy
+from netloom.policy.relayed import CLOSED, TRIAL_CLOSED
 from netloom.policy.rulebook import Rulebook
 
 _LANE = "policies"
@@ -89,13 +90,16 @@ class Policies:
         """Connections that were denied, or would have been, by POLICY/ENTRY and by `default/NETWORK`."""
         core = self._core
         counted = await core.worker.call(
-            lambda kernel, _: kernel.hits(("deny_ports", "deny_pairs", *_TRIALS, *_CLOSED))
+            lambda kernel, _: kernel.hits(("deny_ports", "deny_pairs", *_TRIALS, *_CLOSED, *_CLOSED_RELAYED))
         )
         by = dict(self._state.attribution())
         found: dict[str, int] = {}
         bridges = {n.bridge: n.name for n in core.tables.networks.values() if n.bridge}
+        relayed = self._state.closed_relayed(self._living())
         for element, hits in counted:
             names = by.get(element, ())
+            if element.set in _CLOSED_RELAYED and element in relayed:
+                names = (f"{_CLOSED_RELAYED[element.set]}/{relayed[element]}",)
             if element.set in _CLOSED:
                 bridge = element.key_data.rstrip(b"\0").decode()
                 names = (f"{element.set.replace('closed', 'default')}/{bridges.get(bridge, bridge)}",)
@@ -163,6 +167,7 @@ class Policies:
 
 _TRIALS = ("trial_deny_ports", "trial_deny_pairs")
 _CLOSED = ("closed", "trial_closed")
+_CLOSED_RELAYED = {CLOSED: "default", TRIAL_CLOSED: "trial_default"}
 
 
 async def _nobody() -> None:
@@ -172,7 +177,8 @@ async def _nobody() -> None:
 def _end(kernel: Kernel, rows: object, *, judge: Judge) -> None:
     """Connections that may not be any more."""
 
-    def denied(proto: int, source: str, target: str, port: int) -> bool:
-        return not judge.verdict(proto, source, target, port).allowed
+    def denied(proto: int, source: str, target: str, port: int, asked: tuple[str, int]) -> bool:
+        served = judge.behind(proto, *asked) if judge.elsewhere(target) else None
+        return not judge.verdict(proto, source, *(served or (target, port))).allowed
 
     kernel.end_connections(denied)

@@ -21,6 +21,7 @@ from netloom.policy.elements import (
     pair_elements,
 )
 from netloom.policy.judge import Judge, Place
+from netloom.policy.relayed import Relayed, closed_elements, relayed_elements
 from netloom.policy.rulebook import NOBODY, Choice, Pair, Rulebook, Subject, identity
 
 
@@ -55,13 +56,32 @@ class PolicyState:
         return self.book.choice(Subject(container.id, container.name, container.config.labels, network.name))
 
     def endpoint(self, endpoint: Endpoint) -> list[Element]:
-        """Who an endpoint is."""
+        """Who an endpoint is, and what clients of the relay reach there."""
+        found = self._relayed_closed(endpoint)
         if not self.book.policies:
+            return found
+        number = identity(self.choice(endpoint))
+        found += endpoint_elements(number, self._addresses(endpoint))
+        return found + relayed_elements(number, *_plain(endpoint), endpoint.ports)
+
+    def closed_relayed(self, endpoints: Iterable[Endpoint]) -> dict[Element, str]:
+        """Of which networks the elements speak that close them to clients of the relay."""
+        networks = self._tables.networks
+        return {e: networks[one.network].name for one in endpoints for e in self._relayed_closed(one)}
+
+    def _relayed_closed(self, endpoint: Endpoint) -> list[Element]:
+        network = self._tables.networks[endpoint.network]
+        if not endpoint.ports or not _within_host(network):
             return []
+        closed, trial = self.closed(network)
+        return closed_elements(*_plain(endpoint), endpoint.ports, closed=closed, trial=trial)
+
+    def _addresses(self, endpoint: Endpoint) -> Iterable[str]:
+        """All that it may send from, without prefix length."""
         own = [*_plain(endpoint), *(a.partition("/")[0] for a in endpoint.link_local), *endpoint.further]
         if self._tables.networks[endpoint.network].ipv6:
             own.append(link_local(endpoint.mac))  # or neighbours would reach each other by it, as nobody
-        return endpoint_elements(identity(self.choice(endpoint)), dict.fromkeys(filter(None, own)))
+        return dict.fromkeys(filter(None, own))
 
     def network(self, network: Network, wanted: list[Desired]) -> list[Desired]:
         """What a driver wants of a network, and what policies do."""
@@ -121,6 +141,7 @@ class PolicyState:
         """A snapshot that needs nothing of us any more; with `of` for connections between those addresses alone."""
         tables = self._tables
         places: dict[str, Place] = {}
+        relayed = Relayed()  # whoever they are: a port of the host says nothing of whom it leads to
         host = set(facts.addresses)
         closed = {n.name for n in tables.networks.values() if _within_host(n) and self.closed(n)[0]}
         for network in tables.networks.values():
@@ -128,13 +149,14 @@ class PolicyState:
                 continue
             host |= {pool.gateway for pool in network.pools}
             for endpoint in tables.endpoints_on(network.id):
-                if of and not any(address in of for address in _plain(endpoint)):
+                relayed.add(next(filter(None, _plain(endpoint)), ""), endpoint.ports)
+                if of and not any(address in of for address in self._addresses(endpoint)):
                     continue
                 choice = self.choice(endpoint)
                 named = tuple((rule.allow, rule.ports) for rule in self.book.names(choice))
-                for address in filter(None, _plain(endpoint)):
+                for address in self._addresses(endpoint):
                     places[address] = Place(identity(choice), network.name, named)
-        return Judge(self.book, self._pairs(), places, closed, host)
+        return Judge(self.book, self._pairs(), places, closed, host, relayed)
 
     def _pairs(self) -> list[Pair]:
         if self._said is None:

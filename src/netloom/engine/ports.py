@@ -82,10 +82,11 @@ class Kernel(Protocol):
         """
         ...
 
-    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
-        """Forget the tracked connections of which (protocol, source, target, the target's port) is denied; how many.
+    def end_connections(self, denied: Callable[[int, str, str, int, tuple[str, int]], bool]) -> int:
+        """Forget the tracked connections of which (protocol, source, target, its port, what was asked) is denied.
 
-        The target is who answers, after translation. A kernel without ctnetlink forgets none.
+        How many they were. The target is who answers, after translation; asked were an address and a port. A kernel
+        without ctnetlink forgets none.
         """
         ...
 

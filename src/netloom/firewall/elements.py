@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from netloom.firewall import cooperation, guard, rules
+from netloom.firewall import cooperation, guard, relayed, rules
 from netloom.firewall.ruleset import Field, Set
 from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
@@ -167,7 +167,8 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
             if ipv6:
                 elements.append(element(f"published_ranges6{suffix}", at, (ipv6,), last=last))
             if (ipv4 or ipv6) and proto in _RELAYED:
-                elements.append(element(f"relayed_ranges{suffix}", at, last=last))
+                whom = (relayed.target_number(ipv4, ipv6),)
+                elements.append(element(f"relayed_ranges{suffix}", at, whom, last=last))
         elif ipv4:
             elements.append(element(f"published_ranges4{suffix}", at, (ipv4,), last=last))
     for port in singles:
@@ -181,7 +182,7 @@ def port_elements(ports: Sequence[PortBinding], ipv4: str, ipv6: str) -> list[El
             if ipv6:
                 elements.append(element(f"published6{suffix}", at, (ipv6, port.container_port)))
             if (ipv4 or ipv6) and port.proto in _RELAYED:
-                elements.append(element(f"relayed{suffix}", at))
+                elements.append(element(f"relayed{suffix}", at, (relayed.target_number(ipv4, ipv6),)))
         elif ipv4:
             elements.append(element(f"published4{suffix}", at, (ipv4, port.container_port)))
     return elements

@@ -212,9 +212,14 @@ def binding(ip: str, proto: str = "tcp") -> PortBinding:
     [
         (binding("0.0.0.0"), "172.18.0.2", "fd00::2", ["published4 tcp . 8080 : 172.18.0.2 . 80"]),
         (binding("10.0.0.1"), "172.18.0.2", "", ["published4_at 10.0.0.1 . tcp . 8080 : 172.18.0.2 . 80"]),
-        (binding("::"), "172.18.0.2", "fd00::2", ["published6 tcp . 8080 : fd00::2 . 80", "relayed tcp . 8080"]),
-        (binding("::"), "172.18.0.2", "", ["relayed tcp . 8080"]),
-        (binding("fd01::1"), "172.18.0.2", "", ["relayed_at fd01::1 . tcp . 8080"]),
+        (
+            binding("::"),
+            "172.18.0.2",
+            "fd00::2",
+            ["published6 tcp . 8080 : fd00::2 . 80", "relayed tcp . 8080 : ac12:2"],
+        ),
+        (binding("::"), "172.18.0.2", "", ["relayed tcp . 8080 : ac12:2"]),
+        (binding("fd01::1"), "172.18.0.2", "", ["relayed_at fd01::1 . tcp . 8080 : ac12:2"]),
         (binding("::", "sctp"), "", "fd00::2", ["published6 sctp . 8080 : fd00::2 . 80"]),
         (binding("0.0.0.0"), "", "fd00::2", []),
     ],
@@ -266,7 +271,7 @@ def test_many_ports_side_by_side_are_one_element() -> None:
     assert words(port_elements(ports, "10.0.0.2", "fd00::2")) == [
         "published_ranges4 tcp . 8000-8999 : 10.0.0.2",
         "published_ranges6 tcp . 8000-8999 : fd00::2",
-        "relayed_ranges tcp . 8000-8999",
+        "relayed_ranges tcp . 8000-8999 : a00:2",
     ]
     assert words(port_elements(published(8000, 8999, ip="192.0.2.1"), "10.0.0.2", "")) == [
         "published_ranges4_at 192.0.2.1 . tcp . 8000-8999 : 10.0.0.2"

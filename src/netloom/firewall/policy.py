@@ -11,6 +11,7 @@ The chains stand before all others in the forward and input hooks. What they let
 
 from __future__ import annotations
 
+from netloom.firewall import relayed
 from netloom.firewall.ruleset import Chain, Field, Hook, Rule, Set, chain
 
 CROSSING = (
@@ -227,6 +228,7 @@ def chains() -> tuple[Chain, ...]:
         ),
         *_begin("between"),
         *_begin("to_host"),
+        *relayed.chains(_logged(DENIED), _logged(TRIED)),
         chain(
             "policies",
             (
@@ -238,7 +240,9 @@ def chains() -> tuple[Chain, ...]:
         ),
         chain(
             "policies_to_host",
-            (Rule("ct state established,related accept"), Rule("iifname @bridges goto judged_to_host")),
+            (Rule("ct state established,related accept"),),
+            relayed.clients(),
+            (Rule("iifname @bridges goto judged_to_host"),),
             hook=Hook("filter", "input", BEFORE),
         ),
     )

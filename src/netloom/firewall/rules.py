@@ -6,7 +6,7 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
-from netloom.firewall import cooperation, forward, policy
+from netloom.firewall import cooperation, forward, policy, relayed
 from netloom.firewall.forward import HAIRPIN
 from netloom.firewall.guard import guard_table
 from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
@@ -71,23 +71,12 @@ SETS = (
         ("ipv6_addr",),
         flags="interval",
     ),
-    Set("relayed", ("inet_proto", "inet_service"), "ports on every IPv6 address that the relay may serve"),
-    Set("relayed_at", ("ipv6_addr", "inet_proto", "inet_service"), "the same on one IPv6 address"),
-    Set(
-        "relayed_ranges", ("inet_proto", "inet_service"), "ranges of such ports on every IPv6 address", flags="interval"
-    ),
-    Set(
-        "relayed_ranges_at",
-        ("ipv6_addr", "inet_proto", "inet_service"),
-        "the same on one IPv6 address",
-        flags="interval",
-    ),
-    Set("relay_port", ("nf_proto",), "where the relay listens", ("inet_service",)),
-    Set("relay_ports", ("inet_service",), "the same, closed to all that is not redirected"),
+    *relayed.SETS,
     Set("uplinks", ("ifname",), "interfaces by which networks reach other hosts"),
     Set("switched", ("ifname",), "interfaces whose IPv4 forwarding netloom switched on"),
     Set("switched_family", ("nf_proto",), "families whose forwarding netloom switched on for the whole host"),
     *policy.SETS,
+    *relayed.POLICY_SETS,
 )
 
 
@@ -234,10 +223,10 @@ def _table(*, cooperate: bool) -> Table:
             chain("segments", segments()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
             chain("from_outside", publish_from_outside(cooperate=cooperate), hook=Hook("nat", "prerouting", -100)),
-            chain("from_host", publish_from_host(), hook=Hook("nat", "output", -100)),
+            *policy.chains(),
+            chain("from_host", relayed.answers(), publish_from_host(), hook=Hook("nat", "output", -100)),
             chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
             chain("path_mtu", path_mtu(), hook=Hook("filter", "forward", -150)),
-            *policy.chains(),
             forward.base_chain(),
             chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),
             *last,

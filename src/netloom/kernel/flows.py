@@ -53,8 +53,14 @@ def follow(
         netfilter.request(messages)
 
 
-def end(netfilter: NetlinkSocket, denied: Callable[[int, str, str, int], bool]) -> int:
-    """Forget the connections of which (protocol, source, target, the target's port) is denied; how many they were."""
+Denied = Callable[[int, str, str, int, tuple[str, int]], bool]
+
+
+def end(netfilter: NetlinkSocket, denied: Denied) -> int:
+    """Forget those connections that are denied; how many they were.
+
+    `denied` is told protocol, source, target, the target's port, and the address and the port that were asked for.
+    """
     ended = 0
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
@@ -64,7 +70,13 @@ def end(netfilter: NetlinkSocket, denied: Callable[[int, str, str, int], bool]) 
         gone = [
             conntrack.forget(family, one)
             for one in found
-            if denied(one.proto, _text(one.source_address), _text(one.target_address), one.target_port)
+            if denied(
+                one.proto,
+                _text(one.source_address),
+                _text(one.target_address),
+                one.target_port,
+                (_text(one.asked_address), one.asked_port),
+            )
         ]
         if gone:
             netfilter.request(gone)

@@ -147,8 +147,8 @@ class HostKernel:
         stay, leave = (bridges, gone) if wanted else ((), [*bridges, *gone])
         return [foreign.settle(one, stay, leave, wanted=wanted) for one in foreign.look()]
 
-    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
-        """Forget the tracked connections of which (protocol, source, target, the target's port) is denied; how many."""
+    def end_connections(self, denied: Callable[[int, str, str, int, tuple[str, int]], bool]) -> int:
+        """Forget the tracked connections that are denied; how many. `denied` as in `flows.end`."""
         return flows.end(self._applier.nft, denied)
 
     def hooks_bridges(self) -> bool:

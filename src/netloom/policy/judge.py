@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from netloom.firewall.policy import HOST
 from netloom.model.policy import PortRange
+from netloom.policy.relayed import Relayed
 from netloom.policy.rulebook import Kind, Pair, Rulebook, identity
 
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp", 132: "sctp"}
@@ -29,7 +30,10 @@ class Verdict(NamedTuple):
 
 
 class Judge:
-    """A snapshot: `places` are the endpoints by address, `host` the host's own addresses."""
+    """A snapshot: `places` are the endpoints by address, `host` the host's own addresses.
+
+    `relayed` says whom the relay serves.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Judge:
         places: Mapping[str, Place],
         closed: Collection[str],
         host: Collection[str],
+        relayed: Relayed | None = None,
     ) -> None:
         self._pairs: dict[tuple[Kind, int, int], Pair] = {(p.kind, p.source, p.target): p for p in pairs}
         self._outer = [
@@ -49,6 +54,17 @@ class Judge:
         self._places = places
         self._closed = closed
         self._host = host
+        self._relayed = relayed or Relayed()
+
+    def elsewhere(self, address: str) -> bool:
+        """Is it no endpoint's?"""
+        return address not in self._places
+
+    def behind(self, proto: int, asked: str, port: int) -> tuple[str, int] | None:
+        """The container's address and port, where an address and a port of the host lead there by the relay."""
+        if ":" not in asked or asked in self._places or not (asked in self._host or ip_address(asked).is_link_local):
+            return None
+        return self._relayed.behind(_PROTOCOLS.get(proto, ""), asked, port)
 
     def verdict(self, proto: int, source: str, target: str, port: int, *, dry_run: bool = False) -> Verdict:
         """On a connection from one address to another; `port` is the target's, 0 where the protocol has none.

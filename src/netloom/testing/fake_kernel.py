@@ -99,7 +99,7 @@ class FakeKernel:
             if (isinstance(o, Veth) or not getattr(o, "sandbox", "")) and not self._on_others(o)
         ]
 
-    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
+    def end_connections(self, denied: Callable[[int, str, str, int, tuple[str, int]], bool]) -> int:
         """There are none."""
         return 0
 

@@ -149,7 +149,7 @@ class WiredKernel(FakeKernel):
         with self._mutex:
             return super().facts()
 
-    def end_connections(self, denied: Callable[[int, str, str, int], bool]) -> int:
+    def end_connections(self, denied: Callable[[int, str, str, int, tuple[str, int]], bool]) -> int:
         self._wire.passing("kernel", "end_connections")
         return super().end_connections(denied)
 
