@@ -13,8 +13,10 @@ from netloom.testing.kinds import need
 TRANSCRIPTS = sorted((Path(__file__).parent / "testdata").glob("*.transcript"))
 NEEDS = {  # kinds of links that a kernel may lack
     "macvlan": ("macvlan",),
+    "macvlan-modes": ("macvlan",),
     "passthru": ("macvlan",),
     "ipvlan": ("ipvlan", "vlan", "macvlan"),
+    "ipvlan-flags": ("ipvlan",),
 }
 EACH = [pytest.param(path, marks=[pytest.mark.kernel] if path.stem in NEEDS else []) for path in TRANSCRIPTS]
 
