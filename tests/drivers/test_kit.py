@@ -23,6 +23,7 @@ KINDS = {
     "macvlan-host": Kind("macvlan", (*ON, "-o", "host_access=true")),
     "macvlan-vlan": Kind("macvlan", ("-o", "parent=eth0.7")),
     "macvlan-dummy": Kind("macvlan", internal=True),
+    "macvlan-passthru": Kind("macvlan", ("-o", "parent=lan{number}", "-o", "macvlan_mode=passthru"), alone=True),
     "device": Kind("device", ("-o", "parent=lan{number}"), alone=True),
     "ipvlan-l2": Kind("ipvlan", ON, own_mac=False),
     "ipvlan-host": Kind("ipvlan", (*ON, "-o", "host_access=true"), own_mac=False),

@@ -58,7 +58,7 @@ class DeviceDriver:
         """Raises Conflict naming the holder, or for an interface that has become the host's own meanwhile."""
         parent = parents.parent_of(network)
         for holder in others:
-            who = holder.dns_names[0] if holder.dns_names else holder.container[:12]
+            who = parents.container_of(holder)
             raise Conflict(
                 f"parent interface {parent} of network {network.name} is in container {who}",
                 remedy=f"stop or disconnect {who} first: one container has it at a time",

@@ -32,6 +32,12 @@ def test_the_parent_must_be_named() -> None:
         DRIVER.options(NetworkRequest(), "1" * 64, 1500)
 
 
+@pytest.mark.parametrize("key", ["macvlan_mode", "host_access", "com.docker.network.advertise_addr_ms"])
+def test_the_parent_is_the_only_option(key: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"unknown option {key} for network driver device"):
+        DRIVER.options(NetworkRequest(options={"parent": "eth1", key: "300"}), "1" * 64, 1500)
+
+
 @pytest.mark.parametrize(
     ("parent", "told"),
     [

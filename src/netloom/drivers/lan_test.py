@@ -161,10 +161,30 @@ def test_who_can_be_no_port(parent: str, error: type[Exception], told: str) -> N
         DRIVER.check(on_parent(parent), [], FACTS)
 
 
-def test_what_means_nothing_on_a_lan() -> None:
-    for options in ({"com.docker.network.host_ipv4": "192.0.2.7"}, {f"{NAME[:-4]}enable_ip_masquerade": "true"}):
-        with pytest.raises(InvalidArgument, match="means nothing on network net1"):
-            DRIVER.check(on_parent(options=options), [], FACTS)
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("bridge.gateway_mode_ipv4", "routed"),
+        ("bridge.gateway_mode_ipv6", "nat"),
+        ("bridge.host_binding_ipv4", "192.0.2.7"),
+        ("bridge.trusted_host_interfaces", "eth0"),
+        ("bridge.enable_ip_masquerade", "true"),
+        ("host_ipv4", "192.0.2.7"),
+        ("host_ipv6", "2001:db8::7"),
+    ],
+)
+def test_options_of_a_router_mean_nothing_on_a_lan(key: str, value: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"option com.docker.network.{key} means nothing on network net1"):
+        DRIVER.check(on_parent(options={f"com.docker.network.{key}": value}), [], FACTS)
+
+
+def test_a_lan_may_be_told_not_to_be_masqueraded_and_how_wide_it_is() -> None:
+    DRIVER.check(on_parent(options={"com.docker.network.bridge.enable_ip_masquerade": "false"}), [], FACTS)
+    narrow = on_parent(mtu=1400, options={"com.docker.network.driver.mtu": "1400"})
+    assert (narrow.mtu, on_parent(mtu=1400).mtu) == (1400, 9000)
+
+
+def test_what_cannot_be_on_a_lan() -> None:
     with pytest.raises(InvalidArgument, match="cannot be internal"):
         DRIVER.check(on_parent(internal=True), [], FACTS)
     with pytest.raises(InvalidArgument, match="bridge br0 is there already"):

@@ -84,10 +84,11 @@ class MacvlanDriver:
     def admit(self, network: Network, name: str, mac: str, others: Collection[Endpoint], facts: HostFacts) -> None:
         """Raises Failed when the parent has gone, or is taken whole by another container."""
         parents.check_stands(network, facts)
-        if others and _mode(network) == "passthru":
+        for holder in others if _mode(network) == "passthru" else ():
             raise Failed(
                 "failed to create the macvlan port: invalid argument",
-                remedy=f"in mode passthru the parent {parents.parent_of(network)} takes one container, and has it",
+                remedy=f"in mode passthru the parent takes one container: {parents.parent_of(network)}"
+                f" is in container {parents.container_of(holder)}",
             )
 
     def endpoint(self, network: Network, endpoint: Endpoint, facts: HostFacts) -> list[Desired]:

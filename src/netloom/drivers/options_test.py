@@ -120,6 +120,12 @@ def test_what_cannot_be_a_further_address(address: str) -> None:
     assert fault.startswith(f"invalid netloom.endpoint.addresses value: {address}")
 
 
+@pytest.mark.parametrize("driver", ["macvlan", "ipvlan", "device"])
+def test_where_any_address_may_be_sent_from_none_is_added(driver: str) -> None:
+    (fault,) = endpoint_faults({"netloom.endpoint.addresses": "10.0.0.9"}, driver)
+    assert fault.startswith(f"option netloom.endpoint.addresses means nothing on a {driver} network")
+
+
 def test_an_unknown_option_is_told_the_known_ones() -> None:
     with pytest.raises(InvalidArgument) as error:
         BridgeOptions.parse({"com.example.unknown": "1"})

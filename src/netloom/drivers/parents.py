@@ -69,6 +69,11 @@ def users(parent: str, others: Iterable[Network]) -> list[Network]:
     return [n for n in others if not n.config_only and parent == n.options.get(PARENT, "")]
 
 
+def container_of(endpoint: Endpoint) -> str:
+    """Its name, or where it has none the beginning of its id."""
+    return endpoint.dns_names[0] if endpoint.dns_names else endpoint.container[:12]
+
+
 def leased_mtu(network: Network, endpoint: Endpoint, facts: HostFacts) -> int:
     """What the endpoint's lease says of the LAN, no more than the parent takes; 0: nothing."""
     mtu = endpoint.lease.terms.mtu if endpoint.lease else 0

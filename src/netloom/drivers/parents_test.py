@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netloom.drivers import parents
+from netloom.drivers import parents, registry
 from netloom.drivers.driver import Driver
 from netloom.drivers.ipvlan import IpvlanDriver
 from netloom.drivers.macvlan import MacvlanDriver
@@ -170,6 +170,15 @@ def test_options_that_cannot_be(driver: str, options: dict[str, str], kind: type
         DRIVERS[driver].options(NetworkRequest(options=options), "1" * 64, 1500)
     assert type(error.value) is kind
     assert error.value.sentence == sentence
+
+
+@pytest.mark.parametrize("driver", ["macvlan", "ipvlan", "device"])
+@pytest.mark.parametrize("key", ["driver.mtu", "container_iface_prefix", "bridge.name", "bridge.enable_icc"])
+def test_what_docker_takes_and_does_not_carry_out_is_refused(driver: str, key: str) -> None:
+    """Docker 28.5 creates such a macvlan network; its interface is `eth0` with the parent's MTU all the same."""
+    request = NetworkRequest(options={"parent": "eth1", f"com.docker.network.{key}": "1400"})
+    with pytest.raises(InvalidArgument, match=f"unknown option com.docker.network.{key} for network driver {driver}"):
+        registry.driver(driver).options(request, "1" * 64, 1500)
 
 
 def test_an_empty_mode_is_the_default() -> None:
