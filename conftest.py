@@ -22,10 +22,11 @@ settings.load_profile("deep" if SOAKING else "fast")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks for its share of time is a soak test."""
+    """What asks for its share of time is a soak test. They come first: none is begun when all else has ended."""
     for item in items:
         if "share" in getattr(item, "fixturenames", ()):
             item.add_marker("soak")
+    items.sort(key=lambda item: item.get_closest_marker("soak") is None)
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ class GuardWorld:
         except BlockingIOError:
             return seen
         finally:
-            receiver.settimeout(5)
+            receiver.settimeout(20)
 
     def honest(self, network: str, place: str, to: str, name: bytes) -> bytes:
         """A datagram with the sender's own addresses."""
@@ -162,5 +162,5 @@ def _endpoint(network: Network, place: str) -> Endpoint:
 def _packet_socket() -> socket.socket:
     one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     one.bind(("eth0", 0))
-    one.settimeout(5)
+    one.settimeout(20)
     return one

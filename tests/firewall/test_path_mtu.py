@@ -18,7 +18,7 @@ def segment(world: World, client: str, server: str, listens: str, asks: str) -> 
 
     def listening() -> socket.socket:
         made = socket.create_server((listens, 81), family=socket.AF_INET6 if ":" in listens else socket.AF_INET)
-        made.settimeout(5)
+        made.settimeout(20)
         return made
 
     with (

@@ -113,11 +113,11 @@ def connected(town: Town, source: str, target: str, port: int) -> Iterator[tuple
             yield client, accepted
 
 
-def carries(sender: socket.socket, receiver: socket.socket) -> bool:
-    """Does a word get through? Each is different: a late one is another's."""
+def carries(sender: socket.socket, receiver: socket.socket, *, timeout: float = 20.0) -> bool:
+    """Does a word get through? Each is different: a late one is another's. Where it should not, see `cut`."""
     word = str(time.monotonic_ns()).encode() + b";"
     sender.sendall(word)
-    receiver.settimeout(0.6)
+    receiver.settimeout(timeout)
     heard = b""
     try:
         while word not in heard:
@@ -125,3 +125,8 @@ def carries(sender: socket.socket, receiver: socket.socket) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def cut(sender: socket.socket, receiver: socket.socket) -> bool:
+    """Does no word get through, soon?"""
+    return not carries(sender, receiver, timeout=0.6)

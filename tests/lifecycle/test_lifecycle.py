@@ -57,15 +57,27 @@ def test_on_failure_counts_and_gives_up(daemon: Daemon) -> None:
 def test_one_that_waits(daemon: Daemon) -> None:
     daemon.docker("run", "-d", "--name", "li-w", "--restart", "always", "-p", "8081:80", "host", "false")
     eventually(lambda: daemon.inspect("li-w")["RestartCount"] >= 5)
-    eventually(lambda: state(daemon, "li-w")["Restarting"])
-    found = state(daemon, "li-w")
-    assert (found["Status"], found["Running"], found["Pid"], found["ExitCode"]) == ("restarting", True, 0, 1)
-    assert status(daemon, "li-w").startswith("Restarting (1) ")
-    assert "li-w" in daemon.docker("ps", "--format", "{{.Names}}")
-    refused = daemon.docker("rm", "li-w", check=False)
-    assert "container is restarting: stop the container before removing or force remove" in refused
-    assert "is restarting, wait until the container is running" in daemon.docker("exec", "li-w", "true", check=False)
-    assert check(daemon) == []
+
+    def in_one_pause() -> tuple[object, ...] | None:
+        """What is told of it, where nothing of that was told after the pause."""
+        eventually(lambda: state(daemon, "li-w")["Restarting"])
+        count = daemon.inspect("li-w")["RestartCount"]
+        found = state(daemon, "li-w")
+        told = (
+            *(found["Status"], found["Running"], found["Pid"], found["ExitCode"]),
+            status(daemon, "li-w").startswith("Restarting (1) "),
+            "li-w" in daemon.docker("ps", "--format", "{{.Names}}"),
+            daemon.docker("rm", "li-w", check=False),
+            daemon.docker("exec", "li-w", "true", check=False),
+            check(daemon),
+        )
+        return told if daemon.inspect("li-w")["RestartCount"] == count else None
+
+    *facts, refused, not_now, findings = eventually(in_one_pause, timeout=60)
+    assert facts == ["restarting", True, 0, 1, True, True]
+    assert "container is restarting: stop the container before removing or force remove" in str(refused)
+    assert "is restarting, wait until the container is running" in str(not_now)
+    assert findings == []
     count = daemon.inspect("li-w")["RestartCount"]
     daemon.kill()
     daemon.start()

@@ -41,11 +41,11 @@ async def test_a_change_is_heard_of_and_so_is_the_next(tmp_path: Path, change: C
     watch = FileWatch((str(path), str(tmp_path / "absent" / "file")), heard.set)
     try:
         await asyncio.to_thread(change, path)
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), 30)
         heard.clear()
         real = Path(os.path.realpath(path))
         await asyncio.to_thread(real.write_text, "three")
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), 30)
     finally:
         watch.close()
         watch.close()
@@ -59,6 +59,6 @@ async def test_a_file_that_is_linked_to_elsewhere_is_followed(tmp_path: Path) ->
     watch = FileWatch((str(path),), heard.set)
     try:
         await asyncio.to_thread(_renamed_over, target)
-        await asyncio.wait_for(heard.wait(), 5)
+        await asyncio.wait_for(heard.wait(), 30)
     finally:
         watch.close()

@@ -239,7 +239,7 @@ async def test_predecessor_serves_on_when_the_successor_dies(host: Host, box: Ne
         await client.open_sandbox("s1", box.fd, 0, RED)
         await client.put_names(entry("e1", "web"))
         with socket.socket(socket.AF_UNIX) as successor:
-            successor.settimeout(5)
+            successor.settimeout(20)
             successor.connect(str(tmp_path / p.SOCKET))
             hello = p.encode(p.Hello(p.HANDOVER, "successor"))
             successor.sendall(HEADER.pack(len(hello), 0) + hello)
@@ -262,7 +262,7 @@ async def test_predecessor_serves_on_when_the_successor_dies(host: Host, box: Ne
 async def test_garbage_on_the_control_socket_drops_only_its_sender(host: Host, tmp_path: Path, raw: bytes) -> None:
     async with plane(host, tmp_path) as client:
         with socket.socket(socket.AF_UNIX) as other:
-            other.settimeout(5)
+            other.settimeout(20)
             other.connect(str(tmp_path / p.SOCKET))
             other.sendall(raw)
             while await asyncio.to_thread(other.recv, 1000):
@@ -278,7 +278,7 @@ async def test_other_users_are_not_let_in(host: Host, tmp_path: Path) -> None:
 async def test_one_daemon_at_a_time(host: Host, tmp_path: Path) -> None:
     async with plane(host, tmp_path) as first:
         with socket.socket(socket.AF_UNIX) as second:
-            second.settimeout(5)
+            second.settimeout(20)
             second.connect(str(tmp_path / p.SOCKET))
             hello = p.encode(p.Hello(p.VERSION, "daemon"))
             second.sendall(HEADER.pack(len(hello), 0) + hello)

@@ -88,7 +88,7 @@ async def test_a_client_that_has_gone_costs_no_other_its_answer(host: Host, box:
 def _ask_beside_leavers() -> None:
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     with raw, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stays:
-        stays.settimeout(5)
+        stays.settimeout(20)
         for _ in range(20):
             raw.sendto(ip(udp(WEB)), ("127.0.0.11", 0))  # from a port where nobody is
             stays.sendto(WEB, ("127.0.0.11", 53))

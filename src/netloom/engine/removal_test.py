@@ -73,7 +73,7 @@ async def test_who_waits_for_the_start_of_a_removed_container_sees_the_end(world
     attachment = await world.engine.attach("web")
     reading = asyncio.ensure_future(attachment.read())
     await remove(world, "web")
-    assert await asyncio.wait_for(reading, 5) is None
+    assert await asyncio.wait_for(reading, 30) is None
 
 
 async def test_one_run_with_rm_outlives_a_restart(world: World) -> None:

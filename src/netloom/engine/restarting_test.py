@@ -250,6 +250,6 @@ async def test_a_stop_that_comes_with_the_end(world: World) -> None:
         stopping = asyncio.ensure_future(world.engine.stop("web", timeout=None))
         await asyncio.sleep(0)
         world.end("web", 1)
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 30)
     await world.settle()
     assert world.engine.container("web").state.status == "exited"

@@ -108,7 +108,7 @@ class NameServer:
     def _stream(self) -> None:
         connection, client = self._tcp.accept()
         with connection:
-            connection.settimeout(2)
+            connection.settimeout(10)
             try:
                 (size,) = struct.unpack("!H", connection.recv(2, socket.MSG_WAITALL))
                 asked = m.decode(connection.recv(size, socket.MSG_WAITALL))
