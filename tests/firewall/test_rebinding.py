@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -129,15 +129,35 @@ def test_a_port_that_another_has_meanwhile(daemon: Daemon) -> None:
 
 
 @pytest.mark.usefixtures("inside")
-def test_a_daemon_that_dies_meanwhile_leaves_old_or_new(daemon: Daemon) -> None:
-    route(daemon)
-    daemon.kill()
-    daemon.start()
-    assert ports(daemon) == OPENED
-    eventually(lambda: reached(daemon) == [False, False, True, True], what="the ports as they were")
-    daemon.docker("network", "disconnect", "rb-routed", "rb-web")
-    daemon.kill()
-    daemon.start()
-    assert ports(daemon) == HELD
-    eventually(lambda: reached(daemon) == [True, True, False, False], what="the ports as they were")
-    assert check(daemon) == []
+@pytest.mark.parametrize(("point", "stands"), [("rebound", False), ("fenced", True), ("unlisted", True)])
+def test_a_daemon_that_dies_meanwhile_leaves_old_or_new(daemon: Daemon, point: str, stands: bool) -> None:
+    """At each point: before anything stands, and after that, before the ports that go are released."""
+
+    def dying(change: Callable[[], object]) -> None:
+        daemon.stop()
+        daemon.environment["NETLOOM_STOP_AT"] = point
+        try:
+            daemon.start()
+            with pytest.raises(AssertionError):
+                change()
+        finally:
+            daemon.kill()
+            del daemon.environment["NETLOOM_STOP_AT"]
+            daemon.start()
+
+    def settled(translated: bool) -> None:
+        assert ports(daemon) == (HELD if translated else OPENED)
+        wanted = [translated, translated, not translated, not translated]
+        eventually(lambda: reached(daemon) == wanted, what="the ports")
+        with ExitStack() as stack:
+            if not translated:  # nothing holds it any more
+                stack.enter_context(daemon.host.serve("0.0.0.0", 18080))
+        eventually(lambda: check(daemon) == [], what="everything in its place")
+
+    dying(lambda: route(daemon))
+    settled(translated=not stands)
+    if not stands:
+        route(daemon)
+        settled(translated=False)
+    dying(lambda: daemon.docker("network", "disconnect", "rb-routed", "rb-web"))
+    settled(translated=stands)

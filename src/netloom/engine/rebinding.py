@@ -46,6 +46,7 @@ class Rebinding:
         kept = without(bound, gone)
         families = {_family(port) for port in gone}
         new = await self._publishing.publish(container, owner, options, bound, families=families, beside=kept)
+        self._core.at("rebound")
         return Rebound((*kept, *new), new, gone)
 
     async def let_go(self, container: Container, ports: tuple[PortBinding, ...]) -> None:
