@@ -43,7 +43,7 @@ def clean(daemon: Daemon) -> None:
         return not findings
 
     try:
-        eventually(agrees, timeout=5)
+        eventually(agrees)
     except AssertionError:
         raise AssertionError("\n".join([*findings, daemon.log_tail(3000)])) from None
 
@@ -129,7 +129,7 @@ def test_the_checker_sees_what_is_missing(daemon: Daemon) -> None:
             daemon.host.run(*damage, check=False)
             return finding in check(daemon)
 
-        eventually(looked, timeout=20)
+        eventually(looked)
 
     nft = ("nft", "delete", "element", "inet", "netloom")
     seen("map published4: ('tcp', 8080) is missing", *nft, "published4", "{ tcp . 8080 }")

@@ -41,13 +41,13 @@ def own_address() -> str:
 
 
 def tcp() -> bool:
-    with socket.create_connection((peer, 80), timeout=3) as client, client.makefile("rb") as stream:
+    with socket.create_connection((peer, 80), timeout=20) as client, client.makefile("rb") as stream:
         return bool(stream.read())
 
 
 def udp() -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(3)
+        client.settimeout(20)
         client.sendto(b"who am i", (peer, 80))
         return bool(client.recv(2048))
 
@@ -55,20 +55,20 @@ def udp() -> bool:
 def full_frame() -> bool:
     """What fills the path's frames passes in one piece."""
     done = subprocess.run(
-        ["ping", "-c", "1", "-W", "3", "-M", "do", "-s", "1472", peer], capture_output=True, check=False
+        ["ping", "-c", "1", "-W", "20", "-M", "do", "-s", "1472", peer], capture_output=True, check=False
     )
     return done.returncode == 0
 
 
 def serves() -> bool:
     """Its own address is its own: a server on it is reached at it."""
-    with socket.create_server((own_address(), 0)) as server, socket.create_connection(server.getsockname(), timeout=3):
+    with socket.create_server((own_address(), 0)) as server, socket.create_connection(server.getsockname(), timeout=20):
         return bool(server.accept())
 
 
 def from_a_chosen_port() -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-        client.settimeout(3)
+        client.settimeout(20)
         client.bind((own_address(), 0))
         client.connect((peer, 80))
         return bool(client.recv(2048))

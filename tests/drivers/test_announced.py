@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import NamedTuple
 
 import pytest
+from capture import ARP, Capture
 from lans import LAN, LAN6, SLEEP, lan
 from machines import inside, mac_seen, network
 
@@ -20,6 +21,7 @@ from netloom.testing.kinds import need
 pytestmark = pytest.mark.kernel
 
 STALE = "02:00:00:00:00:99"  # who had the addresses before, as the neighbours believe
+ADVERTISE = "com.docker.network.advertise_addr"
 ADDRESS4, ADDRESS6 = "192.0.2.9", "2001:db8:2::9"
 
 
@@ -60,6 +62,27 @@ def test_what_a_killed_daemon_did_not_announce(daemon: Daemon, host: Host, kind:
                 eventually(lambda seen=seen: seen() == mac, what=f"{address} to be known as {mac}")  # type: ignore[misc]
                 assert there.ping(address)
             assert check(daemon) == []
+
+
+@pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
+def test_as_often_as_the_network_says(daemon: Daemon, host: Host, driver: str) -> None:
+    """On the wire: what began before has had its time when the last one has said all of its own."""
+    need(driver)
+    said = {"an-never": 0, "an-once": 1, "an-thrice": 3}
+    with ExitStack() as stack:
+        wire = stack.enter_context(Capture(stack.enter_context(up(host)), "router"))
+        for number, (name, times) in enumerate(said.items()):
+            options = (f"{ADVERTISE}_nmsgs={times}", f"{ADVERTISE}_ms=100")
+            flags = [word for option in options for word in ("-o", option)]
+            subnet = ("--subnet", f"10.86.{number}.0/24")
+            stack.enter_context(network(daemon, name, *ON, *flags, *subnet, driver=driver))
+            daemon.docker("run", "-d", "--name", name, "--network", name, "--ip", f"10.86.{number}.9", *SLEEP)
+
+        def heard(number: int) -> int:
+            return sum((f.ethertype, f.sender) == (ARP, f"10.86.{number}.9") for f in wire.frames.copy())
+
+        eventually(lambda: heard(2) == 3, what="three announcements")
+        assert [heard(number) for number in range(3)] == [0, 1, 3]
 
 
 @contextmanager

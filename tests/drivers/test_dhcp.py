@@ -119,7 +119,7 @@ def test_it_is_renewed(daemon: Daemon, server: Dnsmasq) -> None:
         daemon.docker("run", "-d", "--name", "dh-one", "--network", network, *SLEEP)
         asked, searched = server.heard("DHCPREQUEST"), server.heard("DHCPDISCOVER")
         (before,) = server.leases()
-        eventually(lambda: server.heard("DHCPREQUEST") > asked, timeout=20, what="the renewal")
+        eventually(lambda: server.heard("DHCPREQUEST") > asked, what="the renewal")
         eventually(lambda: server.leases()[0][0] > before[0], what="its effect")
         assert server.leases()[0][2:] == before[2:]
         assert server.heard("DHCPDISCOVER") == searched
@@ -133,12 +133,12 @@ def test_the_daemon_dies_and_the_next_one_takes_the_lease_up(daemon: Daemon, hos
         asked = server.heard("DHCPREQUEST")
         assert host.outside.ping(address)
         daemon.start()
-        eventually(lambda: server.heard("DHCPREQUEST") > asked, timeout=20, what="the question whether it is ours")
+        eventually(lambda: server.heard("DHCPREQUEST") > asked, what="the question whether it is ours")
         assert address_of(daemon, "dh-one", network) == address
         assert (server.heard("DHCPDISCOVER"), server.heard("DHCPRELEASE")) == (searched, 0)
         assert host.outside.ping(address)
         asked = server.heard("DHCPREQUEST")
-        eventually(lambda: server.heard("DHCPREQUEST") > asked, timeout=20, what="renewals to go on")
+        eventually(lambda: server.heard("DHCPREQUEST") > asked, what="renewals to go on")
         daemon.stop()
         daemon.start()
         assert check(daemon) == []

@@ -39,7 +39,7 @@ def asks(daemon: Daemon, *words: str) -> bool:
 
 def clean(daemon: Daemon) -> None:
     found: Callable[[], list[str]] = lambda: check(daemon)  # noqa: E731
-    eventually(lambda: not found(), timeout=10, what=f"{found()}")
+    eventually(lambda: not found(), what=f"{found()}")
 
 
 @pytest.mark.parametrize("point", POINTS)

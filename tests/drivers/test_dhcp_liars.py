@@ -155,7 +155,7 @@ def test_a_server_that_takes_the_address_back(daemon: Daemon, host: Host) -> Non
         run = ("run", "-d", "--name", "li-one", "--hostname", "li-host", "--network", network)
         daemon.docker(*run, "--network-alias", "db", *SLEEP)
         assert address_of(daemon, "li-one", network) == ASKED
-        eventually(lambda: address_of(daemon, "li-one", network) == back, timeout=20, what="another address")
+        eventually(lambda: address_of(daemon, "li-one", network) == back, what="another address")
         assert f" {back}/24" in inside(daemon, "li-one")
         assert ASKED not in inside(daemon, "li-one")
         assert daemon.docker("exec", "li-one", "getent", "ahostsv4", "db").startswith(back)
@@ -179,7 +179,7 @@ def test_a_lease_that_nobody_renews(daemon: Daemon, host: Host) -> None:
         daemon.docker("run", "-d", "--name", "li-two", "--network", "li-other", *SLEEP)
         giving.clear()
         eventually(lambda: inside(daemon, "li-one") == "", timeout=30, what="the address to go")
-        eventually(lambda: address_of(daemon, "li-one", network) == "", timeout=10, what="inspect to say so")
+        eventually(lambda: address_of(daemon, "li-one", network) == "", what="inspect to say so")
         assert inside(daemon, "li-two")
         assert check(daemon) == []
         daemon.docker("rm", "-f", "li-two")
@@ -198,6 +198,6 @@ def test_the_daemon_is_dead_for_longer_than_the_lease(daemon: Daemon, host: Host
         shown = ("nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-4", "-o", "addr", "show", "eth0")
         eventually(lambda: host.run(*shown) == "", timeout=30, what="the kernel to take the address away")
         daemon.start()
-        eventually(lambda: address_of(daemon, "li-one", network) == ASKED, timeout=20, what="a new lease")
+        eventually(lambda: address_of(daemon, "li-one", network) == ASKED, what="a new lease")
         eventually(lambda: f" {ASKED}/24" in inside(daemon, "li-one"))
         assert check(daemon) == []

@@ -101,7 +101,7 @@ def test_modes(daemon: Daemon) -> None:
             address = daemon.inspect("mv-two")["NetworkSettings"]["Networks"][f"mv-{mode}"]["IPAddress"]
             with inside(daemon, "mv-one") as box:
                 assert box.ping(OUTSIDE4), mode
-                assert box.ping(address, timeout=1.0 if together else 0.3) == together, mode
+                assert box.ping(address, timeout=10 if together else 0.3) == together, mode
     with network(daemon, "mv-whole", "-o", "macvlan_mode=passthru", "--subnet", "10.87.0.0/24"):
         daemon.docker("run", "-d", "--name", "mv-one", "--network", "mv-whole", *SLEEP)
         told = daemon.docker("run", "-d", "--rm", "--network", "mv-whole", *SLEEP, check=False)
@@ -134,7 +134,7 @@ def test_connect_and_disconnect_while_it_runs(daemon: Daemon, host: Host) -> Non
             assert check(daemon) == []
             daemon.docker("network", "disconnect", "mv-lan", "mv-one")
             assert host.outside.reaches(host.address4, 8088)
-            assert not host.outside.reaches(address, 80)
+            assert host.outside.misses(address, 80)
             assert check(daemon) == []
         daemon.docker("rm", "-f", "mv-one")
         daemon.docker("network", "rm", "mv-br")

@@ -63,7 +63,7 @@ class GuardWorld:
         self.host.call(put_up, self._wanted, sandboxes)
         for key, place in self.places.items():
             self._sockets[key] = stack.enter_context(place.call(_packet_socket))
-            eventually(lambda key=key: self.host.ping(ip4(*key)), what=str(key))  # type: ignore[misc]
+            eventually(lambda key=key: self.host.ping(ip4(*key), timeout=0.3), what=str(key))  # type: ignore[misc]
 
         # As a router the host asks for neighbours from its link-local address, once it is sure of it.
         eventually(lambda: "tentative" not in self.host.run("ip", "-6", "addr"), what="link-local addresses")

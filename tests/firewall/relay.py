@@ -65,14 +65,14 @@ class TestRelay:
             port = struct.unpack_from("!H", original, 2)[0]
             ip = socket.inet_ntop(socket.AF_INET6, original[8:24])
             target = self._table.get((ip, port)) or self._table[("::", port)]
-            with self._host.call(socket.create_connection, target, 2.0) as server:
+            with self._host.call(socket.create_connection, target, 20.0) as server:
                 while data := server.recv(2048):
                     client.sendall(data)
 
     def _datagram(self, sock: socket.socket) -> None:
         data, told, _, client = sock.recvmsg(2048, 64)
         with self._host.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM) as server:
-            server.settimeout(2)
+            server.settimeout(20)
             server.sendto(data, self._datagrams[sock])
             sock.sendmsg([server.recv(2048)], told, 0, client)  # from the address that was asked
 

@@ -127,7 +127,7 @@ def _receiver(protocol: int, ip: str) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_UDP)
     else:
         listener = socket.socket(family, socket.SOCK_RAW, protocol)
-    listener.settimeout(2)
+    listener.settimeout(20)
     return listener
 
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from netloom.testing.daemons import Daemon
 from netloom.testing.hosts import OUTSIDE4, OUTSIDE6, Netns
@@ -22,7 +23,7 @@ BOXES = {  # name: network, label, last number of its addresses
 }
 NUMBERS = {"po-app": 80, "po-far": 81}
 PORTS = (80, 81)
-
+Way: TypeAlias = tuple[str, str, int, str, int]  # source, target, port, protocol, family
 
 WEB, DB = {"label": "role=web"}, {"label": "role=db"}
 
@@ -63,6 +64,18 @@ class Town:
     def reaches(self, source: str, target: str, port: int = 80, proto: str = "tcp", family: int = 4) -> bool:
         return self.places[source].reaches(self.address(target, family), port, proto)  # type: ignore[arg-type]
 
+    def misses(self, source: str, target: str, port: int = 80, proto: str = "tcp", family: int = 4) -> bool:
+        return self.places[source].misses(self.address(target, family), port, proto)  # type: ignore[arg-type]
+
+    def check(self, expected: dict[Way, bool]) -> None:
+        """Who reaches whom is as expected; all are asked at once."""
+
+        def found(way: Way) -> bool:
+            return self.reaches(*way) if expected[way] else not self.misses(*way)
+
+        with ThreadPoolExecutor(len(expected)) as threads:
+            assert dict(zip(expected, threads.map(found, expected), strict=True)) == expected
+
     @contextmanager
     def policy(self, *flags: str, **document: Any) -> Iterator[None]:
         """A policy stands meanwhile."""
@@ -91,11 +104,11 @@ def connected(town: Town, source: str, target: str, port: int) -> Iterator[tuple
 
     def listening() -> socket.socket:
         server = socket.create_server((town.address(target), port))
-        server.settimeout(5)
+        server.settimeout(20)
         return server
 
     with town.places[target].call(listening) as server:
-        client = town.places[source].call(socket.create_connection, (town.address(target), port), 5.0)
+        client = town.places[source].call(socket.create_connection, (town.address(target), port), 20.0)
         with client, server.accept()[0] as accepted:
             yield client, accepted
 

@@ -92,7 +92,7 @@ class World:
             self.places[name].run("ip", "route", "add", "default", "via", address("gw:vault"))
             self.places[name].run("ip", "-6", "route", "add", "default", "via", address("gw:vault", 6))
         for name in CONTAINERS:  # a bridge drops until the kernel has noticed its first port
-            eventually(lambda name=name: self.host.ping(address(name)), what=name)  # type: ignore[misc]
+            eventually(lambda name=name: self.host.ping(address(name), timeout=0.3), what=name)  # type: ignore[misc]
         # As a router the host asks for neighbours from its link-local address, once it is sure of it.
         eventually(lambda: "tentative" not in self.host.run("ip", "-6", "addr"), what="link-local addresses")
         for name in [*CONTAINERS, "outside", "lan"]:

@@ -56,7 +56,7 @@ def test_on_failure_counts_and_gives_up(daemon: Daemon) -> None:
 
 def test_one_that_waits(daemon: Daemon) -> None:
     daemon.docker("run", "-d", "--name", "li-w", "--restart", "always", "-p", "8081:80", "host", "false")
-    eventually(lambda: daemon.inspect("li-w")["RestartCount"] >= 5, timeout=15)
+    eventually(lambda: daemon.inspect("li-w")["RestartCount"] >= 5)
     eventually(lambda: state(daemon, "li-w")["Restarting"])
     found = state(daemon, "li-w")
     assert (found["Status"], found["Running"], found["Pid"], found["ExitCode"]) == ("restarting", True, 0, 1)
@@ -70,7 +70,7 @@ def test_one_that_waits(daemon: Daemon) -> None:
     daemon.kill()
     daemon.start()
     assert state(daemon, "li-w")["Status"] in ("restarting", "running", "exited")
-    eventually(lambda: daemon.inspect("li-w")["RestartCount"] > count, timeout=20)
+    eventually(lambda: daemon.inspect("li-w")["RestartCount"] > count)
     daemon.docker("stop", "li-w")
     assert state(daemon, "li-w")["Status"] == "exited"
     daemon.docker("rm", "li-w")

@@ -59,11 +59,11 @@ def test_nobody_waits_for_one_that_does_not_read(daemon: Daemon) -> None:
         ]
         daemon.json("POST", "/containers/sl-one/start")
         logs = stack.enter_context(opened(daemon, "GET", "/containers/sl-one/logs?follow=1&stdout=1"))
-        eventually(lambda: daemon.docker_run("exec", "sl-one", "test", "-e", "/tmp/done").returncode == 0, timeout=20)
+        eventually(lambda: daemon.docker_run("exec", "sl-one", "test", "-e", "/tmp/done").returncode == 0)
         command = {"Cmd": ["sh", "-c", f"{flood}; touch /tmp/done2"], "AttachStdout": True}
         key = daemon.json("POST", "/containers/sl-one/exec", command)["Id"]
         executed = stack.enter_context(opened(daemon, "POST", f"/exec/{key}/start", {}))
-        eventually(lambda: not daemon.json("GET", f"/exec/{key}/json")["Running"], timeout=20)
+        eventually(lambda: not daemon.json("GET", f"/exec/{key}/json")["Running"])
         assert memory(daemon) - before < 24_000_000
         daemon.docker("kill", "sl-one")
         assert [output(client) for client in (*attached, executed)] == [SIZE] * 3

@@ -31,7 +31,7 @@ def check_names(daemon: Daemon, red: str) -> Callable[[str], None]:
         web = daemon.inspect("web")["NetworkSettings"]["Networks"][red]["IPAddress"]
         for words in ((), ("+tcp",)):
             for asked, said in (("web", web), ("www.test", "192.0.2.1")):
-                answer = daemon.docker("exec", name, "dig", "+short", "+tries=1", "+time=4", *words, asked)
+                answer = daemon.docker("exec", name, "dig", "+short", "+tries=1", "+time=10", *words, asked)
                 assert answer.split() == [said], (words, asked)
 
     return check

@@ -6,10 +6,12 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from netloom.dns import message as m
+from netloom.dns.exchange import DEADLINE
 from netloom.dns.message import Message, Question
 from netloom.dns.wire import encode_name
 from netloom.testing.daemons import Daemon
@@ -33,20 +35,15 @@ def inside(daemon: Daemon) -> Iterator[Netns]:
 
 
 @pytest.fixture
-def ask(daemon: Daemon, host: Host, inside: Netns) -> Iterator[Callable[..., tuple[list[str], float]]]:
-    """Asks by UDP, or TCP; addresses and seconds. Before the first question, two servers of the host's are told."""
+def ask(daemon: Daemon, host: Host, inside: Netns) -> Iterator[Callable[..., list[str]]]:
+    """Asks by UDP, or TCP; the addresses. Before the first question, two servers of the host's are told."""
     before = daemon.resolv_conf.read_text()
     daemon.resolv_conf.write_text(f"nameserver {FIRST}\nnameserver {SECOND}\n")
     marks = iter(range(1000))
     with NameServer(host, FIRST) as mark:  # wait until the new servers are in use
         eventually(lambda: _ask(inside, f"mark{next(marks)}.test") and mark.asked)
 
-    def asked(name: str, *, tcp: bool = False) -> tuple[list[str], float]:
-        start = time.monotonic()
-        found = _ask(inside, name, tcp=tcp)
-        return found, time.monotonic() - start
-
-    yield asked
+    yield partial(_ask, inside)
     daemon.resolv_conf.write_text(before)
 
 
@@ -54,7 +51,7 @@ def _ask(inside: Netns, name: str, *, tcp: bool = False) -> list[str]:
     query = m.encode(Message(7, m.RD, (Question(encode_name(name), 1),)))
     kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
     with inside.call(socket.socket, socket.AF_INET, kind) as sock:
-        sock.settimeout(8)
+        sock.settimeout(30)
         sock.connect(("127.0.0.11", 53))
         if tcp:
             sock.sendall(struct.pack("!H", len(query)) + query)
@@ -69,36 +66,36 @@ def _ask(inside: Netns, name: str, *, tcp: bool = False) -> list[str]:
 
 @pytest.mark.parametrize("manner", ["silent", "slow", None])
 def test_a_server_that_does_not_serve_costs_once(
-    host: Host, ask: Callable[..., tuple[list[str], float]], manner: Manner | None
+    host: Host, ask: Callable[..., list[str]], manner: Manner | None
 ) -> None:
-    """None: nobody listens there. A margin for a busy machine on the 50 ms of the second time."""
+    """None: nobody listens there. Whom it does not ask it does not wait for."""
     with NameServer(host, SECOND, says="192.0.2.2"):
         if manner is None:
-            found, took = ask("a-none.test")
-            assert (found, took < 0.2) == (["192.0.2.2"], True)
+            assert ask("a-none.test") == ["192.0.2.2"]
             return
         with NameServer(host, FIRST, manner=manner) as ill:
-            found, took = ask(f"a-{manner}.test")
-            assert found == ["192.0.2.2"]
-            assert took < 1.0
-            again = [ask(f"b{number}-{manner}.test") for number in range(5)]
-            assert {tuple(found) for found, _ in again} == {("192.0.2.2",)}
-            assert sorted(took for _, took in again)[2] < 0.05
-            assert max(took for _, took in again) < 0.4
+            assert ask(f"a-{manner}.test") == ["192.0.2.2"]
             assert len(ill.asked) == 1
-            ill.manner = "well"  # it is tried again, nobody waiting for it, and is then the first again
             numbers = iter(range(1000))
-            eventually(lambda: ask(f"c{next(numbers)}-{manner}.test")[0] == ["192.0.2.1"], timeout=15)
+
+            def costs_nothing() -> bool:
+                """On a busy machine its pause may end meanwhile; the next one is longer."""
+                before = len(ill.asked)
+                for _ in range(5):
+                    assert ask(f"b{next(numbers)}-{manner}.test") == ["192.0.2.2"]
+                return len(ill.asked) == before
+
+            eventually(costs_nothing)
+            ill.manner = "well"  # it is tried again, nobody waiting for it, and is then the first again
+            eventually(lambda: ask(f"c{next(numbers)}-{manner}.test") == ["192.0.2.1"], timeout=60)
 
 
-def test_a_liar_is_not_believed(
-    daemon: Daemon, host: Host, inside: Netns, ask: Callable[..., tuple[list[str], float]]
-) -> None:
+def test_a_liar_is_not_believed(daemon: Daemon, host: Host, inside: Netns, ask: Callable[..., list[str]]) -> None:
     with NameServer(host, FIRST, manner="lying") as server:
-        assert ask("lied.test")[0] == ["192.0.2.1"]
+        assert ask("lied.test") == ["192.0.2.1"]
         # what it said beside the point is not remembered
         server.says = "192.0.2.44"
-        assert ask("bank.test")[0] == ["192.0.2.44"]
+        assert ask("bank.test") == ["192.0.2.44"]
         assert server.asked == ["lied.test.", "bank.test."]
         for number in range(8):
             ask(f"r{number}.test")
@@ -106,21 +103,21 @@ def test_a_liar_is_not_believed(
     assert len({port for _, port in server.seen}) > 8
 
 
-def test_a_truncating_server_is_asked_by_tcp(host: Host, ask: Callable[..., tuple[list[str], float]]) -> None:
+def test_a_truncating_server_is_asked_by_tcp(host: Host, ask: Callable[..., list[str]]) -> None:
     with NameServer(host, FIRST, manner="truncating") as server:
-        assert ask("cut.test")[0] == ["192.0.2.1"]
-        assert ask("cut.test", tcp=True)[0] == ["192.0.2.1"]  # from the cache
-        assert ask("by-tcp.test", tcp=True)[0] == ["192.0.2.1"]
+        assert ask("cut.test") == ["192.0.2.1"]
+        assert ask("cut.test", tcp=True) == ["192.0.2.1"]  # from the cache
+        assert ask("by-tcp.test", tcp=True) == ["192.0.2.1"]
         assert server.asked == ["cut.test."]
 
 
-def test_answers_are_kept_for_as_long_as_they_say(host: Host, ask: Callable[..., tuple[list[str], float]]) -> None:
-    with NameServer(host, FIRST, ttl=1) as server:
-        assert ask("short.test")[0] == ask("SHORT.test")[0] == ["192.0.2.1"]
+def test_answers_are_kept_for_as_long_as_they_say(host: Host, ask: Callable[..., list[str]]) -> None:
+    with NameServer(host, FIRST, ttl=3) as server:
+        assert ask("short.test") == ask("SHORT.test") == ["192.0.2.1"]
         server.says = "192.0.2.9"
-        eventually(lambda: ask("short.test")[0] == ["192.0.2.9"])
+        eventually(lambda: ask("short.test") == ["192.0.2.9"])
         assert server.asked.count("short.test.") == 2
-        assert ask("nosuch")[0] == ask("nosuch")[0] == []
+        assert ask("nosuch") == ask("nosuch") == []
         assert server.asked.count("nosuch.") == 1  # RFC 2308
 
 
@@ -129,7 +126,7 @@ def test_same_questions_at_once_are_one(host: Host, inside: Netns, ask: Callable
         query = m.encode(Message(7, m.RD, (Question(encode_name("many.test"), 1),)))
         socks = [inside.call(socket.socket, socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
         for sock in socks:
-            sock.settimeout(5)
+            sock.settimeout(30)
             sock.connect(("127.0.0.11", 53))
             sock.send(query)
         for sock in socks:
@@ -139,7 +136,7 @@ def test_same_questions_at_once_are_one(host: Host, inside: Netns, ask: Callable
 
 
 def test_a_flood_of_one_container_keeps_no_other_waiting(
-    daemon: Daemon, host: Host, inside: Netns, ask: Callable[..., tuple[list[str], float]]
+    daemon: Daemon, host: Host, inside: Netns, ask: Callable[..., list[str]]
 ) -> None:
     """One asks for names that nobody answers, sends half a query by TCP and rubbish; others do not notice."""
     daemon.docker("run", "-d", "--name", "up-flood", "--network", "up", "host", "sleep", "600")
@@ -162,11 +159,12 @@ def test_a_flood_of_one_container_keeps_no_other_waiting(
                         name = encode_name(f"f{number}-{part}.test")
                         sock.send(m.encode(Message(part, m.RD, (Question(name, 1),))))
                         sock.send(b"\0" * 20)
-                    took.append(ask("up-ask")[1])
+                    start = time.monotonic()
+                    assert ask("up-ask")
+                    took.append(time.monotonic() - start)
             for one in open_ones:
                 one.close()
-            assert ask("up-ask", tcp=True)[0]
-            assert sorted(took)[10] < 0.1
-            assert max(took) < 1.0
+            assert ask("up-ask", tcp=True)
+            assert sorted(took)[10] < DEADLINE / 2  # no turn of the flood's was waited for
     finally:
         daemon.docker("rm", "-f", "up-flood")

@@ -21,12 +21,12 @@ Box = Callable[..., str]
 
 
 def dig(daemon: Daemon, name: str, *words: str) -> list[str]:
-    done = daemon.docker("exec", name, "dig", "+short", "+tries=1", "+time=3", *words)
+    done = daemon.docker("exec", name, "dig", "+short", "+tries=1", "+time=10", *words)
     return done.split("\n") if done else []
 
 
 def status(daemon: Daemon, name: str, *words: str) -> str:
-    said = daemon.docker("exec", name, "dig", "+tries=1", "+time=3", *words)
+    said = daemon.docker("exec", name, "dig", "+tries=1", "+time=10", *words)
     return said.partition("status: ")[2].partition(",")[0]
 
 

@@ -67,7 +67,7 @@ def test_a_bare_input_policy_decides(host: Host, web: Web) -> None:
     host.run("nft", "-f", "-", stdin=CLOSED)
     assert reached(host) == set()
     with serving(host, 7000):  # the host's own services are as its firewall says
-        assert not host.outside.reaches(host.address4, 7000)
+        assert host.outside.misses(host.address4, 7000)
         host.run("nft", "add", "element", "inet", "mine", "opened", "{ tcp . 7000 }")
         assert host.outside.ask(host.address4, 7000).address == OUTSIDE4
     for proto in PROTOCOLS:

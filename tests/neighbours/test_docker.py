@@ -85,7 +85,7 @@ def test_both_pass_and_neither_reaches_the_other(host: Host, docker: Docker, tmp
         direct += [(docker.place, told[address]) for address in ("IPAddress", "GlobalIPv6Address")]
 
         def apart() -> bool:
-            return not any(place.reaches(address, 80) for place, address in direct)
+            return all(place.misses(address, 80) for place, address in direct)
 
         def published() -> bool:
             ports = [(web.place, PUBLISHED), (docker.place, 8080)]

@@ -31,7 +31,7 @@ def test_one_rule_in_its_own_chain_passes_and_goes(host: Host, tmp_path: Path) -
         web = Web(daemon, stack)
         stack.enter_context(serving(host, 7000))
         eventually(web.passes, what="traffic beside ufw")
-        assert not host.outside.reaches(host.address4, 7000)
+        assert host.outside.misses(host.address4, 7000)
         programs.run("ufw", "reload")
         eventually(web.passes, what="traffic after a reload")
         programs.run("ufw", "disable")

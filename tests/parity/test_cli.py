@@ -11,7 +11,13 @@ from netloom.testing.daemons import Daemon
 from netloom.testing.kinds import need
 
 TRANSCRIPTS = sorted((Path(__file__).parent / "testdata").glob("*.transcript"))
-NEEDS = {"macvlan": ("macvlan",), "ipvlan": ("ipvlan", "vlan", "macvlan")}  # kinds of links that a kernel may lack
+NEEDS = {  # kinds of links that a kernel may lack
+    "macvlan": ("macvlan",),
+    "macvlan-modes": ("macvlan",),
+    "passthru": ("macvlan",),
+    "ipvlan": ("ipvlan", "vlan", "macvlan"),
+    "ipvlan-flags": ("ipvlan",),
+}
 EACH = [pytest.param(path, marks=[pytest.mark.kernel] if path.stem in NEEDS else []) for path in TRANSCRIPTS]
 
 

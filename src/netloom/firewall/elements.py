@@ -94,6 +94,7 @@ def network_elements(bridge: str, *, internal: bool, apart: bool = False, ways: 
         elements.append(element("apart", (bridge,)))
     if internal:
         return [*elements, element("internal", (bridge,))]
+    elements.append(element("outward", (bridge,)))
     for way in ways:
         family = f"ipv{way.family}"
         if way.masquerade:

@@ -127,6 +127,7 @@ def test_a_network_puts_its_bridge_into_the_sets() -> None:
     assert words(network_elements("br-a", internal=False, ways=WAYS)) == [
         'bridges "br-a"',
         'same "br-a" . "br-a"',
+        'outward "br-a"',
         'masqueraded "br-a" . ipv4',
         'masqueraded "br-a" . ipv6',
     ]
@@ -144,7 +145,7 @@ def test_a_network_puts_its_bridge_into_the_sets() -> None:
     ],
 )
 def test_each_family_has_its_way(way: Way, wanted: list[str]) -> None:
-    assert words(network_elements("br-a", internal=False, ways=[way]))[2:] == wanted
+    assert words(network_elements("br-a", internal=False, ways=[way]))[3:] == wanted
 
 
 def test_where_a_port_leads() -> None:
@@ -156,7 +157,7 @@ def test_where_a_port_leads() -> None:
         Lead(6, ip_address("10.0.0.1").packed, 8080, four, 80),
         Lead(132, b"", 8080, six, 80),
     ]
-    assert [lead(e) for e in network_elements("br-a", internal=False)] == [None, None]
+    assert [lead(e) for e in network_elements("br-a", internal=False)] == [None] * 3
 
 
 def test_trusted_interfaces() -> None:

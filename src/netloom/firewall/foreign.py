@@ -1,7 +1,7 @@
 """Other firewalls on this host: whose chain drops what netloom lets through, and what passes it.
 
 A drop elsewhere cannot be overruled. Some owners of a dropping FORWARD chain keep a place for the rules of others;
-one constant rule there accepts what carries our mark (`rules.OURS`), whatever networks come and go. Where the owner
+one constant rule there accepts what carries our mark (`forward.OURS`), whatever networks come and go. Where the owner
 is not known, or keeps no such place, nothing is changed: the remedy is told. firewalld knows interfaces, not marks:
 there each bridge is put into a zone that accepts.
 """
@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from netloom.firewall.rules import OURS, TABLE
+from netloom.firewall.forward import OURS
+from netloom.firewall.rules import TABLE
 
 Command = tuple[str, ...]
 

@@ -67,6 +67,7 @@ def ipv4_sender() -> tuple[Rule, ...]:
 def ipv6_sender() -> tuple[Rule, ...]:
     """The same for IPv6, where a chain of headers may hide what follows it."""
     return (
+        Rule("meta l4proto tcp iifname . ip6 saddr @guarded6 accept", "nearly all there is; it hides nothing"),
         Rule("frag frag-off 0 jump whole_header"),
         Rule("meta l4proto ipv6-icmp goto icmp6"),
         Rule("udp sport 547 drop", "a DHCP server"),

@@ -20,7 +20,7 @@ CROSSING = (
 HOST = 1  # the identity of the host itself; 0 is everybody whom no selector chooses
 LOG_GROUP = 20044  # of NFLOG: "NL"
 DENIED, TRIED = "netloom denied", "netloom dry run"  # prefixes of what is logged there
-BEFORE = -20  # priority, before `our_mark`
+BEFORE = -20  # priority, before the verdicts of `forward`
 
 _PORTS: tuple[Field, ...] = ("classid", "mark", "inet_proto", "inet_service")
 _PAIR: tuple[Field, ...] = ("classid", "mark")

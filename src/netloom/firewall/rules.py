@@ -6,21 +6,16 @@ our own bridges is judged, and packets that cross the host merely because netloo
 
 from __future__ import annotations
 
-from netloom.firewall import cooperation, policy, relayed
+from netloom.firewall import cooperation, forward, policy, relayed
+from netloom.firewall.forward import HAIRPIN
 from netloom.firewall.guard import guard_table
 from netloom.firewall.ruleset import Hook, Rule, Ruleset, Set, Table, chain
 
 TABLE = "netloom"
 
-# Single bits of the packet mark; the others belong to whoever set them.
-OURS = 0x40000000  # tells other firewalls that this packet is judged here
-HAIRPIN = 0x20000000  # from forward to postrouting, where a bridged packet has no input interface any more
-
-_MEMBERS = (("ip", "members4"), ("ip6", "members6"))
-_OUR_MARK = f"meta mark set meta mark | {OURS:#x}"
-
 SETS = (
     Set("bridges", ("ifname",), "bridges of networks"),
+    Set("outward", ("ifname",), "those of networks that are not internal"),
     Set("same", ("ifname", "ifname"), "each bridge with itself: traffic within one network"),
     Set("internal", ("ifname",), "bridges of internal networks"),
     Set("apart", ("ifname",), "bridges whose containers do not reach each other"),
@@ -189,44 +184,6 @@ def towards_container() -> tuple[Rule, ...]:
     )
 
 
-def our_mark() -> tuple[Rule, ...]:
-    """Tell other firewalls what is judged here.
-
-    Not what crosses to bridges of others: their owners' isolation holds for our containers too. Every packet passes
-    here, so what it costs is the number of sets that are asked.
-    """
-    return (
-        Rule("iifname @bridges goto ours_leaving"),
-        Rule("oifname @bridges goto ours_coming"),
-        Rule("iifname . oifname @same goto our_members"),
-    )
-
-
-def ours_leaving() -> tuple[Rule, ...]:
-    """From a bridge of ours."""
-    return (
-        Rule(f"oifname @bridges {_OUR_MARK} accept"),
-        Rule(f"oifname @uplinks {_OUR_MARK} accept", "an uplink may be a bridge itself"),
-        Rule(f'meta oifkind != "bridge" {_OUR_MARK}'),
-    )
-
-
-def ours_coming() -> tuple[Rule, ...]:
-    """To a bridge of ours, from what is none."""
-    return (
-        Rule(f"iifname @uplinks {_OUR_MARK} accept"),
-        Rule(f'meta iifkind != "bridge" {_OUR_MARK}'),
-    )
-
-
-def our_members() -> tuple[Rule, ...]:
-    """The same on a bridge of somebody else's, where only some are ours."""
-    return (
-        *(Rule(f"iifname . {ip} saddr @{members} {_OUR_MARK}") for ip, members in _MEMBERS),
-        *(Rule(f"oifname . {ip} daddr @{members} {_OUR_MARK}") for ip, members in _MEMBERS),
-    )
-
-
 def path_mtu() -> tuple[Rule, ...]:
     """No segment larger than the way that its packet takes, nor than the way back.
 
@@ -243,107 +200,6 @@ def segments() -> tuple[Rule, ...]:
         Rule(f"iifname @bridges {clamp}"),
         Rule(f"oifname @bridges {clamp}"),
     )
-
-
-def directions() -> tuple[Rule, ...]:
-    """Which chain judges a forwarded packet."""
-    return (
-        Rule("iifname . oifname @same goto within"),
-        Rule("iifname @bridges goto from_container"),
-        Rule("oifname @bridges goto to_container"),
-        *(Rule(f"oifname . {ip} daddr @{members} goto to_container") for ip, members in _MEMBERS),
-    )
-
-
-def foreign() -> tuple[Rule, ...]:
-    """What crosses the host between interfaces of others, and did not before netloom switched forwarding on."""
-    return (
-        Rule("meta nfproto ipv4 iifname @switched drop"),
-        Rule("meta nfproto @switched_family drop"),
-    )
-
-
-def within() -> tuple[Rule, ...]:
-    """Within one network all may talk, whatever conntrack thinks of packets that a bridge merely carries.
-
-    But where neighbours are kept apart: then only through published ports.
-    """
-    return (
-        Rule(f"ct status dnat meta mark set meta mark | {HAIRPIN:#x}", "through a published port"),
-        Rule("iifname @apart ct status & dnat == 0 drop"),
-        Rule("accept"),
-    )
-
-
-def internal() -> tuple[Rule, ...]:
-    """No way out of an internal network and none into it, answers and published ports included."""
-    return (Rule("iifname @internal drop"), *into_internal())
-
-
-def into_internal() -> tuple[Rule, ...]:
-    """The second half alone, for what comes from outside."""
-    return (Rule("oifname @internal drop"),)
-
-
-def answers() -> tuple[Rule, ...]:
-    """What belongs to connections that containers opened."""
-    return (Rule("ct state established,related accept"),)
-
-
-def untracked() -> tuple[Rule, ...]:
-    """What conntrack cannot place is not translated either."""
-    return (Rule("ct state invalid drop", "it would leave with the container's own address"),)
-
-
-def leaving() -> tuple[Rule, ...]:
-    """What was let out when it began: nearly all that comes here."""
-    return (Rule("ct state established oifname @uplinks accept"),)
-
-
-def published() -> tuple[Rule, ...]:
-    """What a published port let in."""
-    return (Rule("ct status dnat accept"),)
-
-
-def isolation() -> tuple[Rule, ...]:
-    """Nothing else between networks, but what policies open, and routed ones to everybody."""
-    return (
-        Rule(f"meta mark & {policy.CROSSING:#x} != 0 accept", "a policy opens it"),
-        Rule("iifname . oifname @crossed ct state established,related accept", "and its answers"),
-        Rule("iifname . meta nfproto @routed ct state established,related accept", "answers of a routed one"),
-        Rule("oifname . meta nfproto @routed goto routed_ports"),
-        Rule("oifname @bridges drop"),
-        Rule("oifname . ip daddr @members4 drop", "its LAN reaches it, the host does not lead there"),
-        Rule("oifname . ip6 daddr @members6 drop"),
-    )
-
-
-def without_translation() -> tuple[Rule, ...]:
-    """Containers that are reached by their own addresses: gateway modes routed and nat-unprotected, trusted links."""
-    return (
-        Rule("oifname . meta nfproto @routed goto routed_ports"),
-        Rule("oifname . meta nfproto @unprotected accept"),
-        Rule("iifname . oifname @trusted goto open_ports"),
-    )
-
-
-def routed_ports() -> tuple[Rule, ...]:
-    """A routed container answers to pings too."""
-    return (Rule("meta l4proto { icmp, ipv6-icmp } accept"), Rule("goto open_ports"))
-
-
-def open_ports() -> tuple[Rule, ...]:
-    """Published ports, by the address and the port of the container."""
-    return (
-        Rule("ip daddr . meta l4proto . th dport @open4 accept"),
-        Rule("ip6 daddr . meta l4proto . th dport @open6 accept"),
-        Rule("drop"),
-    )
-
-
-def unpublished() -> tuple[Rule, ...]:
-    """Nothing else from outside, by whatever route it comes."""
-    return (Rule("drop"),)
 
 
 def ruleset(*, cooperate: bool = False) -> Ruleset:
@@ -363,14 +219,7 @@ def _table(*, cooperate: bool) -> Table:
             chain("publish6", published6()),
             chain("towards_container", towards_container()),
             chain("out_of_the_host", out_of_the_host()),
-            chain("within", within()),
-            chain("open_ports", open_ports()),
-            chain("routed_ports", routed_ports()),
-            chain("from_container", internal(), untracked(), leaving(), published(), isolation()),
-            chain("to_container", into_internal(), answers(), published(), without_translation(), unpublished()),
-            chain("ours_leaving", ours_leaving()),
-            chain("ours_coming", ours_coming()),
-            chain("our_members", our_members()),
+            *forward.chains(),
             chain("segments", segments()),
             chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
             chain("from_outside", publish_from_outside(cooperate=cooperate), hook=Hook("nat", "prerouting", -100)),
@@ -378,8 +227,7 @@ def _table(*, cooperate: bool) -> Table:
             chain("from_host", relayed.answers(), publish_from_host(), hook=Hook("nat", "output", -100)),
             chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
             chain("path_mtu", path_mtu(), hook=Hook("filter", "forward", -150)),
-            chain("our_mark", our_mark(), hook=Hook("filter", "forward", -10)),
-            chain("forward", directions(), foreign(), hook=Hook("filter", "forward", 0)),
+            forward.base_chain(),
             chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),
             *last,
         ),

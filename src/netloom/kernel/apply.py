@@ -340,8 +340,10 @@ class _Run:
             case Veth(peer_index=index, peer_mtu=mtu) if step.verb != "del":
                 narrowed = [link.change(index, mtu=mtu)] if mtu else []
                 return [*narrowed, *([link.up(index)] if step.verb == "add" else [])]
-            case Child() if step.verb == "add":
-                return [link.up(step.what.index)]
+            case Child(index=index, mac=mac) if step.verb == "add":
+                # In mode passthru the kernel gives it the parent's MAC; what is set here becomes the parent's as well.
+                own = mac if step.what.mode == "passthru" else ""
+                return [*([link.change(index, mac=own)] if own else []), link.up(index)]
             case Child(index=index, mtu=mtu) if step.verb == "set" and mtu:
                 return [link.change(index, mtu=mtu)]
             case Child() if step.verb == "del" and step.what.key in self._comes_back:

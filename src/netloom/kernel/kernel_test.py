@@ -410,6 +410,8 @@ def test_one_mac_on_a_parent(world: World) -> None:
 def test_passthru_takes_one(world: World) -> None:
     world.get_up0()
     world.apply(adds(child(mode="passthru")))
+    (there,) = (o for o in world.observe_sandbox() if isinstance(o, Child))
+    assert there.mac == "02:42:0a:00:00:02"  # what was told, and not the parent's own
     with pytest.raises(KernelError) as caught:
         world.apply([Step("add", child(3, mode="passthru")[0])])
     assert caught.value.errno == errno.EINVAL

@@ -22,7 +22,7 @@ from netloom.model.launch import Exit, Launch
 from netloom.runtime import syscalls
 from netloom.runtime.crun_runtime import CrunRuntime
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 _CLONE_NEWNET = 0x40000000
 
 

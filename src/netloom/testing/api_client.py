@@ -91,8 +91,8 @@ async def read_answer(reader: asyncio.StreamReader, method: str = "GET") -> Answ
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    """Until a condition holds; at most ten seconds."""
-    deadline = time.monotonic() + 10
+    """Until a condition holds; at most thirty seconds."""
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come to hold"
         await asyncio.sleep(0.005)

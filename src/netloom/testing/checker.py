@@ -192,6 +192,7 @@ def _elements(world: _World) -> list[str]:
         members = {(link, a) for link, a in world.members() if (":" in a) == (family == "6")}
         findings += _compare(f"set members{family}", members, _keys(sets[f"members{family}"]))
     findings += _compare("set apart", apart, _keys(sets["apart"]))
+    findings += _compare("set outward", bridges - internal, _keys(sets["outward"]))
     findings += _compare("set internal", internal, _keys(sets["internal"]))
     findings += _compare("set masqueraded", masked, _keys(sets["masqueraded"]))
     for name, mode in (("routed", "routed"), ("unprotected", "nat-unprotected")):

@@ -99,7 +99,7 @@ def knows_names_and_reaches(daemon: Daemon, kind: Kind) -> None:
     """Two containers find each other by name, by alias, and back from the address."""
     with _network(daemon, kind) as name, _pair(daemon, name, "name=kit-1,alias=second"):
         for known_as in ("kit-two", "second", f"second.{name}"):
-            daemon.docker("exec", "kit-one", "ping", "-c", "1", "-W", "2", known_as)
+            daemon.docker("exec", "kit-one", "ping", "-c", "1", "-W", "10", known_as)
         address = _endpoint(daemon, "kit-two", name)["IPAddress"]
         assert f"kit-two.{name}" in daemon.docker("exec", "kit-one", "getent", "hosts", address)
 
@@ -146,7 +146,7 @@ def outlives_restarts(daemon: Daemon, kind: Kind) -> None:
         daemon.start()
         _clean(daemon)
         assert box.ping("10.96.1.77")
-        daemon.docker("exec", "kit-one", "ping", "-c", "1", "-W", "2", "kit-two")
+        daemon.docker("exec", "kit-one", "ping", "-c", "1", "-W", "10", "kit-two")
         daemon.docker("stop", "-t", "0", "kit-two")
         assert not box.ping("10.96.1.77", timeout=0.3)
         _clean(daemon)

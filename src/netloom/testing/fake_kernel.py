@@ -140,22 +140,22 @@ class FakeKernel:
     def facts(self) -> HostFacts:
         """As given, what is ours left out; with what was done to interfaces of others and to settings since."""
         lent = {o.parent for o in self._links.values() if isinstance(o, Child) and o.kind == "device"}
-        here = [self._as_it_is(one) for one in self._facts.interfaces if one.name not in lent]
+        added: dict[str, list[str]] = {}
+        for o in self._objects.values():
+            if isinstance(o, Address) and not o.sandbox:
+                added.setdefault(o.link, []).append(o.address)
+        here = [self._as_it_is(one, added.get(one.name, [])) for one in self._facts.interfaces if one.name not in lent]
         written = {o.path: o.value for o in self._objects.values() if isinstance(o, Sysctl) and not o.sandbox}
         now = tuple((path, written.get(path, value)) for path, value in self._facts.sysctls)
         ports = [o for o in self._objects.values() if isinstance(o, Port) and ("link", o.link) in self._objects]
         vlans = tuple((o.link, o.master) for o in ports)
         return msgspec.structs.replace(self._facts, interfaces=tuple(here), vlan_masters=vlans, sysctls=now)
 
-    def _as_it_is(self, one: HostLink) -> HostLink:
+    def _as_it_is(self, one: HostLink, added: list[str]) -> HostLink:
         port = self._objects.get(("port", one.name))
-        added = [
-            o.address
-            for o in self._objects.values()
-            if isinstance(o, Address) and not o.sandbox and o.link == one.name and o.address not in one.addresses
-        ]
         master = port.master if isinstance(port, Port) else one.master
-        return msgspec.structs.replace(one, master=master, addresses=(*one.addresses, *added))
+        addresses = (*one.addresses, *(address for address in added if address not in one.addresses))
+        return msgspec.structs.replace(one, master=master, addresses=addresses)
 
     def limit_address(self, within: Openable, index: int, address: str, seconds: int) -> None:
         """Kept in `lives`: time passes elsewhere."""

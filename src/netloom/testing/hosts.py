@@ -33,6 +33,8 @@ from netloom.kernel import namespace
 T = TypeVar("T")
 Proto = Literal["tcp", "udp"]
 
+_AGAIN = 1.0  # seconds after which a datagram is sent again, as TCP does
+
 OUTSIDE4, OUTSIDE6 = "198.51.100.1", "2001:db8:ff::1"
 
 
@@ -148,23 +150,27 @@ class Netns:
                     stop.send(b"x")
                     thread.join()
 
-    def ask(self, address: str, port: int, proto: Proto = "tcp", *, timeout: float = 2.0, source: str = "") -> Seen:
-        """Ask such a server from inside, once. Raises TimeoutError, ConnectionError or OSError.
+    def ask(self, address: str, port: int, proto: Proto = "tcp", *, timeout: float = 10.0, source: str = "") -> Seen:
+        """Ask such a server from inside; a datagram is sent again. Raises TimeoutError, ConnectionError or OSError.
 
         `source` binds the client's address first. A link-local IPv6 address carries its `%interface`.
         """
         return self.call(_ask, address, port, proto, timeout, source)
 
-    def reaches(self, address: str, port: int, proto: Proto = "tcp", *, timeout: float = 0.4) -> bool:
-        """Did anybody answer in time? A refusal counts as no."""
+    def reaches(self, address: str, port: int, proto: Proto = "tcp", *, timeout: float = 10.0) -> bool:
+        """Did anybody answer in time? A refusal counts as no. For what is expected to be a yes: see `misses`."""
         try:
             self.ask(address, port, proto, timeout=timeout)
         except OSError:
             return False
         return True
 
-    def ping(self, address: str, *, timeout: float = 1.0) -> bool:
-        """Does one ping come back?"""
+    def misses(self, address: str, port: int, proto: Proto = "tcp") -> bool:
+        """Did nobody answer, soon? For what is expected to be: who waits for nothing does not wait for long."""
+        return not self.reaches(address, port, proto, timeout=0.4)
+
+    def ping(self, address: str, *, timeout: float = 10.0) -> bool:
+        """Does one ping come back? Where none is expected, `timeout` is short."""
         family = "-6" if ":" in address else "-4"
         done = subprocess.run(
             self.command("ping", family, "-n", "-c", "1", "-W", str(timeout), address), capture_output=True, check=False
@@ -241,7 +247,7 @@ def _make_outside(outside: Netns) -> None:
     )
 
 
-def eventually(condition: Callable[[], T], *, timeout: float = 5.0, what: str = "") -> T:
+def eventually(condition: Callable[[], T], *, timeout: float = 30.0, what: str = "") -> T:
     """Poll until the condition is true; its value. Raises AssertionError at the deadline."""
     deadline = time.monotonic() + timeout
     while True:
@@ -298,8 +304,7 @@ def _ask(address: str, port: int, proto: Proto, timeout: float, source: str) -> 
             client.bind(_end(source, 0, client.family))
         client.connect(_end(address, port, client.family))
         if proto == "udp":
-            client.send(b"who am i")
-            text = client.recv(2048)
+            text = _asked(client, timeout)
         else:
             with client.makefile("rb") as stream:
                 text = stream.read()
@@ -307,6 +312,19 @@ def _ask(address: str, port: int, proto: Proto, timeout: float, source: str) -> 
         raise ConnectionError(f"{address} {port}/{proto} closed without an answer")
     seen, seen_port, tag = text.decode().rstrip("\n").split(" ", 2)
     return Seen(seen, int(seen_port), tag)
+
+
+def _asked(client: socket.socket, timeout: float) -> bytes:
+    deadline = time.monotonic() + timeout
+    while True:
+        client.send(b"who am i")
+        left = deadline - time.monotonic()
+        client.settimeout(max(0.01, min(_AGAIN, left)))
+        try:
+            return client.recv(2048)
+        except TimeoutError:
+            if left <= _AGAIN:
+                raise
 
 
 def _end(address: str, port: int, family: int) -> Any:

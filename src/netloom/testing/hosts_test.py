@@ -27,7 +27,7 @@ def test_serve_and_ask(proto: str, address: str, client: str) -> None:
     with Netns() as box, box.serve(address, 0, proto, tag="a b") as port:  # type: ignore[arg-type]
         seen = box.ask(address, port, proto)  # type: ignore[arg-type]
         assert (seen.address, seen.tag) == (client, "a b")
-        assert not box.reaches(address, port + 1, proto)  # type: ignore[arg-type]
+        assert box.misses(address, port + 1, proto)  # type: ignore[arg-type]
 
 
 def test_uplink_both_ways_and_a_second_host_beside() -> None:

@@ -1,0 +1,206 @@
+"""The forward hook: what may cross this host from or to a container, and the mark that tells other firewalls so."""
+
+from __future__ import annotations
+
+from netloom.firewall import policy
+from netloom.firewall.ruleset import Chain, Hook, Rule, chain
+
+# Single bits of the packet mark; the others belong to whoever set them.
+OURS = 0x40000000  # tells other firewalls that this packet is judged here
+BEFORE_OTHERS = -10  # priority of the verdicts, whose mark the filters of others (0) ask for
+HAIRPIN = 0x20000000  # from forward to postrouting, where a bridged packet has no input interface any more
+
+_MEMBERS = (("ip", "members4"), ("ip6", "members6"))
+_OUR_MARK = f"meta mark set meta mark | {OURS:#x}"
+
+
+def ours_leaving() -> tuple[Rule, ...]:
+    """Tell other firewalls what is judged here; this is from a bridge of ours.
+
+    Not what crosses to bridges of others: their owners' isolation holds for our containers too.
+    """
+    return (
+        Rule(f"oifname @bridges {_OUR_MARK} return"),
+        Rule(f"oifname @uplinks {_OUR_MARK} return", "an uplink may be a bridge itself"),
+        Rule(f'meta oifkind != "bridge" {_OUR_MARK}'),
+    )
+
+
+def ours_coming() -> tuple[Rule, ...]:
+    """To a bridge of ours, from what is none."""
+    return (
+        Rule(f"iifname @uplinks {_OUR_MARK} return"),
+        Rule(f'meta iifkind != "bridge" {_OUR_MARK}'),
+    )
+
+
+def beside() -> tuple[Rule, ...]:
+    """Within a network that leads nowhere else, or on a LAN's bridge, where only some are ours."""
+    return (
+        Rule("iifname @bridges goto within"),
+        *(Rule(f"iifname . {ip} saddr @{members} {_OUR_MARK}") for ip, members in _MEMBERS),
+        *(Rule(f"oifname . {ip} daddr @{members} {_OUR_MARK}") for ip, members in _MEMBERS),
+        Rule("goto bridged"),
+    )
+
+
+def directions() -> tuple[Rule, ...]:
+    """Which chain judges a forwarded packet. Every packet passes here: what it costs is how many sets are asked."""
+    return (
+        Rule("iifname @outward goto from_container"),
+        Rule("oifname @outward goto to_container"),
+        Rule("iifname . oifname @same goto beside"),
+        *internal(),
+        *(Rule(f"oifname . {ip} daddr @{members} goto to_member") for ip, members in _MEMBERS),
+    )
+
+
+def foreign() -> tuple[Rule, ...]:
+    """What crosses the host between interfaces of others, and did not before netloom switched forwarding on."""
+    return (
+        Rule("meta nfproto ipv4 iifname @switched drop"),
+        Rule("meta nfproto @switched_family drop"),
+    )
+
+
+def within() -> tuple[Rule, ...]:
+    """Within one network of ours."""
+    return (Rule(_OUR_MARK), Rule("goto bridged"))
+
+
+def bridged() -> tuple[Rule, ...]:
+    """Neighbours may all talk, whatever conntrack thinks of packets that a bridge merely carries.
+
+    But where they are kept apart: then only through published ports.
+    """
+    return (
+        Rule(f"ct status dnat meta mark set meta mark | {HAIRPIN:#x}", "through a published port"),
+        Rule("iifname @apart ct status & dnat == 0 drop"),
+        Rule("accept"),
+    )
+
+
+def internal() -> tuple[Rule, ...]:
+    """No way out of an internal network and none into it, answers and published ports included."""
+    return (*out_of_internal(), *into_internal())
+
+
+def out_of_internal() -> tuple[Rule, ...]:
+    """The first half alone, for what goes to other networks of ours."""
+    return (Rule("iifname @internal drop"),)
+
+
+def into_internal() -> tuple[Rule, ...]:
+    """The second half alone, for what comes from other networks of ours."""
+    return (Rule("oifname @internal drop"),)
+
+
+def neighbour() -> tuple[Rule, ...]:
+    """What stays within the network."""
+    return (Rule("iifname . oifname @same goto within"),)
+
+
+def answers() -> tuple[Rule, ...]:
+    """What belongs to connections that containers opened."""
+    return (Rule("ct state established,related accept"),)
+
+
+def untracked() -> tuple[Rule, ...]:
+    """What conntrack cannot place is not translated either."""
+    return (Rule("ct state invalid drop", "it would leave with the container's own address"),)
+
+
+def leaving() -> tuple[Rule, ...]:
+    """What was let out when it began: nearly all that comes from containers."""
+    return (Rule(f"ct state established oifname @uplinks {_OUR_MARK} accept"),)
+
+
+def coming() -> tuple[Rule, ...]:
+    """The same way back."""
+    return (Rule(f"ct state established iifname @uplinks {_OUR_MARK} accept"),)
+
+
+def marked(side: str) -> tuple[Rule, ...]:
+    """What other firewalls are to know, before anything is let through."""
+    return (Rule(f"jump {side}"),)
+
+
+def as_member() -> tuple[Rule, ...]:
+    """As to a container that is a machine of a LAN."""
+    return (Rule("goto to_member"),)
+
+
+def published() -> tuple[Rule, ...]:
+    """What a published port let in."""
+    return (Rule("ct status dnat accept"),)
+
+
+def isolation() -> tuple[Rule, ...]:
+    """Nothing else between networks, but what policies open, and routed ones to everybody."""
+    return (
+        Rule(f"meta mark & {policy.CROSSING:#x} != 0 accept", "a policy opens it"),
+        Rule("iifname . oifname @crossed ct state established,related accept", "and its answers"),
+        Rule("iifname . meta nfproto @routed ct state established,related accept", "answers of a routed one"),
+        Rule("oifname . meta nfproto @routed goto routed_ports"),
+        Rule("oifname @bridges drop"),
+        Rule("oifname . ip daddr @members4 drop", "its LAN reaches it, the host does not lead there"),
+        Rule("oifname . ip6 daddr @members6 drop"),
+    )
+
+
+def without_translation() -> tuple[Rule, ...]:
+    """Containers that are reached by their own addresses: gateway modes routed and nat-unprotected, trusted links."""
+    return (
+        Rule("oifname . meta nfproto @routed goto routed_ports"),
+        Rule("oifname . meta nfproto @unprotected accept"),
+        Rule("iifname . oifname @trusted goto open_ports"),
+    )
+
+
+def routed_ports() -> tuple[Rule, ...]:
+    """A routed container answers to pings too."""
+    return (Rule("meta l4proto { icmp, ipv6-icmp } accept"), Rule("goto open_ports"))
+
+
+def open_ports() -> tuple[Rule, ...]:
+    """Published ports, by the address and the port of the container."""
+    return (
+        Rule("ip daddr . meta l4proto . th dport @open4 accept"),
+        Rule("ip6 daddr . meta l4proto . th dport @open6 accept"),
+        Rule("drop"),
+    )
+
+
+def unpublished() -> tuple[Rule, ...]:
+    """Nothing else from outside, by whatever route it comes."""
+    return (Rule("drop"),)
+
+
+def chains() -> tuple[Chain, ...]:
+    """In the order in which they are named."""
+    return (
+        chain("bridged", bridged()),
+        chain("within", within()),
+        chain("beside", beside()),
+        chain("open_ports", open_ports()),
+        chain("routed_ports", routed_ports()),
+        chain("ours_leaving", ours_leaving()),
+        chain("ours_coming", ours_coming()),
+        chain(
+            "from_container",
+            leaving(),
+            neighbour(),
+            into_internal(),
+            untracked(),
+            marked("ours_leaving"),
+            published(),
+            isolation(),
+        ),
+        chain("to_member", answers(), published(), without_translation(), unpublished()),
+        chain("to_container", coming(), out_of_internal(), marked("ours_coming"), as_member()),
+    )
+
+
+def base_chain() -> Chain:
+    """Where the kernel asks."""
+    return chain("forward", directions(), foreign(), hook=Hook("filter", "forward", BEFORE_OTHERS))
