@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -20,6 +20,7 @@ from netloom.engine.gateways import settle
 from netloom.engine.leases import Leases, leased
 from netloom.engine.names import Names, dns_names, has_names
 from netloom.engine.publishing import Publishing
+from netloom.engine.rebinding import Rebinding, Rebound
 from netloom.engine.sandbox_files import SandboxFiles
 from netloom.engine.tables import container_row
 from netloom.ipam.endpoint import check_endpoint
@@ -48,6 +49,7 @@ class Attaching:
         self.names = Names(core)
         self.publishing = Publishing(core)
         self.announcing = Announcing(core)
+        self._rebinding = Rebinding(core, self.publishing)
         self._changeover = Changeover(core, files, self.endpoints, self.names, self.publishing)
 
     async def connect(self, network_ref: str, container_ref: str, config: EndpointConfig) -> None:
@@ -132,6 +134,7 @@ class Attaching:
         wishing = msgspec.structs.replace(container, networks={**container.networks, network.name: config})
         unpublished = not self.publishing.bound(container.id)
         bare: Set = {}
+        rebound = Rebound(())
         try:
             (endpoint,), bare = await self.leased(wishing, [endpoint], before)
             networks = {**container.networks, network.name: self.remembered(config, endpoint)}
@@ -139,7 +142,10 @@ class Attaching:
             together = [*before.values(), endpoint]
             if unpublished:
                 await self.publish(joined, together)
-            after = self.settled(joined, together)
+                rebound = Rebound(self.publishing.bound(container.id))
+            else:
+                rebound = await self._rebind(joined, together)
+            after = self.settled(joined, together, rebound.ports)
             stands = await self._changeover.run(container, joined, bare or before, after, told=before)
         except BaseException:
             if bare:
@@ -147,9 +153,11 @@ class Attaching:
             self.allot.release(endpoint, config, keep_static=False)
             if unpublished:
                 await self._withdraw(container)
+            await self._rebinding.let_go(container, rebound.new)
             raise
         self.leases.keep(stands[network.id])
         self._core.tables.put_container(joined)
+        await self._rebinding.let_go(container, rebound.gone)
         if not any(e.ports for e in stands.values()):
             await self._withdraw(container)  # the way out leads elsewhere now
         self.announcing.new([stands[network.id]])
@@ -208,16 +216,22 @@ class Attaching:
         left = msgspec.structs.replace(container, networks=networks)
         rest = [e for e in before.values() if e.id != endpoint.id]
         unpublished = not self.publishing.bound(container.id)
+        rebound = Rebound(())
         try:
             if unpublished:
                 await self.publish(left, rest)
-            after = self.settled(left, rest)
+                rebound = Rebound(self.publishing.bound(container.id))
+            else:
+                rebound = await self._rebinding.or_none(left, *self._owner(left, rest))
+            after = self.settled(left, rest, rebound.ports)
             await self._changeover.run(container, left, before, after)
         except BaseException:
             if unpublished:
                 await self._withdraw(container)
+            await self._rebinding.let_go(container, rebound.new)
             raise
         self._core.tables.put_container(left)
+        await self._rebinding.let_go(container, rebound.gone)
         self.allot.release(endpoint, config, keep_static=False)
         if not any(e.ports for e in after.values()):
             await self._withdraw(container)
@@ -233,20 +247,25 @@ class Attaching:
         asked = container.host_config.port_bindings or container.host_config.publish_all_ports
         if not asked or container.host_config.network_mode.startswith(UNPUBLISHED_MODES):
             return
+        owner, options = self._owner(container, endpoints)
+        if owner is None:
+            return
+        with _by_the_driver(container, owner):
+            await self.publishing.publish(container, owner, options)
+
+    async def _rebind(self, container: Container, endpoints: list[Endpoint]) -> Rebound:
+        """What becomes of the ports that it has. Raises Failed in Docker's words."""
+        owner, options = self._owner(container, endpoints)
+        with _by_the_driver(container, owner):
+            return await self._rebinding.prepare(container, owner, options)
+
+    def _owner(self, container: Container, endpoints: list[Endpoint]) -> tuple[Endpoint | None, Mapping[str, str]]:
+        """The endpoint whose ports they are, and its network's options; None while there is none with a way out."""
         outward = [e for e in self.settled(container, endpoints).values() if e.default4 or e.default6]
-        if not outward:
-            return
-        owner = next((e for e in outward if e.default4), outward[0])
-        if on_lan(self._core.tables.networks[owner.network]):
-            return
-        try:
-            await self.publishing.publish(container, owner, self._core.tables.networks[owner.network].options)
-        except Failed as error:
-            raise Failed(
-                f"driver failed programming external connectivity on endpoint {container.name}"
-                f" ({owner.id}): {error.sentence}",
-                remedy=error.remedy,
-            ) from error
+        owner = next((e for e in outward if e.default4), outward[0] if outward else None)
+        if owner is None or on_lan(network := self._core.tables.networks[owner.network]):
+            return None, {}
+        return owner, network.options
 
     async def _withdraw(self, container: Container) -> None:
         """Without a way out nothing is published."""
@@ -255,15 +274,18 @@ class Attaching:
         except Exception as error:
             self._core.complain("held ports could not be released", error)
 
-    def settled(self, container: Container, endpoints: list[Endpoint]) -> dict[str, Endpoint]:
-        """Default routes and ports in place, by network id."""
+    def settled(
+        self, container: Container, endpoints: list[Endpoint], ports: tuple[PortBinding, ...] | None = None
+    ) -> dict[str, Endpoint]:
+        """Default routes and ports in place, by network id; `ports` where they are to be others than those it has."""
         tables = self._core.tables
         priorities = {
             e.network: config.gw_priority
             for e in endpoints
             if (config := container.networks.get(tables.networks[e.network].name)) is not None
         }
-        ports: tuple[PortBinding, ...] = self.publishing.bound(container.id)
+        if ports is None:
+            ports = self.publishing.bound(container.id)
         return {e.network: e for e in settle(endpoints, tables.networks, priorities, ports)}
 
     def remembered(self, config: EndpointConfig, endpoint: Endpoint) -> EndpointConfig:
@@ -272,6 +294,19 @@ class Attaching:
         return msgspec.structs.replace(
             config, network_id=endpoint.network, dns_names=endpoint.dns_names or None, leased=leased
         )
+
+
+@contextmanager
+def _by_the_driver(container: Container, owner: Endpoint | None) -> Iterator[None]:
+    """Docker's words before those of a port that cannot be had."""
+    try:
+        yield
+    except Failed as error:
+        raise Failed(
+            f"driver failed programming external connectivity on endpoint {container.name}"
+            f" ({owner.id if owner else ''}): {error.sentence}",
+            remedy=error.remedy,
+        ) from error
 
 
 @contextmanager

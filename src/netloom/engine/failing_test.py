@@ -50,6 +50,17 @@ async def on_red(world: World) -> None:
     await world.container("db", "red", start=True)
 
 
+async def beside_routed(world: World) -> None:
+    await on_red(world)
+    routed = {f"com.docker.network.bridge.gateway_mode_ipv{family}": "routed" for family in (4, 6)}
+    await world.network("green", "10.9.0.0/24", options=routed)
+
+
+async def on_routed(world: World) -> None:
+    await beside_routed(world)
+    await world.engine.connect("green", "web", static(gw_priority=9))
+
+
 async def stopped(world: World) -> None:
     await two_networks(world)
     await world.container("web", "red", networks={"red": static("10.1.0.7")})
@@ -190,6 +201,11 @@ SCENARIOS: dict[str, tuple[Part, Part]] = {
     "rename": (running, lambda w: w.engine.rename("web", "shop")),
     "connect": (on_red, lambda w: w.engine.connect("blue", "db", static("10.2.0.9"))),
     "connect, gateway and ports move": (on_red, lambda w: w.engine.connect("blue", "web", static(gw_priority=1))),
+    "connect, ports are let go of": (
+        beside_routed,
+        lambda w: w.engine.connect("green", "web", static(gw_priority=9)),
+    ),
+    "disconnect, ports are taken again": (on_routed, lambda w: w.engine.disconnect("green", "web", force=False)),
     "disconnect": (running, lambda w: w.engine.disconnect("red", "web", force=False)),
     "disconnect, gateway and ports move": (running, lambda w: w.engine.disconnect("blue", "web", force=False)),
     "connect, stopped": (stopped, lambda w: w.engine.connect("blue", "web", static("10.2.0.9"))),

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from netloom.drivers.bridge_options import BridgeOptions
 from netloom.engine.core import Core
-from netloom.firewall.ports import PortRequest, check_local, choose, requested, untranslated
+from netloom.firewall.ports import PortRequest, check_local, choose, requested, untranslated, within
 from netloom.firewall.taken import Taken
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, PortBinding, without
@@ -34,15 +34,21 @@ class Publishing:
         target: Endpoint,
         options: Mapping[str, str],
         before: tuple[PortBinding, ...] = (),
+        *,
+        families: Collection[int] = (4, 6),
+        beside: Collection[PortBinding] = (),
     ) -> tuple[PortBinding, ...]:
         """Choose and hold all ports that the container asks for, or none, beside those that it has (`before`).
 
         `target` is the endpoint whose address is published, `options` are those of its network (the default host
-        address). Raises Failed with Docker's sentence when a port is taken.
+        address). Only addresses of `families` are asked for; a port of the host's choosing has the number by which
+        one of those `beside` leads there. Raises Failed with Docker's sentence when a port is taken.
         """
         core = self._core
         default_ip = options.get("com.docker.network.bridge.host_binding_ipv4", "") or core.settings.host_ip
         requests = requested(container.config, container.host_config, default_ip)
+        if len(families) < 2:
+            requests = within(requests, families, beside)
         opened, requests = untranslated(requests, BridgeOptions.parse(options).routed)
         if not requests:
             self._take(container.id, (*before, *opened))

@@ -107,6 +107,28 @@ def _many(key: str) -> tuple[int, int, str]:
     return port, 1, proto
 
 
+def within(
+    requests: Iterable[PortRequest], families: Collection[int], beside: Collection[PortBinding]
+) -> list[PortRequest]:
+    """What remains of requests for addresses of some families; a number that `beside` has already is the other's too.
+
+    Those are the bindings of the other family that stand.
+    """
+    numbers = {(b.proto, b.container_port): b.host_port for wide in beside for b in wide.each() if b.host_port}
+    found = []
+    for request in requests:
+        host_ips = tuple(ip for ip in request.host_ips if (6 if ":" in ip else 4) in families)
+        if not host_ips:
+            continue
+        first, last = request.first, request.last
+        if first != last or not first:
+            number = numbers.get((request.proto, request.container_port), 0)
+            if len(host_ips) < len(request.host_ips) and number:
+                first = last = number
+        found.append(msgspec.structs.replace(request, host_ips=host_ips, first=first, last=last))
+    return found
+
+
 def untranslated(
     requests: Iterable[PortRequest], families: Collection[int]
 ) -> tuple[list[PortBinding], list[PortRequest]]:

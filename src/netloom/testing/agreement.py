@@ -125,6 +125,7 @@ def _check_data_plane(world: World) -> None:
         for e in tables.endpoints_of(c.id)
         for wide in e.ports
         for b in wide.each()
+        if b.host_port
     }
     _equal("held ports", {k: p.owner for k, p in world.dataplane.held.items()}, ports)
     _equal(

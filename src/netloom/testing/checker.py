@@ -202,14 +202,17 @@ def _elements(world: _World) -> list[str]:
     for container in world.running:
         settings = container["NetworkSettings"]["Networks"].values()
         own = {s[key] for s in settings for key in ("IPAddress", "GlobalIPv6Address") if s[key]}
+        highest = max((s["GwPriority"] for s in settings), default=0)
+        holders = [s for s in settings if s["GwPriority"] == highest]  # among equals any may have the ports
+        opened = {s[key] for s in holders for key in ("IPAddress", "GlobalIPv6Address") if s[key]}
         for port, bindings in (container["NetworkSettings"]["Ports"] or {}).items():
             number, _, proto = port.partition("/")
-            options = [world.options(s["NetworkID"]) for s in settings]
+            options = [world.options(s["NetworkID"]) for s in holders]
             for binding in bindings or []:
                 six = ":" in binding["HostIp"]
                 mode = f"com.docker.network.bridge.gateway_mode_ipv{6 if six else 4}"
                 if any(one.get(_TRUSTED) or one.get(mode) == "routed" for one in options):
-                    wanted_open |= {(a, proto, int(number)) for a in own if (":" in a) == six}
+                    wanted_open |= {(a, proto, int(number)) for a in opened if (":" in a) == six}
                 if binding["HostPort"]:
                     _want(wanted, proto, binding, (own, int(number)))
     findings += _compare("sets open4 and open6", wanted_open, [*_keys(sets["open4"]), *_keys(sets["open6"])])
