@@ -26,6 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "share" in getattr(item, "fixturenames", ()):
             item.add_marker("soak")
+            if not SOAKING:  # a slice goes on to the end of what it has begun
+                item.add_marker(pytest.mark.timeout(300))
     items.sort(key=lambda item: item.get_closest_marker("soak") is None)
 
 

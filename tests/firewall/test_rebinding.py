@@ -55,8 +55,8 @@ def ports(daemon: Daemon) -> Any:
 
 def reached(daemon: Daemon) -> list[bool]:
     """By ports of the host, and at the container's own addresses on the routed network."""
-    outside = daemon.host.outside
-    return [outside.reaches(a, p) for a, p in ((HOST4, 18080), (HOST6, 18080), (OWN4, 80), (OWN6, 80))]
+    asked = ((HOST4, 18080), (HOST6, 18080), (OWN4, 80), (OWN6, 80))
+    return daemon.host.outside.answered(*((address, port, "tcp") for address, port in asked))
 
 
 def route(daemon: Daemon) -> None:

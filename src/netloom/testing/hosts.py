@@ -24,6 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
@@ -168,6 +169,11 @@ class Netns:
     def misses(self, address: str, port: int, proto: Proto = "tcp") -> bool:
         """Did nobody answer, soon? For what is expected to be: who waits for nothing does not wait for long."""
         return not self.reaches(address, port, proto, timeout=0.4)
+
+    def answered(self, *asked: tuple[str, int, Proto]) -> list[bool]:
+        """Which of (address, port, protocol) answers, all asked at once; for what is a yes here and a no there."""
+        with ThreadPoolExecutor(len(asked)) as threads:
+            return list(threads.map(lambda one: self.reaches(*one, timeout=1.2), asked))
 
     def ping(self, address: str, *, timeout: float = 10.0) -> bool:
         """Does one ping come back? Where none is expected, `timeout` is short."""
