@@ -29,9 +29,8 @@ _SYS_OPENAT2 = 437  # asm-generic/unistd.h: the same number on every architectur
 _RESOLVE_NO_MAGICLINKS = 0x02  # linux/openat2.h
 _RESOLVE_BENEATH = 0x08
 _RESOLVE_IN_ROOT = 0x10
-_ATTEMPTS = (
-    128  # `..` is refused with EAGAIN where anything on this machine was renamed or mounted meanwhile: openat2(2)
-)
+# `..` is refused with EAGAIN where anything on this machine was renamed or mounted meanwhile: openat2(2)
+_ATTEMPTS = 128
 _SYS_OPEN_TREE = 428
 _SYS_MOVE_MOUNT = 429
 _OPEN_TREE_CLONE = 1  # linux/mount.h
@@ -43,10 +42,10 @@ _AT_RECURSIVE = 0x8000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _checked(result: int, what: str) -> int:
+def _checked(result: int, what: str, path: str | None = None) -> int:
     if result < 0:
         number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
+        raise OSError(number, f"{what}: {os.strerror(number)}", path)
     return result
 
 
@@ -150,7 +149,7 @@ def _openat2(folder: int, path: str, flags: int, resolve: int) -> int:
         fd = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
         if fd >= 0 or ctypes.get_errno() != errno.EAGAIN:
             break
-    return _checked(fd, f"open {path}")
+    return _checked(fd, f"open {path}", path)
 
 
 def syncfs(path: str) -> None:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from netloom.runtime import syscalls
-from netloom.runtime.archive_process import inside
 
 _RENAMES = """
 import os, sys
@@ -32,7 +31,6 @@ def test_what_others_rename_meanwhile_refuses_no_path(tmp_path: Path) -> None:
             renaming.stdout.readline()
             for _ in range(2000):
                 os.close(syscalls.open_in_root(root, deep, os.O_PATH))
-                os.close(inside.open_in(root, deep, os.O_PATH))
         finally:
             renaming.kill()
             os.close(root)

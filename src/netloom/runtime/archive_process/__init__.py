@@ -6,7 +6,7 @@ Descriptor 3 is the root, 4 gets one line of JSON: what the path is, or how it e
 stdout. Everything is reached from the root's descriptor: links are followed as a process would whose root it is, and
 none leads out; what a link of the container's /proc would open counts as a link that leads nowhere.
 
-Only this folder and the standard library: it is started without anybody's packages.
+Only this folder, `syscalls` and the standard library: it is started without anybody's packages.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from netloom.runtime.archive_process.inside import (
     Refused,
     Wanted,
     absolute,
-    open_in,
     resolved,
     tell,
     write_all,
 )
 from netloom.runtime.archive_process.reading import Compressed, Reader
+from netloom.runtime.syscalls import open_in_root
 
 Copy = Callable[[tarfile.TarInfo, int], None]  # the bytes of an entry, into a file
 
@@ -33,7 +33,7 @@ def put(wanted: Wanted) -> None:
     """Extract stdin into a folder."""
     path = absolute(wanted["path"])
     try:
-        target = open_in(ROOT, path, os.O_RDONLY | os.O_NONBLOCK)
+        target = open_in_root(ROOT, path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP):
             raise Refused("missing") from error
@@ -101,7 +101,7 @@ class Extraction:
     def parent(self, path: str) -> int:
         """The folder of an entry, made where it lacks."""
         try:
-            return open_in(self.target, path or "/", os.O_RDONLY | os.O_DIRECTORY)
+            return open_in_root(self.target, path or "/", os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             pass
         here = os.dup(self.target)
@@ -182,7 +182,7 @@ class Extraction:
         """Folders get their times last: what was put into them has changed them."""
         for path, moment in reversed(self.folders):
             try:
-                fd = open_in(self.target, path, os.O_RDONLY | os.O_DIRECTORY)
+                fd = open_in_root(self.target, path, os.O_RDONLY | os.O_DIRECTORY)
             except OSError:
                 continue
             os.utime(fd, (moment, moment))

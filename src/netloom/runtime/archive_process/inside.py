@@ -11,6 +11,8 @@ import stat
 import struct
 from typing import Any
 
+from netloom.runtime.syscalls import open_in_root
+
 Wanted = dict[str, Any]
 
 ROOT, CONTROL = 3, 4
@@ -18,11 +20,6 @@ PIECE = 1 << 20
 XATTR = "SCHILY.xattr."
 _LINKS = 255  # that may be followed on one way, as in Go's
 
-_SYS_OPENAT2 = 437
-_RESOLVE = 0x10 | 0x02  # IN_ROOT, NO_MAGICLINKS: linux/openat2.h
-_ATTEMPTS = (
-    128  # `..` is refused with EAGAIN where anything on this machine was renamed or mounted meanwhile: openat2(2)
-)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # File systems that only tell of the kernel: what is mounted so is an empty folder here (linux/magic.h).
@@ -36,19 +33,6 @@ class Refused(Exception):
         self.kind = kind
         self.detail = detail
         super().__init__(kind, detail)
-
-
-def open_in(folder: int, path: str, flags: int) -> int:
-    """openat2(2) below a folder, as if it were the root."""
-    how = struct.pack("QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE)
-    number = 0
-    for _ in range(_ATTEMPTS):
-        fd: int = _libc.syscall(_SYS_OPENAT2, folder, os.fsencode(path), how, len(how))
-        if fd >= 0:
-            return fd
-        if (number := ctypes.get_errno()) != errno.EAGAIN:
-            break
-    raise OSError(number, os.strerror(number), path)
 
 
 def resolved(folder: int, path: str) -> str:
@@ -80,7 +64,7 @@ def resolved(folder: int, path: str) -> str:
 
 def read_link(folder: int, path: str) -> str:
     """Where a link of a folder leads."""
-    fd = open_in(folder, path, os.O_PATH | os.O_NOFOLLOW)
+    fd = open_in_root(folder, path, os.O_PATH | os.O_NOFOLLOW)
     try:
         return os.readlink("", dir_fd=fd)
     finally:
@@ -104,7 +88,7 @@ def look(path: str) -> tuple[int, os.stat_result]:
     """A descriptor (O_PATH) of what is there, a last link itself; and its stat."""
     follow = path.endswith(("/", "/."))
     try:
-        fd = open_in(ROOT, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
+        fd = open_in_root(ROOT, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP):
             raise Refused("missing") from error

@@ -17,11 +17,11 @@ from netloom.runtime.archive_process.inside import (
     base,
     look,
     of_kernel,
-    open_in,
     tell,
     told,
     write_all,
 )
+from netloom.runtime.syscalls import open_in_root
 
 Opened = Callable[[int], int]
 
@@ -36,7 +36,7 @@ def get(wanted: Wanted) -> None:
     tell(stat=told(path, found))
     writer = Writer()
     shown = "" if wanted.get("bare") else base(path)
-    writer.put(found, shown, lambda flags: open_in(ROOT, path, flags & ~os.O_NOFOLLOW), (fd, ""))
+    writer.put(found, shown, lambda flags: open_in_root(ROOT, path, flags & ~os.O_NOFOLLOW), (fd, ""))
     write_all(1, bytes(1024))
 
 
