@@ -7,8 +7,9 @@ from netloom.firewall.ruleset import Chain, Hook, Rule, chain
 
 # Single bits of the packet mark; the others belong to whoever set them.
 OURS = 0x40000000  # tells other firewalls that this packet is judged here
-BEFORE_OTHERS = -10  # priority of the verdicts, whose mark the filters of others (0) ask for
 HAIRPIN = 0x20000000  # from forward to postrouting, where a bridged packet has no input interface any more
+
+BEFORE_OTHERS = -10  # priority of the verdicts, whose mark the filters of others (0) ask for
 
 _MEMBERS = (("ip", "members4"), ("ip6", "members6"))
 _OUR_MARK = f"meta mark set meta mark | {OURS:#x}"
