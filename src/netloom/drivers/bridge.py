@@ -286,7 +286,7 @@ def _untranslated(options: BridgeOptions, ports: Sequence[PortBinding]) -> list[
     if options.trusted:
         return list(ports)
     routed = options.routed
-    return [p for p in ports if (6 if ":" in p.host_ip else 4) in routed] if routed else []
+    return [p for p in ports if p.family in routed] if routed else []
 
 
 def link_local(mac: str) -> str:

@@ -132,7 +132,6 @@ class Attaching:
         before = self.endpoints.current(container.id)
         endpoint = self.allot.endpoint(container, network, config, before.values())
         wishing = msgspec.structs.replace(container, networks={**container.networks, network.name: config})
-        unpublished = not self.publishing.bound(container.id)
         bare: Set = {}
         rebound = Rebound(())
         try:
@@ -140,26 +139,20 @@ class Attaching:
             networks = {**container.networks, network.name: self.remembered(config, endpoint)}
             joined = msgspec.structs.replace(container, networks=networks)
             together = [*before.values(), endpoint]
-            if unpublished:
-                await self.publish(joined, together)
-                rebound = Rebound(self.publishing.bound(container.id))
-            else:
-                rebound = await self._rebind(joined, together)
+            rebound = await self._rebound(joined, together)
             after = self.settled(joined, together, rebound.ports)
             stands = await self._changeover.run(container, joined, bare or before, after, told=before)
         except BaseException:
             if bare:
                 await self.endpoints.remove([bare[network.id]])
             self.allot.release(endpoint, config, keep_static=False)
-            if unpublished:
-                await self._withdraw(container)
             await self._rebinding.let_go(container, rebound.new)
             raise
         self.leases.keep(stands[network.id])
         self._core.tables.put_container(joined)
         await self._rebinding.let_go(container, rebound.gone)
-        if not any(e.ports for e in stands.values()):
-            await self._withdraw(container)  # the way out leads elsewhere now
+        if not any(e.ports for e in stands.values()):  # the way out leads elsewhere now
+            await self._rebinding.let_go(container, self.publishing.bound(container.id))
         self.announcing.new([stands[network.id]])
 
     async def leased(
@@ -215,26 +208,19 @@ class Attaching:
             return
         left = msgspec.structs.replace(container, networks=networks)
         rest = [e for e in before.values() if e.id != endpoint.id]
-        unpublished = not self.publishing.bound(container.id)
         rebound = Rebound(())
         try:
-            if unpublished:
-                await self.publish(left, rest)
-                rebound = Rebound(self.publishing.bound(container.id))
-            else:
-                rebound = await self._rebinding.or_none(left, *self._owner(left, rest))
+            rebound = await self._rebound(left, rest, leaving=True)
             after = self.settled(left, rest, rebound.ports)
             await self._changeover.run(container, left, before, after)
         except BaseException:
-            if unpublished:
-                await self._withdraw(container)
             await self._rebinding.let_go(container, rebound.new)
             raise
         self._core.tables.put_container(left)
         await self._rebinding.let_go(container, rebound.gone)
         self.allot.release(endpoint, config, keep_static=False)
         if not any(e.ports for e in after.values()):
-            await self._withdraw(container)
+            await self._rebinding.let_go(container, self.publishing.bound(container.id))
 
     async def fresh_facts(self, networks: Iterable[Network]) -> None:
         """Who stands on an interface of the host must know whether it is there now."""
@@ -253,9 +239,15 @@ class Attaching:
         with _by_the_driver(container, owner):
             await self.publishing.publish(container, owner, options)
 
-    async def _rebind(self, container: Container, endpoints: list[Endpoint]) -> Rebound:
-        """What becomes of the ports that it has. Raises Failed in Docker's words."""
+    async def _rebound(self, container: Container, endpoints: list[Endpoint], *, leaving: bool = False) -> Rebound:
+        """What becomes of its ports, of which it may have had none. Raises Failed in Docker's words."""
+        if not self.publishing.bound(container.id):
+            await self.publish(container, endpoints)
+            ports = self.publishing.bound(container.id)
+            return Rebound(ports, ports)
         owner, options = self._owner(container, endpoints)
+        if leaving:
+            return await self._rebinding.or_none(container, owner, options)
         with _by_the_driver(container, owner):
             return await self._rebinding.prepare(container, owner, options)
 
@@ -266,13 +258,6 @@ class Attaching:
         if owner is None or on_lan(network := self._core.tables.networks[owner.network]):
             return None, {}
         return owner, network.options
-
-    async def _withdraw(self, container: Container) -> None:
-        """Without a way out nothing is published."""
-        try:
-            await self.publishing.withdraw(container.id)
-        except Exception as error:
-            self._core.complain("held ports could not be released", error)
 
     def settled(
         self, container: Container, endpoints: list[Endpoint], ports: tuple[PortBinding, ...] | None = None

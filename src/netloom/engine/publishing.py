@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from netloom.drivers.bridge_options import BridgeOptions
 from netloom.engine.core import Core
-from netloom.firewall.ports import PortRequest, check_local, choose, requested, untranslated, within
+from netloom.firewall.ports import PortRequest, check_local, choose, relayed, requested, untranslated, within
 from netloom.firewall.taken import Taken
 from netloom.model.container import Container
 from netloom.model.endpoint import Endpoint, PortBinding, without
@@ -135,8 +135,8 @@ class Publishing:
                 sandbox=container.sandbox,
                 width=b.width,
             )
-            for b in bindings
-            if ":" in b.host_ip and b.host_port and b.proto != "sctp" and address
+            for b in relayed(bindings)
+            if address
         ]
         if relays:
             await self._core.dataplane.relay(relays)

@@ -40,11 +40,11 @@ class Rebinding:
         if owner is None:
             return Rebound(bound)
         routed = BridgeOptions.parse(options).routed
-        gone = tuple(port for port in bound if (not port.host_port) != (_family(port) in routed))
+        gone = tuple(port for port in bound if (not port.host_port) != (port.family in routed))
         if not gone:
             return Rebound(bound)
         kept = without(bound, gone)
-        families = {_family(port) for port in gone}
+        families = {port.family for port in gone}
         new = await self._publishing.publish(container, owner, options, bound, families=families, beside=kept)
         self._core.at("rebound")
         return Rebound((*kept, *new), new, gone)
@@ -68,7 +68,3 @@ class Rebinding:
         except Failed as error:
             log.warning("container %s has lost its published ports: %s", container.name, error)
             return Rebound((), (), self._publishing.bound(container.id))
-
-
-def _family(port: PortBinding) -> int:
-    return 6 if ":" in port.host_ip else 4

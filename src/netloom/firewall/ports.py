@@ -107,6 +107,11 @@ def _many(key: str) -> tuple[int, int, str]:
     return port, 1, proto
 
 
+def relayed(ports: Iterable[PortBinding]) -> Iterator[PortBinding]:
+    """Those that have a port on an IPv6 address of the host, and that the relay can serve."""
+    return (port for port in ports if port.family == 6 and port.host_port and port.proto != "sctp")
+
+
 def within(
     requests: Iterable[PortRequest], families: Collection[int], beside: Collection[PortBinding]
 ) -> list[PortRequest]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from netloom.firewall.policy import LEARNT
@@ -147,7 +147,7 @@ class HostKernel:
         stay, leave = (bridges, gone) if wanted else ((), [*bridges, *gone])
         return [foreign.settle(one, stay, leave, wanted=wanted) for one in foreign.look()]
 
-    def end_connections(self, denied: Callable[[int, str, str, int, tuple[str, int]], bool]) -> int:
+    def end_connections(self, denied: flows.Denied) -> int:
         """Forget the tracked connections that are denied; how many. `denied` as in `flows.end`."""
         return flows.end(self._applier.nft, denied)
 

@@ -43,6 +43,11 @@ class PortBinding(Struct, frozen=True, omit_defaults=True):
     host_port: int  # 0: none of the host's
     width: int = 1  # how many, from these two numbers on
 
+    @property
+    def family(self) -> int:
+        """That of the host's address: 4 or 6."""
+        return 6 if ":" in self.host_ip else 4
+
     def part(self, offset: int, width: int) -> PortBinding:
         """Some of the ports, from so many after the first one on."""
         if (offset, width) == (0, self.width):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from netloom.firewall.elements import element
+from netloom.firewall.ports import relayed
 from netloom.firewall.relayed import target_number
 from netloom.model.desired import Element
 from netloom.model.endpoint import PortBinding
 
 ANY = "::"
 CLOSED, TRIAL_CLOSED = "relayed_closed", "relayed_trial_closed"
-
-
-def relayed(ports: Iterable[PortBinding]) -> Iterator[PortBinding]:
-    """Those that have a port on an IPv6 address of the host, and that the relay can serve."""
-    return (port for port in ports if ":" in port.host_ip and port.host_port and port.proto != "sctp")
 
 
 def closed_elements(ipv4: str, ipv6: str, ports: Iterable[PortBinding], *, closed: bool, trial: bool) -> list[Element]:
