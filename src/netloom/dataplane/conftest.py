@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from netloom.dataplane.client import DataPlaneClient
 from netloom.model.names import NameEntry, Resolver
+from netloom.runtime.processes import Process
 from netloom.testing.hosts import Host, Netns, eventually
 
 RED = Resolver(networks=("n-red",))
@@ -33,15 +34,15 @@ def entry(endpoint: str, *names: str, ipv4: str = "172.18.0.2", sandbox: str = "
 
 
 class Client(DataPlaneClient):
-    """Remembers every process that it was connected to."""
+    """Remembers every process that it was connected to, and not its number alone: that may be another's by the end."""
 
     def __init__(self, *args: object, **options: object) -> None:
-        self.seen: list[int] = []
+        self.seen: list[Process] = []
         super().__init__(*args, **options)  # type: ignore[arg-type]
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "pid" and value:
-            self.seen.append(value)  # type: ignore[arg-type]
+            self.seen.append(Process.of(value))  # type: ignore[arg-type]
         super().__setattr__(name, value)
 
 
@@ -55,10 +56,14 @@ async def plane(host: Netns, run_dir: Path, **options: object) -> AsyncIterator[
         yield client
     finally:
         await client.close()
-        for pid in client.seen:
-            if not gone(pid):
-                os.kill(pid, signal.SIGTERM)
-                await asyncio.to_thread(eventually, lambda pid=pid: gone(pid))
+        for process in client.seen:
+            fd = process.open()
+            if fd < 0:
+                continue
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(fd, signal.SIGTERM)
+            os.close(fd)
+            await asyncio.to_thread(eventually, lambda process=process: not process.alive)
 
 
 def gone(pid: int) -> bool:

@@ -123,6 +123,8 @@ class Daemon:
                 self.start()
             for container in self.json("GET", "/containers/json?all=1"):
                 self.api("DELETE", f"/containers/{container['Id']}?force=1")
+        except OSError as error:
+            raise AssertionError(f"the daemon answers no more:\n{self.log_tail()}") from error
         finally:
             self.end(signal.SIGTERM)
             self._end_data_plane()
