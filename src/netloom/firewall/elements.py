@@ -89,9 +89,7 @@ def _order(s: Set) -> Literal["big", "little"]:
 
 def network_elements(bridge: str, *, internal: bool, apart: bool = False, ways: Iterable[Way] = ()) -> list[Element]:
     """What a network puts into the sets; `ways` tell how its families reach the world and are reached."""
-    elements = [element("bridges", (bridge,)), element("same", (bridge, bridge))]
-    if apart:
-        elements.append(element("apart", (bridge,)))
+    elements = [element("bridges", (bridge,)), element("apart" if apart else "together", (bridge, bridge))]
     if internal:
         return [*elements, element("internal", (bridge,))]
     elements.append(element("outward", (bridge,)))
@@ -111,7 +109,7 @@ def lan_elements(bridge: str, *, hosted: bool) -> list[Element]:
 
     Then published ports of other networks are reached from there, for which the kernel must forward; nothing else is.
     """
-    elements = [element("same", (bridge, bridge))]
+    elements = [element("together", (bridge, bridge))]
     return [*elements, element("switched", (bridge,))] if hosted else elements
 
 
@@ -137,9 +135,9 @@ def guard_elements(
     elements = [element("guarded_mac", (port, mac))]
     for address in dict.fromkeys(addresses):
         if ":" in address:
-            elements += [element(name, (port, address)) for name in ("guarded6", "guarded_targets")]
+            elements += [element("guarded6", (port, mac, address)), element("guarded_targets", (port, address))]
         else:
-            elements.append(element("guarded4", (port, address)))
+            elements.append(element("guarded4", (port, mac, address)))
     if routing:
         elements.append(element("routing", (port,)))
     elements += [element("ethertypes", (port, ethertype)) for ethertype in ethertypes]

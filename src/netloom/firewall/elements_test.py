@@ -126,7 +126,7 @@ WAYS = (Way(4), Way(6))
 def test_a_network_puts_its_bridge_into_the_sets() -> None:
     assert words(network_elements("br-a", internal=False, ways=WAYS)) == [
         'bridges "br-a"',
-        'same "br-a" . "br-a"',
+        'together "br-a" . "br-a"',
         'outward "br-a"',
         'masqueraded "br-a" . ipv4',
         'masqueraded "br-a" . ipv6',
@@ -181,7 +181,8 @@ def test_ports_that_are_none_of_the_host() -> None:
 
 def test_neighbours_may_be_kept_apart() -> None:
     elements = network_elements("br-a", internal=False, apart=True)
-    assert 'apart "br-a"' in words(elements)
+    assert 'apart "br-a" . "br-a"' in words(elements)
+    assert not any(word.startswith("together") for word in words(elements))
     assert words(apart_elements("nl1")) == ['apart_ports "nl1"']
 
 
@@ -189,8 +190,8 @@ def test_the_guard_knows_a_port_by_all_its_addresses_before_it_judges() -> None:
     guard = guard_elements("nl1", "02:42:00:00:00:01", ["10.0.0.2", "fe80::1", "10.0.0.2"], routing=True)
     assert words(guard) == [
         'guarded_mac "nl1" . 02:42:00:00:00:01',
-        'guarded4 "nl1" . 10.0.0.2',
-        'guarded6 "nl1" . fe80::1',
+        'guarded4 "nl1" . 02:42:00:00:00:01 . 10.0.0.2',
+        'guarded6 "nl1" . 02:42:00:00:00:01 . fe80::1',
         'guarded_targets "nl1" . 0xfe800000000000000000000000000001',
         'routing "nl1"',
         'guarded "nl1"',

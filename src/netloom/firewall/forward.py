@@ -46,11 +46,12 @@ def beside() -> tuple[Rule, ...]:
 
 
 def directions() -> tuple[Rule, ...]:
-    """Which chain judges a forwarded packet. Every packet passes here: what it costs is how many sets are asked."""
+    """Which chain judges a forwarded packet."""
     return (
         Rule("iifname @outward goto from_container"),
         Rule("oifname @outward goto to_container"),
-        Rule("iifname . oifname @same goto beside"),
+        Rule("iifname . oifname @together goto beside"),
+        Rule("iifname . oifname @apart goto kept_apart"),
         *internal(),
         *(Rule(f"oifname . {ip} daddr @{members} goto to_member") for ip, members in _MEMBERS),
     )
@@ -70,15 +71,16 @@ def within() -> tuple[Rule, ...]:
 
 
 def bridged() -> tuple[Rule, ...]:
-    """Neighbours may all talk, whatever conntrack thinks of packets that a bridge merely carries.
-
-    But where they are kept apart: then only through published ports.
-    """
+    """Neighbours may all talk, whatever conntrack thinks of packets that a bridge merely carries."""
     return (
         Rule(f"ct status dnat meta mark set meta mark | {HAIRPIN:#x}", "through a published port"),
-        Rule("iifname @apart ct status & dnat == 0 drop"),
         Rule("accept"),
     )
+
+
+def kept_apart() -> tuple[Rule, ...]:
+    """Where they do not: only through published ports."""
+    return (Rule("ct status & dnat == 0 drop"), Rule("goto within"))
 
 
 def internal() -> tuple[Rule, ...]:
@@ -96,9 +98,22 @@ def into_internal() -> tuple[Rule, ...]:
     return (Rule("oifname @internal drop"),)
 
 
-def neighbour() -> tuple[Rule, ...]:
-    """What stays within the network."""
-    return (Rule("iifname . oifname @same goto within"),)
+def neighbours() -> tuple[Rule, ...]:
+    """What stays within the network. Most of the rest goes to what is no bridge, and need not ask for the pair."""
+    return (Rule('meta oifkind "bridge" iifname . oifname @together goto within'),)
+
+
+def neighbours_apart() -> tuple[Rule, ...]:
+    """The same where they do not reach each other."""
+    return (Rule("iifname . oifname @apart goto kept_apart"),)
+
+
+def beginning() -> tuple[Rule, ...]:
+    """What the first packets of a connection are asked, before anything is let through."""
+    return (
+        Rule("tcp flags & (syn | rst) == syn jump segments"),
+        Rule("ct state & (established | related) == 0 jump judged", "policies judge what begins"),
+    )
 
 
 def answers() -> tuple[Rule, ...]:
@@ -182,6 +197,7 @@ def chains() -> tuple[Chain, ...]:
     return (
         chain("bridged", bridged()),
         chain("within", within()),
+        chain("kept_apart", kept_apart()),
         chain("beside", beside()),
         chain("open_ports", open_ports()),
         chain("routed_ports", routed_ports()),
@@ -189,8 +205,9 @@ def chains() -> tuple[Chain, ...]:
         chain("ours_coming", ours_coming()),
         chain(
             "from_container",
+            neighbours(),
             leaving(),
-            neighbour(),
+            neighbours_apart(),
             into_internal(),
             untracked(),
             marked("ours_leaving"),
@@ -203,5 +220,8 @@ def chains() -> tuple[Chain, ...]:
 
 
 def base_chain() -> Chain:
-    """Where the kernel asks."""
-    return chain("forward", directions(), foreign(), hook=Hook("filter", "forward", BEFORE_OTHERS))
+    """Where the kernel asks, once: every packet passes here, and costs a look at it for each chain at the hook.
+
+    The first questions are those that decide about connections that stand, and as few sets as can be.
+    """
+    return chain("forward", beginning(), directions(), foreign(), hook=Hook("filter", "forward", BEFORE_OTHERS))

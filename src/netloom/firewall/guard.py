@@ -18,14 +18,16 @@ AFTER_IP = 10  # after it: the IP hooks have judged, and marked
 SETS = (
     Set("guarded", ("ifname",), "ports under guard"),
     Set("guarded_mac", ("ifname", "ether_addr"), "the address of each"),
-    Set("guarded4", ("ifname", "ipv4_addr"), "its IPv4 addresses"),
-    Set("guarded6", ("ifname", "ipv6_addr"), "its IPv6 addresses, link-local ones included"),
+    Set("guarded4", ("ifname", "ether_addr", "ipv4_addr"), "its IPv4 addresses, beside its MAC address"),
+    Set("guarded6", ("ifname", "ether_addr", "ipv6_addr"), "its IPv6 addresses, link-local ones included"),
     Set("guarded_targets", ("ifname", "nd_target"), "the same, as neighbour discovery speaks of them"),
     Set("routing", ("ifname",), "ports of containers that may route for others"),
     Set("ethertypes", ("ifname", "ether_type"), "further protocols that a network lets through"),
     Set("apart_ports", ("ifname",), "ports of networks whose containers do not reach each other"),
 )
 
+_OWN4 = "iifname . ether saddr . ip saddr @guarded4"
+_OWN6 = "iifname . ether saddr . ip6 saddr @guarded6"
 _SOLICITED = "{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }"
 _JOINS = "{ mld-listener-report, mld-listener-done, mld2-listener-report }"
 
@@ -50,7 +52,7 @@ def arp_sender() -> tuple[Rule, ...]:
         Rule("arp plen != 4 drop"),
         Rule("iifname . arp saddr ether != @guarded_mac drop"),
         Rule("arp operation request arp saddr ip 0.0.0.0 accept", "is the address taken? (RFC 5227)"),
-        Rule("iifname . arp saddr ip != @guarded4 drop"),
+        Rule("iifname . arp saddr ether . arp saddr ip != @guarded4 drop"),
     )
 
 
@@ -58,7 +60,7 @@ def ipv4_sender() -> tuple[Rule, ...]:
     """A fragment without ports is nothing without the first one."""
     return (
         Rule("udp sport 67 drop", "a DHCP server"),
-        Rule("iifname . ip saddr @guarded4 accept"),
+        Rule(f"{_OWN4} accept"),
         Rule("iifname @routing accept"),
         Rule("drop"),
     )
@@ -67,11 +69,10 @@ def ipv4_sender() -> tuple[Rule, ...]:
 def ipv6_sender() -> tuple[Rule, ...]:
     """The same for IPv6, where a chain of headers may hide what follows it."""
     return (
-        Rule("meta l4proto tcp iifname . ip6 saddr @guarded6 accept", "nearly all there is; it hides nothing"),
         Rule("frag frag-off 0 jump whole_header"),
         Rule("meta l4proto ipv6-icmp goto icmp6"),
         Rule("udp sport 547 drop", "a DHCP server"),
-        Rule("iifname . ip6 saddr @guarded6 accept"),
+        Rule(f"{_OWN6} accept"),
         Rule("iifname @routing accept"),
         Rule("drop"),
     )
@@ -89,7 +90,7 @@ def icmp6() -> tuple[Rule, ...]:
         Rule(f"icmpv6 type {_SOLICITED} goto neighbours"),
         Rule("iifname @routing accept"),
         Rule(f"ip6 saddr :: icmpv6 type {_JOINS} accept", "before there is an address (RFC 3590)"),
-        Rule("iifname . ip6 saddr != @guarded6 drop"),
+        Rule("iifname . ether saddr . ip6 saddr != @guarded6 drop"),
     )
 
 
@@ -101,22 +102,24 @@ def neighbours() -> tuple[Rule, ...]:
             "is the address taken? (RFC 4862)",
         ),
         Rule("ip6 saddr :: icmpv6 type nd-router-solicit accept"),
-        Rule("iifname . ip6 saddr != @guarded6 drop"),
+        Rule("iifname . ether saddr . ip6 saddr != @guarded6 drop"),
         Rule(f"icmpv6 type nd-neighbor-advert iifname . {TARGET} != @guarded_targets drop"),
     )
 
 
 def apart(passed: int) -> tuple[Rule, ...]:
-    """Containers of one network that do not reach each other, on no protocol; `passed` is the mark of what may."""
-    return (
-        Rule(f"meta mark & {passed:#x} != 0 accept", "through a published port"),
-        Rule("iifname @apart_ports oifname @apart_ports drop"),
-    )
+    """Containers of one network that do not reach each other, on no protocol.
+
+    `passed` is the mark of what may: through a published port.
+    """
+    return (Rule(f"iifname @apart_ports oifname @apart_ports meta mark & {passed:#x} == 0 drop"),)
 
 
 def ports() -> tuple[Rule, ...]:
     """What nearly every frame passes is asked first, here and in the chains that follow: each question costs."""
     return (
+        Rule(f"ether type ip6 meta l4proto tcp {_OWN6} accept", "nearly all there is; it hides nothing"),
+        Rule(f"ether type ip meta l4proto tcp {_OWN4} accept", "likewise"),
         Rule("iifname . ether saddr @guarded_mac goto from_port"),
         Rule("iifname @guarded drop", "of another's MAC address"),
     )

@@ -20,7 +20,7 @@ CROSSING = (
 HOST = 1  # the identity of the host itself; 0 is everybody whom no selector chooses
 LOG_GROUP = 20044  # of NFLOG: "NL"
 DENIED, TRIED = "netloom denied", "netloom dry run"  # prefixes of what is logged there
-BEFORE = -20  # priority, before the verdicts of `forward`
+BEFORE = -20  # priority of those to the host, before the filters of others
 
 _PORTS: tuple[Field, ...] = ("classid", "mark", "inet_proto", "inet_service")
 _PAIR: tuple[Field, ...] = ("classid", "mark")
@@ -73,7 +73,7 @@ LEARNT = frozenset(s.name for s in SETS if s.flags == "timeout")  # what is in t
 
 _NEIGHBOURS = (
     "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert,"
-    " mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept"
+    " mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } return"
 )
 _BOTH = "meta priority . meta mark"  # sender and receiver
 _NOBODY = (Rule("meta priority set 0"), Rule("meta mark set 0"))
@@ -230,13 +230,8 @@ def chains() -> tuple[Chain, ...]:
         *_begin("to_host"),
         *relayed.chains(_logged(DENIED), _logged(TRIED)),
         chain(
-            "policies",
-            (
-                Rule("ct state established,related accept", "judged when it began; the chains that follow go on"),
-                Rule("iifname @bridges goto judged_between"),
-                Rule("oifname @bridges goto judged_between"),
-            ),
-            hook=Hook("filter", "forward", BEFORE),
+            "judged",
+            (Rule("iifname @bridges goto judged_between"), Rule("oifname @bridges goto judged_between")),
         ),
         chain(
             "policies_to_host",
@@ -288,5 +283,4 @@ def _closed_alone() -> tuple[Rule, ...]:
                 Rule("meta priority != 0 goto denied"),
             )
         ),
-        Rule("accept"),
     )

@@ -16,9 +16,9 @@ TABLE = "netloom"
 SETS = (
     Set("bridges", ("ifname",), "bridges of networks"),
     Set("outward", ("ifname",), "those of networks that are not internal"),
-    Set("same", ("ifname", "ifname"), "each bridge with itself: traffic within one network"),
+    Set("together", ("ifname", "ifname"), "each bridge with itself: traffic within one network"),
+    Set("apart", ("ifname", "ifname"), "the same where containers do not reach each other"),
     Set("internal", ("ifname",), "bridges of internal networks"),
-    Set("apart", ("ifname",), "bridges whose containers do not reach each other"),
     Set("masqueraded", ("ifname", "nf_proto"), "bridges whose traffic leaves with the host's address"),
     Set("source4", ("ifname",), "the address that the host then uses, where a network names one", ("ipv4_addr",)),
     Set("source6", ("ifname",), "the same for IPv6", ("ipv6_addr",)),
@@ -184,19 +184,15 @@ def towards_container() -> tuple[Rule, ...]:
     )
 
 
-def path_mtu() -> tuple[Rule, ...]:
-    """No segment larger than the way that its packet takes, nor than the way back.
+def segments() -> tuple[Rule, ...]:
+    """Of a connection that begins: no segment larger than the way that its packet takes, nor than the way back.
 
     Where the path's MTU is smaller than the containers', nobody may depend on ICMP coming through.
     """
-    return (Rule("tcp flags & (syn | rst) == syn goto segments"),)
-
-
-def segments() -> tuple[Rule, ...]:
-    """Of a connection that begins."""
     clamp = "tcp flags syn tcp option maxseg size set rt mtu"
     return (
-        Rule("iifname . oifname @same accept", "bridged"),
+        Rule("iifname . oifname @together return", "bridged"),
+        Rule("iifname . oifname @apart return"),
         Rule(f"iifname @bridges {clamp}"),
         Rule(f"oifname @bridges {clamp}"),
     )
@@ -226,7 +222,6 @@ def _table(*, cooperate: bool) -> Table:
             *policy.chains(),
             chain("from_host", relayed.answers(), publish_from_host(), hook=Hook("nat", "output", -100)),
             chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
-            chain("path_mtu", path_mtu(), hook=Hook("filter", "forward", -150)),
             forward.base_chain(),
             chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),
             *last,

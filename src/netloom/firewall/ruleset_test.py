@@ -66,5 +66,5 @@ def test_loading_again_replaces_rules_and_elements() -> None:
         assert "version_old" not in shown
         assert ruleset().version in shown
         assert "table inet others" in shown
-        assert shown.count("hook forward") == 4
+        assert shown.count("hook forward") == 2
         assert shown.count(ruleset().version) == 2

@@ -187,11 +187,11 @@ def _elements(world: _World) -> list[str]:
     unmasked = {b for b, n in world.bridges.items() if n["Options"].get(option) == "false"}
     masked = {key for key, mode in modes.items() if mode.startswith("nat") and key[0] not in unmasked}
     findings = _compare("set bridges", bridges, _keys(sets["bridges"]))
-    findings += _compare("set same", {(b, b) for b in world.bridges}, _keys(sets["same"]))
+    findings += _compare("set together", {(b, b) for b in {*world.bridges} - apart}, _keys(sets["together"]))
+    findings += _compare("set apart", {(b, b) for b in apart}, _keys(sets["apart"]))
     for family in ("4", "6"):
         members = {(link, a) for link, a in world.members() if (":" in a) == (family == "6")}
         findings += _compare(f"set members{family}", members, _keys(sets[f"members{family}"]))
-    findings += _compare("set apart", apart, _keys(sets["apart"]))
     findings += _compare("set outward", bridges - internal, _keys(sets["outward"]))
     findings += _compare("set internal", internal, _keys(sets["internal"]))
     findings += _compare("set masqueraded", masked, _keys(sets["masqueraded"]))
@@ -248,8 +248,9 @@ def _guards(world: _World) -> list[str]:
         wanted["guarded_mac"].add((port, entry["MacAddress"]))
         if entry["Guard"] == "any":
             wanted["routing"].add(port)
-        wanted["guarded4"] |= {(port, a.partition("/")[0]) for a in (entry["IPv4Address"],) if a}
-        wanted["guarded6"] |= {(port, a.partition("/")[0]) for a in (entry["IPv6Address"],) if a}
+        own = (port, entry["MacAddress"])
+        wanted["guarded4"] |= {(*own, a.partition("/")[0]) for a in (entry["IPv4Address"],) if a}
+        wanted["guarded6"] |= {(*own, a.partition("/")[0]) for a in (entry["IPv6Address"],) if a}
     findings = []
     for name in ("guarded", "guarded_mac", "routing", "apart_ports"):
         findings += _compare(f"set {name}", wanted[name], found[name])
