@@ -103,17 +103,14 @@ def _pids(folder: str) -> list[int]:
     try:
         with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
             return [int(pid) for pid in file.read().split()]
-    except (FileNotFoundError, OSError):  # ENODEV: removed while it was read
+    except OSError:  # ENODEV: removed while it was read
         return []
 
 
 def _removed(top: str) -> bool:
     for folder, _, _ in os.walk(top, topdown=False):
         for pid in _pids(folder):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            _kill(pid, folder)
         try:
             os.rmdir(folder)
         except FileNotFoundError:
@@ -121,3 +118,18 @@ def _removed(top: str) -> bool:
         except OSError:  # EBUSY until the last process has been reaped
             return False
     return True
+
+
+def _kill(pid: int, folder: str) -> None:
+    """Kill a process if it is still in the folder: the number of one that has ended may be another's by now."""
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:  # it has ended; EINVAL: 0 stands for one of another PID namespace
+        return
+    try:
+        if pid in _pids(folder):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(process)
