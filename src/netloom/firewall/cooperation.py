@@ -98,6 +98,7 @@ def tables(name: str) -> tuple[Table, ...]:
             chains=(
                 chain(
                     "again",
+                    "a copy of it comes in once more, to be translated",
                     (
                         Rule(f"meta mark & {ADMITTED:#x} == 0 accept"),
                         Rule(f"meta mark set meta mark & {~ADMITTED & 0xFFFFFFFF:#x}", "the copy is marked as it came"),

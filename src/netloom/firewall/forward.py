@@ -195,16 +195,17 @@ def unpublished() -> tuple[Rule, ...]:
 def chains() -> tuple[Chain, ...]:
     """In the order in which they are named."""
     return (
-        chain("bridged", bridged()),
-        chain("within", within()),
-        chain("kept_apart", kept_apart()),
-        chain("beside", beside()),
-        chain("open_ports", open_ports()),
-        chain("routed_ports", routed_ports()),
-        chain("ours_leaving", ours_leaving()),
-        chain("ours_coming", ours_coming()),
+        chain("bridged", "within a network everything passes", bridged()),
+        chain("within", "the same, and other firewalls are told", within()),
+        chain("kept_apart", "neighbours who meet through published ports alone", kept_apart()),
+        chain("beside", "within an internal network, or on a LAN's bridge", beside()),
+        chain("open_ports", "published ports at a container's own address", open_ports()),
+        chain("routed_ports", "the same, and pings", routed_ports()),
+        chain("ours_leaving", "tells other firewalls what leaves a network", ours_leaving()),
+        chain("ours_coming", "tells other firewalls what comes into one", ours_coming()),
         chain(
             "from_container",
+            "what may leave a network",
             neighbours(),
             leaving(),
             neighbours_apart(),
@@ -214,8 +215,22 @@ def chains() -> tuple[Chain, ...]:
             published(),
             isolation(),
         ),
-        chain("to_member", answers(), published(), without_translation(), unpublished()),
-        chain("to_container", coming(), out_of_internal(), marked("ours_coming"), as_member()),
+        chain(
+            "to_member",
+            "what may reach a container from elsewhere",
+            answers(),
+            published(),
+            without_translation(),
+            unpublished(),
+        ),
+        chain(
+            "to_container",
+            "what may come into a network",
+            coming(),
+            out_of_internal(),
+            marked("ours_coming"),
+            as_member(),
+        ),
     )
 
 
@@ -224,4 +239,11 @@ def base_chain() -> Chain:
 
     The first questions are those that decide about connections that stand, and as few sets as can be.
     """
-    return chain("forward", beginning(), directions(), foreign(), hook=Hook("filter", "forward", BEFORE_OTHERS))
+    return chain(
+        "forward",
+        "what crosses the host, and which chain judges it",
+        beginning(),
+        directions(),
+        foreign(),
+        hook=Hook("filter", "forward", BEFORE_OTHERS),
+    )

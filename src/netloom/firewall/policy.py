@@ -145,16 +145,22 @@ def _judging() -> tuple[Chain, ...]:
     allowed = [f"{_ports()} @{kind}_ports" for kind in ("allow", "cross", "trial_allow")]
     allowed += [f"{_BOTH} @{kind}_pairs" for kind in ("allow", "cross", "trial_allow")]
     return (
-        chain("passed", _NOBODY),
-        chain("crossing", (*_NOBODY, Rule(f"meta mark set {CROSSING:#x}"))),
+        chain("passed", "no denial: the packet goes on without the identities", _NOBODY),
+        chain(
+            "crossing",
+            "the same, and the way to another network is open",
+            (*_NOBODY, Rule(f"meta mark set {CROSSING:#x}")),
+        ),
         chain(
             "otherwise",
+            "where nobody says anything, closed networks stay closed",
             (Rule("iifname @closed goto denied"), Rule("oifname @closed goto denied"), Rule("goto passed")),
         ),
-        chain("sides", _sides()),
-        chain("sides_back", _sides(back=True)),
+        chain("sides", "the identities of sender and receiver, as the packet's priority and mark", _sides()),
+        chain("sides_back", "those of the connection whose answer this would be", _sides(back=True)),
         chain(
             "trial_closed",
+            "what a dry run's closed networks would deny",
             [Rule(f"{match} return") for match in allowed],
             _by_name("allow", "return"),
             (
@@ -164,15 +170,17 @@ def _judging() -> tuple[Chain, ...]:
         ),
         chain(
             "trial",
+            "what a dry run would deny",
             (
                 Rule(f"{_ports()} @trial_deny_ports goto would_be_denied"),
                 Rule(f"{_BOTH} @trial_deny_pairs goto would_be_denied"),
                 Rule("goto trial_closed"),
             ),
         ),
-        chain("verdict", _denials(), _allowances(), (Rule("goto otherwise"),)),
+        chain("verdict", "denials before allowances", _denials(), _allowances(), (Rule("goto otherwise"),)),
         chain(
             "answer_denied",
+            "answers of a connection that a denial has ended",
             (
                 Rule("jump sides_back"),
                 Rule(f"{_ports('sport')} @deny_ports goto denied", "the answer of a connection that ended"),
@@ -180,6 +188,7 @@ def _judging() -> tuple[Chain, ...]:
         ),
         chain(
             "midstream",
+            "a TCP packet of no known connection, as if it were of either direction",
             (Rule("jump sides_back"), *_denials("sport"), Rule("jump sides")),
             _denials(),
             _allowances(),
@@ -189,6 +198,7 @@ def _judging() -> tuple[Chain, ...]:
         ),
         chain(
             "between",
+            "what begins between two sides",
             (
                 Rule(
                     "tcp flags & (fin|syn|rst|ack) != syn goto midstream",
@@ -202,6 +212,7 @@ def _judging() -> tuple[Chain, ...]:
         ),
         chain(
             "to_host",
+            "what begins towards the host",
             (
                 *_NOBODY,
                 Rule("meta priority set ip saddr map @from4"),
@@ -217,13 +228,16 @@ def _judging() -> tuple[Chain, ...]:
 def chains() -> tuple[Chain, ...]:
     """All of them, in an order in which nft takes them."""
     return (
-        chain("denied", (_logged(DENIED), Rule("drop"))),
-        chain("would_be_denied", (_logged(TRIED),)),
+        chain("denied", "a denial, with its line in the log", (_logged(DENIED), Rule("drop"))),
+        chain("would_be_denied", "what a dry run would deny, in the log alone", (_logged(TRIED),)),
         *_judging(),
-        chain("unjudged", _closed_alone()),
-        chain("mark_back", (Rule("meta mark set ct mark"), Rule("ct mark set 0"))),
+        chain("unjudged", "what cannot be judged passes only where nobody could deny it", _closed_alone()),
+        chain(
+            "mark_back", "the mark of somebody else, as it came", (Rule("meta mark set ct mark"), Rule("ct mark set 0"))
+        ),
         chain(
             "mark_back_crossing",
+            "the same, and the way to another network is open",
             (Rule("jump mark_back"), Rule(f"meta mark set meta mark | {CROSSING:#x}")),
         ),
         *_begin("between"),
@@ -231,10 +245,12 @@ def chains() -> tuple[Chain, ...]:
         *relayed.chains(_logged(DENIED), _logged(TRIED)),
         chain(
             "judged",
+            "which packets policies are about",
             (Rule("iifname @bridges goto judged_between"), Rule("oifname @bridges goto judged_between")),
         ),
         chain(
             "policies_to_host",
+            "what policies say of what comes to the host",
             (Rule("ct state established,related accept"),),
             relayed.clients(),
             (Rule("iifname @bridges goto judged_to_host"),),
@@ -248,6 +264,7 @@ def _begin(name: str) -> tuple[Chain, ...]:
     return (
         chain(
             f"marked_{name}",
+            f"the chain `{name}`, while the connection keeps the mark of somebody else",
             (
                 Rule("ct mark set meta mark"),
                 Rule(f"jump {name}"),
@@ -257,6 +274,7 @@ def _begin(name: str) -> tuple[Chain, ...]:
         ),
         chain(
             f"judged_{name}",
+            f"can the chain `{name}` judge it?",
             (
                 Rule(_NEIGHBOURS, "whom to send to is the guard's matter"),
                 Rule("ct state invalid,untracked goto unjudged", "of no connection that could be judged"),

@@ -109,25 +109,32 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
     return (
         chain(
             "relayed_target",
+            "which container the relay will lead to",
             _number("daddr", "dport"),
             (
                 Rule("ct state untracked meta priority set ip6 nexthdr . th dport map @relayed_ranges"),
                 Rule("ct state untracked meta priority set ip6 daddr . ip6 nexthdr . th dport map @relayed_ranges_at"),
             ),
         ),
-        chain("relayed_inner", _to_inner()),
-        chain("relayed_asked", _asked_port()),
-        chain("relayed_denied", (Rule("jump relayed_asked"), denied, Rule("drop"))),
-        chain("relayed_would_be_denied", (Rule("jump relayed_asked"), tried)),
+        chain("relayed_inner", "the container's port in place of the published one", _to_inner()),
+        chain("relayed_asked", "the published port again", _asked_port()),
+        chain(
+            "relayed_denied",
+            "a denial, logged with the port that was asked for",
+            (Rule("jump relayed_asked"), denied, Rule("drop")),
+        ),
+        chain("relayed_would_be_denied", "what a dry run would deny, likewise", (Rule("jump relayed_asked"), tried)),
         chain(
             "relayed_trial",
+            "what a dry run would deny of it",
             _said("trial_deny", "goto relayed_would_be_denied"),
             (*allowed, *_said("trial_allow", "return")),
             _otherwise("trial_closed", "relayed_would_be_denied"),
         ),
-        chain("relayed_sides", _sides()),
+        chain("relayed_sides", "the identities of the client and of that container", _sides()),
         chain(
             "relayed_verdict",
+            "denials before allowances, for the relay's clients",
             (Rule("jump relayed_sides"), Rule("jump relayed_trial"), Rule("jump relayed_asked")),
             (Rule("jump relayed_sides", "the trial may have gone on to other numbers"),),
             _said("deny", "goto relayed_denied"),
@@ -136,6 +143,7 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
         ),
         chain(
             "relayed_marked",
+            "the same, while the connection keeps the mark of somebody else",
             (
                 Rule("ct mark set meta mark"),
                 Rule("jump relayed_verdict"),
@@ -143,9 +151,14 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
                 Rule("ct mark set 0"),
             ),
         ),
-        chain("relayed_unmarked", (Rule("jump relayed_verdict"), Rule("meta mark set 0"))),
+        chain(
+            "relayed_unmarked",
+            "the same, where the mark is free",
+            (Rule("jump relayed_verdict"), Rule("meta mark set 0")),
+        ),
         chain(
             "relayed_unjudged",
+            "what cannot be judged passes only where nobody could deny it",
             (
                 Rule("iifname @closed goto relayed_denied"),
                 Rule("jump relayed_target"),
@@ -155,6 +168,7 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
         ),
         chain(
             "relayed_begun",
+            "can the beginning be judged?",
             (
                 Rule("ct state invalid,untracked goto relayed_unjudged", "of no connection that could be judged"),
                 Rule("meta mark 0 goto relayed_unmarked"),
@@ -164,6 +178,7 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
         ),
         chain(
             "relayed_back",
+            "who passes goes on as it came",
             (
                 Rule("jump relayed_begun"),
                 Rule("meta priority set 0"),
@@ -174,6 +189,7 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
         ),
         chain(
             "relayed_streams",
+            "TCP, which was redirected",
             (
                 Rule("ip6 daddr set ct original ip6 daddr"),
                 Rule("tcp dport set ct original proto-dst"),
@@ -182,6 +198,7 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
         ),
         chain(
             "relayed_datagrams",
+            "UDP, which was not",
             _found("relayed_back", "daddr", "dport"),
             (
                 Rule("ct state untracked ip6 nexthdr . th dport @relayed_ranges goto relayed_back"),
@@ -190,6 +207,7 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
         ),
         chain(
             "relayed_clients",
+            "what comes in for the relay",
             (
                 Rule("tcp dport @relay_ports ct status dnat goto relayed_streams"),
                 Rule("meta l4proto udp goto relayed_datagrams"),
@@ -197,6 +215,7 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
         ),
         chain(
             "relayed_forgotten",
+            "an answer whose connection is forgotten, where policies could deny it",
             _number("saddr", "sport"),
             (
                 Rule("meta priority @relayed_closed drop", "its client has to ask anew, and is judged"),
@@ -204,7 +223,7 @@ def chains(denied: Rule, tried: Rule) -> tuple[Chain, ...]:
                 Rule("meta priority set 0"),
             ),
         ),
-        chain("relayed_answers", _found("relayed_forgotten", "saddr", "sport")),
+        chain("relayed_answers", "what the relay sends", _found("relayed_forgotten", "saddr", "sport")),
     )
 
 

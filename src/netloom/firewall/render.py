@@ -47,7 +47,7 @@ def _set(s: Set) -> str:
 
 
 def _chain(c: Chain) -> str:
-    lines = [f"\tchain {c.name} {{"]
+    lines = [f"\t# {c.about}", f"\tchain {c.name} {{"]
     if c.hook:
         lines.append(f"\t\ttype {c.hook.type} hook {c.hook.hook} priority {c.hook.priority}; policy accept;")
     lines += [f"\t\t{rule.text}" + (f"  # {rule.why}" if rule.why else "") for rule in c.rules]

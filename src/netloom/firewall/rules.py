@@ -205,25 +205,54 @@ def ruleset(*, cooperate: bool = False) -> Ruleset:
 
 
 def _table(*, cooperate: bool) -> Table:
-    last = (chain("admitted", cooperation.admitted(), hook=cooperation.hook()),) if cooperate else ()
+    last = (
+        (
+            chain(
+                "admitted",
+                "what everybody's INPUT has let in for a published port",
+                cooperation.admitted(),
+                hook=cooperation.hook(),
+            ),
+        )
+        if cooperate
+        else ()
+    )
     return Table(
         name=TABLE,
         sets=(*SETS, *cooperation.SETS) if cooperate else SETS,
         chains=(
-            chain("relay", relay()),
-            chain("publish4", published4()),
-            chain("publish6", published6()),
-            chain("towards_container", towards_container()),
-            chain("out_of_the_host", out_of_the_host()),
+            chain("relay", "which IPv6 ports go to the relay, since the kernel cannot translate them", relay()),
+            chain("publish4", "where a published IPv4 port leads", published4()),
+            chain("publish6", "where a published IPv6 port leads", published6()),
+            chain("towards_container", "which source a container sees", towards_container()),
+            chain("out_of_the_host", "which source other hosts see", out_of_the_host()),
             *forward.chains(),
-            chain("segments", segments()),
-            chain("guard", loopback_guard(), hook=Hook("filter", "prerouting", -300)),
-            chain("from_outside", publish_from_outside(cooperate=cooperate), hook=Hook("nat", "prerouting", -100)),
+            chain("segments", "how large the segments of a new connection may be", segments()),
+            chain(
+                "guard",
+                "no way from a network to the host's loopback addresses",
+                loopback_guard(),
+                hook=Hook("filter", "prerouting", -300),
+            ),
+            chain(
+                "from_outside",
+                "is what comes in for a published port?",
+                publish_from_outside(cooperate=cooperate),
+                hook=Hook("nat", "prerouting", -100),
+            ),
             *policy.chains(),
-            chain("from_host", relayed.answers(), publish_from_host(), hook=Hook("nat", "output", -100)),
-            chain("input", relay_guard(), hook=Hook("filter", "input", 0)),
+            chain(
+                "from_host",
+                "the same of what the host itself sends",
+                relayed.answers(),
+                publish_from_host(),
+                hook=Hook("nat", "output", -100),
+            ),
+            chain("input", "who reaches the relay", relay_guard(), hook=Hook("filter", "input", 0)),
             forward.base_chain(),
-            chain("source", source_addresses(), hook=Hook("nat", "postrouting", 100)),
+            chain(
+                "source", "whose source address is replaced", source_addresses(), hook=Hook("nat", "postrouting", 100)
+            ),
             *last,
         ),
     )

@@ -63,9 +63,13 @@ class Hook(Struct, frozen=True):
 
 
 class Chain(Struct, frozen=True):
-    """A chain; without a hook it is entered by jump or goto. The policy of ours is always accept."""
+    """A chain; without a hook it is entered by jump or goto. The policy of ours is always accept.
+
+    `about` says what it decides.
+    """
 
     name: str
+    about: str
     rules: tuple[Rule, ...]
     hook: Hook | None = None
 
@@ -94,6 +98,6 @@ class Ruleset(Struct, frozen=True):
         return f"version_{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:12]}"
 
 
-def chain(name: str, *features: Iterable[Rule], hook: Hook | None = None) -> Chain:
+def chain(name: str, about: str, *features: Iterable[Rule], hook: Hook | None = None) -> Chain:
     """A chain of the rules that features contribute, in this order."""
-    return Chain(name=name, rules=tuple(rule for feature in features for rule in feature), hook=hook)
+    return Chain(name=name, about=about, rules=tuple(rule for feature in features for rule in feature), hook=hook)

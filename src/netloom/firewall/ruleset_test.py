@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from netloom.testing.hosts import Netns
 
 TESTDATA = Path(__file__).parent / "testdata"
 DOCUMENT = Path(__file__).parents[3] / "docs" / "firewall.md"
+PICTURE = DOCUMENT.with_suffix(".svg")
 
 
 def test_listing() -> None:
@@ -33,6 +35,23 @@ def test_the_document_shows_the_chains_as_they_are() -> None:
     check_golden(DOCUMENT, f"{before}```nft\n{listing(ruleset())}```\n")
 
 
+def test_the_picture_shows_each_chain_at_its_hook() -> None:
+    """docs/firewall.svg: a box of class `chain` has the chain's name, its place and what it decides as texts."""
+    hooked: dict[str, list[tuple[str, Chain]]] = {}
+    for table in ruleset(cooperate=True).tables:
+        for one in table.chains:
+            if one.hook:
+                hooked.setdefault(one.name, []).append((table.family, one))
+    wanted = set()
+    for name, chains in hooked.items():
+        families, (_, one) = ", ".join(family for family, _ in chains), chains[0]
+        assert one.hook is not None
+        wanted.add((name, f"{families} {one.hook.hook} {one.hook.priority}", one.about))
+    boxes = ElementTree.parse(PICTURE).iterfind(".//{*}g[@class='chain']")
+    texts = [[text.text or "" for text in box.iterfind("{*}text")] for box in boxes]
+    assert sorted((name, place, " ".join(about)) for name, place, *about in texts) == sorted(wanted)
+
+
 def test_the_version_follows_rules_and_sets_but_not_comments() -> None:
     rules = ruleset()
     replace = msgspec.structs.replace
@@ -44,7 +63,7 @@ def test_the_version_follows_rules_and_sets_but_not_comments() -> None:
         first = table.chains[0]
 
         def changed(*others: Rule, table: Table = table, first: Chain = first) -> Table:
-            return replace(table, chains=(Chain(first.name, others, first.hook), *table.chains[1:]))
+            return replace(table, chains=(replace(first, rules=others), *table.chains[1:]))
 
         assert version(place, changed(*first.rules)) == rules.version
         assert version(place, changed(*(replace(r, why="another reason") for r in first.rules))) == rules.version
