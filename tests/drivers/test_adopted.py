@@ -37,6 +37,11 @@ def piece(bridge: Host) -> Iterator[Netns]:
         yield beyond
 
 
+def mac(host: Host) -> str:
+    (found,) = json.loads(host.run("ip", "-j", "link", "show", "br0"))
+    return str(found["address"])
+
+
 def addresses(host: Host) -> list[str]:
     (found,) = json.loads(host.run("ip", "-j", "-4", "addr", "show", "br0"))
     return [f"{a['local']}/{a['prefixlen']}" for a in found["addr_info"]]
@@ -95,6 +100,18 @@ def test_a_piece_of_a_lan(daemon: Daemon, host: Host, piece: Netns) -> None:
         assert "192.0.2.5 is an address of the host itself" in said
     assert addresses(host) == ["192.0.2.5/24"]
     assert master_of(host, "eth1") == "br0"
+
+
+def test_its_mac_stays_whoever_comes_and_goes(daemon: Daemon, host: Host, piece: Netns) -> None:
+    """A bridge takes the lowest MAC of its ports: whoever knows it would lose it, as ports of ours come and go."""
+    host.run("ip", "link", "set", "eth1", "address", "ee:00:00:00:00:01")
+    assert mac(host) == "ee:00:00:00:00:01"
+    flags = ("--subnet", "192.0.2.0/24", "--gateway", ROUTER4, "--ip-range", "192.0.2.64/27")
+    with network(daemon, "ad-one", *ON, *flags):
+        for name in ("ad-web", "ad-db"):
+            daemon.docker("run", "-d", "--name", name, "--network", "ad-one", *SLEEP)
+            assert mac(host) == "ee:00:00:00:00:01"
+    assert mac(host) == "ee:00:00:00:00:01"
 
 
 def test_the_uplink_itself(daemon: Daemon, host: Host, piece: Netns) -> None:

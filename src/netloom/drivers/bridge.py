@@ -117,7 +117,8 @@ class BridgeDriver:
             Veth(
                 name=endpoint.host_name,
                 index=INDEX_BASE + endpoint.number,
-                mac=_mac("0a", endpoint.id),
+                # A bridge of somebody else takes the lowest MAC of its ports: it must never be one of ours.
+                mac=_mac("fe", endpoint.id),
                 mtu=network.mtu,
                 master=network.bridge if index else "",
                 master_index=index,
