@@ -121,6 +121,25 @@ def test_names_and_networks_of_one_parent(daemon: Daemon) -> None:
         assert check(daemon) == []
 
 
+def test_without_addresses_of_netlooms(daemon: Daemon, host: Host) -> None:
+    """Neither IPv4 nor IPv6: an interface on the LAN, whose addresses the container gives itself."""
+    flags = ("-o", "parent=eth0", "--ipv4=false")
+    with network(daemon, "mv-l2", *flags):
+        daemon.docker("run", "-d", "--name", "mv-one", "--network", "mv-l2", "--cap-add", "NET_ADMIN", *SLEEP)
+        told = daemon.inspect("mv-one")["NetworkSettings"]["Networks"]["mv-l2"]
+        assert (told["IPAddress"], told["GlobalIPv6Address"], told["Gateway"]) == ("", "", "")
+        with inside(daemon, "mv-one") as box:
+            assert box.run("ip", "-br", "addr", "show", "eth0").split()[2:] == []
+            assert box.sysctl("net/ipv6/conf/eth0/disable_ipv6") == "1"
+            box.run("ip", "addr", "add", "198.51.100.77/24", "dev", "eth0")
+            assert box.ping(OUTSIDE4)
+            daemon.kill()
+            daemon.start()
+            assert box.ping(OUTSIDE4)
+            box.run("ip", "addr", "del", "198.51.100.77/24", "dev", "eth0")
+            assert check(daemon) == []
+
+
 def test_connect_and_disconnect_while_it_runs(daemon: Daemon, host: Host) -> None:
     with network(daemon, "mv-lan", *LAN):
         daemon.docker("network", "create", "mv-br")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from ipaddress import ip_address, ip_interface, ip_network
 
 from netloom.containers.capabilities import effective
-from netloom.dhcp.settings import by_dhcp
 from netloom.drivers.bridge import INDEX_BASE
 from netloom.drivers.device import lends
 from netloom.drivers.endpoint_options import endpoint_options, further_addresses
@@ -47,7 +46,7 @@ class Allotments:
             raise NotFound(f"network {network.name} not found")
         beside = core.tables.by_network.get(network.id, {}).values()
         core.driver(network.driver).admit(network, container.name, config.mac, beside, core.facts)
-        bare = not network.pools and not by_dhcp(network)
+        bare = core.driver(network.driver).singleton  # host and none: no interface
         asked = config.ipam
         taken: dict[int, Reservation] = {}
         try:

@@ -305,7 +305,9 @@ def _while_it_runs(container: Container) -> Iterator[None]:
 
 def subnets_of(network: Network) -> Sequence[IpamConfig] | None:
     """Those in which an address that is asked for must lie; None where a DHCP server decides."""
-    return None if by_dhcp(network) and not network.requested else network.requested
+    on = {4: network.ipv4, 6: network.ipv6}
+    of_families = tuple(pool for pool in network.requested if on[6 if ":" in pool.subnet else 4])
+    return None if by_dhcp(network) and not network.requested else of_families
 
 
 def refuse_mixture(mode: str, drivers: Sequence[str]) -> None:

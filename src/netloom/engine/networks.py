@@ -14,7 +14,7 @@ from netloom.drivers.bridge_options import DEFAULT, closes
 from netloom.drivers.bridge_options import NAME as BRIDGE_NAME
 from netloom.drivers.device import bound, lends
 from netloom.drivers.options import PARENT, enabled
-from netloom.drivers.parents import HOST, KINDS, host_access, lacking, on_lan, parent_of
+from netloom.drivers.parents import HOST, HOST_ACCESS, KINDS, host_access, lacking, on_lan, parent_of
 from netloom.engine.bridge_hooks import need_bridge_hooks
 from netloom.engine.core import Core
 from netloom.engine.forwarding import Forwarding
@@ -27,6 +27,7 @@ from netloom.ipam.validate import check_config
 from netloom.model.desired import Bridge, HostRoute, LinkKind, Parent, Shim
 from netloom.model.errors import Conflict, Forbidden, InvalidArgument, NetloomError, NotFound
 from netloom.model.network import DEFAULT_GATEWAY, PREDEFINED, IpamConfig, Network, NetworkRequest, Status
+from netloom.model.truth import truth_of
 from netloom.plan.diff import diff
 from netloom.policy.checks import refuse_named, refuse_unjudged
 
@@ -292,11 +293,16 @@ class Networks:
         if request.ipam_driver == DRIVER:
             check_request(request)
             return ()
-        if not request.ipv4 and not request.ipv6:
+        neither = not request.ipv4 and not request.ipv6
+        if neither and request.driver not in KINDS:
             raise InvalidArgument("IPv4 or IPv6 must be enabled")
+        if neither and truth_of(request.options.get(HOST_ACCESS, "")):
+            raise InvalidArgument("host_access needs an address of IPv4 or IPv6", remedy="leave out one of both")
         if request.ipam_driver == "null":
             if request.ipam_config:
                 raise InvalidArgument("null ipam driver does not handle specific address pool requests")
+            if neither:
+                return ()
             empty = "ipv4" if request.ipv4 else "ipv6"
             raise InvalidArgument(f"{empty} pool is empty", remedy=f"the {request.driver} driver needs an IPAM driver")
         return self._core.space.add_network(

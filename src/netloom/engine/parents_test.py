@@ -46,6 +46,28 @@ async def test_a_kernel_that_lacks_a_kind(
     world.check()
 
 
+@pytest.mark.parametrize("ipam", ["default", "null"])
+@pytest.mark.parametrize("driver", ["macvlan", "ipvlan"])
+async def test_a_network_of_neither_family_is_an_interface_without_addresses(
+    world: World, driver: str, ipam: str
+) -> None:
+    network = await world.network("lan", driver=driver, options=ON, ipv4=False, ipam_driver=ipam)
+    assert (network.pools, network.ipv4, network.ipv6) == ((), False, False)
+    container = await world.container("web", "lan", start=True)
+    (child,) = children(world)
+    (endpoint,) = world.engine.container_endpoints(container.id).values()
+    assert (child.name, child.parent, child.ipv6, endpoint.ipv4, endpoint.ipv6) == ("eth0", "up0", False, "", "")
+    assert bool(endpoint.mac) == (driver == "macvlan")
+    world.check()
+    with pytest.raises(InvalidArgument, match="user specified IP address is supported only"):
+        await world.container("db", "lan", networks={"lan": static("10.4.0.9")})
+    await world.network("shown", "10.4.0.0/24", driver=driver, options=ON, ipv4=False)
+    with pytest.raises(InvalidArgument, match="user specified IP address is supported only"):
+        await world.container("db", "shown", networks={"shown": static("10.4.0.9")})
+    with pytest.raises(InvalidArgument, match=r"^host_access needs an address"):
+        await world.network("two", driver=driver, options={**ON, "host_access": "true"}, ipv4=False)
+
+
 async def test_a_vlan_goes_with_the_last_network(world: World) -> None:
     await world.network("one", "10.4.0.0/24", driver="macvlan", options=ON_VLAN)
     await world.network("two", "10.5.0.0/24", driver="macvlan", options=ON_VLAN)
