@@ -103,6 +103,18 @@ def test_the_container_is_killed_while_there_is_no_daemon(daemon: Daemon, host: 
         assert check(daemon) == []
 
 
+def test_the_index_that_it_came_home_with_is_nobody_elses(daemon: Daemon, host: Host, beyond: Netns) -> None:
+    """The kernel lets it keep the one that it had in the container; a later daemon counts beyond it."""
+    with network(daemon, "dv-one", *ON, *LAN, driver="device"):
+        daemon.docker("run", "--rm", "--network", "dv-one", "host", "true")
+        daemon.kill()
+        daemon.start()
+        for name in ("dv-web", "dv-db"):
+            daemon.docker("run", "-d", "--name", name, *SLEEP)
+        daemon.docker("rm", "-f", "dv-web", "dv-db")
+        assert check(daemon) == []
+
+
 def test_its_name_is_taken_meanwhile(daemon: Daemon, host: Host, beyond: Netns) -> None:
     with network(daemon, "dv-one", *ON, *LAN, driver="device"):
         daemon.docker("run", "-d", "--name", "dv-web", "--network", "dv-one", *SLEEP)

@@ -39,7 +39,7 @@ KINDS = ("macvlan", "ipvlan", "device")
 
 _DOTTED = str.maketrans("./", "/.")
 _INDEX_BASE = 0x60000000  # above those that follow from numbers of networks and endpoints
-_SHIM_BASE = 0x50000000
+SHIM_BASE = 0x50000000
 MODULES = {"vlan": "8021q"}
 _MOST_VLANS = 4094  # IEEE 802.1Q, 9.6: 0 and 4095 are reserved
 
@@ -228,7 +228,7 @@ def shim_name(network: Network) -> str:
 
 def shim(network: Network, kind: ShimKind, mac: str = "") -> list[Desired]:
     """That interface, and what the firewall must know of it: what is forwarded from it leads to published ports."""
-    name, index = shim_name(network), _SHIM_BASE + network.number
+    name, index = shim_name(network), SHIM_BASE + network.number
     alias = f"netloom {network.id}"
     desired: list[Desired] = [Shim(kind, name, index, parent_of(network), alias, mac, ipv6=network.ipv6)]
     for address in host_addresses(network):
@@ -243,7 +243,7 @@ def shim(network: Network, kind: ShimKind, mac: str = "") -> list[Desired]:
 
 def by_shim(network: Network, endpoint: Endpoint) -> list[Desired]:
     """The host's way to one container, and what keeps others from taking it."""
-    name, index = shim_name(network), _SHIM_BASE + network.number
+    name, index = shim_name(network), SHIM_BASE + network.number
     addresses = [a.partition("/")[0] for a in (endpoint.ipv4, endpoint.ipv6) if a]
     routes = [Route(f"{a}/{128 if ':' in a else 32}", "", name, index) for a in addresses]
     return [*member_elements(name, addresses), *routes]

@@ -6,7 +6,8 @@ import msgspec
 
 from netloom.containers.lifecycle import paused, resumed, start_failed
 from netloom.dhcp.schedule import over
-from netloom.drivers.parents import on_lan
+from netloom.drivers.bridge import INDEX_BASE
+from netloom.drivers.parents import SHIM_BASE, on_lan
 from netloom.engine.attaching import Attaching
 from netloom.engine.core import Core
 from netloom.engine.ending import Ending
@@ -63,6 +64,9 @@ class Recovery:
         networks, containers, endpoints, policies, daemon = await core.worker.call(
             lambda _, rows: tuple(map(rows.load, _TABLES))
         )
+        # An interface that came home from a container keeps the index that it had there, which is of our counting.
+        indices = (one.index for one in core.facts.interfaces if one.index < SHIM_BASE)
+        core.numbers_used(max(indices, default=0) - INDEX_BASE)
         self._forwarding.restore(daemon.get("forwarding"))
         doomed = self._networks(decode(networks, Network))
         for container in decode(containers, Container):
