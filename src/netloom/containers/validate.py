@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 
 import msgspec
 
-from netloom.containers import capabilities, devices, logging, namespaces, resources, security
+from netloom.containers import capabilities, devices, logging, namespaces, resources, security, sysctls
 from netloom.containers.files import split_extra_host
 from netloom.containers.health import check_health
 from netloom.containers.mounts import check_mounts
@@ -55,6 +56,15 @@ def check_request(request: ContainerRequest, *, cpus: int = 0) -> tuple[Containe
         if request.api_version >= (1, 44):
             warnings.append(MAC_WARNING)
         _move_mac(config.mac_address, host_config.network_mode, networks)
+    mode = host_config.network_mode
+    if mode != "host" and not mode.startswith("container:"):
+        name = _main(mode, networks)
+        host_config, endpoint, told = sysctls.per_interface(
+            host_config, networks.get(name, EndpointConfig()), request.api_version
+        )
+        if told:
+            networks[name] = endpoint
+            warnings.append(told)
     host_config = msgspec.structs.replace(
         host_config,
         cap_add=_normalized(host_config.cap_add, "CapAdd"),
@@ -203,13 +213,17 @@ def split_link(link: str) -> tuple[str, str]:
     return (name, alias.rpartition("/")[2]) if name.startswith("/") and len(parts) == 2 else (name, alias)
 
 
+def _main(mode: str, networks: Mapping[str, EndpointConfig]) -> str:
+    """The name by which the request speaks of the network of its mode."""
+    name = "bridge" if mode in ("", "default") else mode
+    return "default" if name == "bridge" and "default" in networks else name
+
+
 def _move_mac(mac: str, mode: str, networks: dict[str, EndpointConfig]) -> None:
     """The address of the whole container becomes that of its first network's endpoint."""
     if mode in ("host", "none") or mode.startswith("container:"):
         return
-    name = "bridge" if mode in ("", "default") else mode
-    if name == "bridge" and "default" in networks:
-        name = "default"
+    name = _main(mode, networks)
     config = networks.get(name, EndpointConfig())
     if config.mac and config.mac.lower() != mac.lower():
         raise InvalidArgument(

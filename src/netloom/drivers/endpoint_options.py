@@ -6,11 +6,11 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
+from netloom.model.endpoint import SYSCTLS
 from netloom.model.errors import InvalidArgument
 
 PREFIX = "com.docker.network.endpoint."
 IFNAME = f"{PREFIX}ifname"
-SYSCTLS = f"{PREFIX}sysctls"
 ADDRESSES = "netloom.endpoint.addresses"
 KNOWN = (IFNAME, SYSCTLS, ADDRESSES)
 

@@ -10,6 +10,8 @@ from netloom.model.lease import Lease
 from netloom.model.network import Status
 from netloom.model.spans import Spans
 
+SYSCTLS = "com.docker.network.endpoint.sysctls"  # driver option: those of its interface, IFNAME in its place
+
 
 class EndpointIpam(Struct, frozen=True, omit_defaults=True):
     """Addresses that the user asked for, in Docker's JSON names."""
