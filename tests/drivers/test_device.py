@@ -103,6 +103,19 @@ def test_the_container_is_killed_while_there_is_no_daemon(daemon: Daemon, host: 
         assert check(daemon) == []
 
 
+@pytest.mark.parametrize("own", ["off", "on"])
+def test_it_hears_what_it_heard(daemon: Daemon, host: Host, beyond: Netns, own: str) -> None:
+    """Promiscuity is the host's again, whatever the container has made of it."""
+    host.run("ip", "link", "set", "eth1", "promisc", own)
+    with network(daemon, "dv-one", *ON, *LAN, driver="device"):
+        daemon.docker("run", "-d", "--name", "dv-web", "--network", "dv-one", *SLEEP)
+        with inside(daemon, "dv-web") as web:
+            web.run("ip", "link", "set", "eth0", "promisc", "off" if own == "on" else "on", "allmulticast", "on")
+        daemon.docker("rm", "-f", "dv-web")
+    assert is_home(host)
+    assert {"PROMISC", "ALLMULTI"} & set(there(host)["flags"]) == ({"PROMISC"} if own == "on" else set())
+
+
 def test_the_index_that_it_came_home_with_is_nobody_elses(daemon: Daemon, host: Host, beyond: Netns) -> None:
     """The kernel lets it keep the one that it had in the container; a later daemon counts beyond it."""
     with network(daemon, "dv-one", *ON, *LAN, driver="device"):

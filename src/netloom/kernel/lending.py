@@ -32,10 +32,11 @@ class Ticket(NamedTuple):
     mtu: int
     up: bool
     alias: str
+    hears: int = 0
 
     def text(self) -> str:
         """As an interface's alias."""
-        text = f"{_WORD} {self.home} {self.name} {self.mac or '-'} {self.mtu} {int(self.up)} {self.alias}"
+        text = f"{_WORD} {self.home} {self.name} {self.mac or '-'} {self.mtu} {int(self.up) | self.hears} {self.alias}"
         return text.encode()[:_MOST].decode(errors="ignore")
 
     @staticmethod
@@ -45,7 +46,9 @@ class Ticket(NamedTuple):
         if word != _WORD or len(rest) < 5 or not (rest[0].isdecimal() and rest[3].isdecimal()):
             return None
         mac = "" if rest[2] == "-" else rest[2]
-        return Ticket(int(rest[0]), rest[1], mac, int(rest[3]), rest[4] == "1", "".join(rest[5:]))
+        flags = int(rest[4]) if rest[4].isdecimal() else 0
+        up, hears = bool(flags & link.UP), flags & link.HEARS
+        return Ticket(int(rest[0]), rest[1], mac, int(rest[3]), up, "".join(rest[5:]), hears)
 
 
 def lend(one: link.Link, *, home: int, index: int, name: str, mac: str, netns: int) -> Message:
@@ -53,7 +56,7 @@ def lend(one: link.Link, *, home: int, index: int, name: str, mac: str, netns: i
 
     `name` is what it is called until it gets its own inside, where its present one is taken.
     """
-    ticket = Ticket(home, one.name, one.mac, one.mtu, one.up, one.alias)
+    ticket = Ticket(home, one.name, one.mac, one.mtu, one.up, one.alias, one.hears)
     return link.move(
         one.ifindex, name=name, mac=mac, alias=ticket.text(), group=link.LENT, netns=netns, new_index=index
     )
@@ -119,4 +122,14 @@ def _lent(there: NetlinkSocket, cookie: int) -> list[link.Link]:
 
 
 def _home(was: Ticket, index: int, netns: int) -> Message:
-    return link.move(index, name=was.name, mac=was.mac, mtu=was.mtu, alias=was.alias, group=0, netns=netns, up=was.up)
+    return link.move(
+        index,
+        name=was.name,
+        mac=was.mac,
+        mtu=was.mtu,
+        alias=was.alias,
+        group=0,
+        netns=netns,
+        up=was.up,
+        hears=was.hears,
+    )

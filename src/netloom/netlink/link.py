@@ -28,6 +28,7 @@ from netloom.netlink.message import (
 NEWLINK, DELLINK, GETLINK = 16, 17, 18
 AF_BRIDGE = 7  # in the notification of a port that leaves its bridge
 UP, _NOARP = 1, 0x80  # IFF_…
+HEARS = 0x100 | 0x200  # IFF_PROMISC, IFF_ALLMULTI: what somebody asked for (ports and sniffers are not told here)
 
 _INFO = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 
@@ -68,6 +69,7 @@ class Link(NamedTuple):
     group: int
     vlan: int = 0  # id of a VLAN
     hooked: bool = False  # a bridge whose packets pass the IP hooks by its own setting
+    hears: int = 0  # of HEARS
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -278,13 +280,16 @@ def move(
     netns: int = -1,
     new_index: int = 0,
     up: bool = False,
+    hears: int = -1,
 ) -> Message:
     """Move a link into the namespace of the fd, and change it there; without a fd only change it, which is down.
 
     It is down on arrival. `name` also stands in for the present one where that is taken there; EEXIST, the link
     having moved, where `name` is taken. `new_index` EBUSY where that is; 0: the present one, or any that is free.
+    `hears`: those of HEARS that are on from then on; -1: as they are.
     """
-    body = _INFO.pack(0, 0, index, UP if up else 0, UP if up else 0)
+    flags = UP if up else 0
+    body = _INFO.pack(0, 0, index, flags | max(hears, 0), flags | (HEARS if hears >= 0 else 0))
     if netns >= 0:
         body += attr(_NET_NS_FD, u32(netns))
     if new_index:
@@ -360,4 +365,5 @@ def parse(body: bytes) -> Link:
         group=number(found.get(_GROUP)),
         vlan=number(own.get(_VLAN_ID)) if kind == "vlan" else 0,
         hooked=kind == "bridge" and all(own.get(setting, b"\0")[0] for setting in _IP_HOOKS),
+        hears=flags & HEARS,
     )
