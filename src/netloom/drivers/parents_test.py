@@ -175,8 +175,12 @@ def test_options_that_cannot_be(driver: str, options: dict[str, str], kind: type
 @pytest.mark.parametrize("driver", ["macvlan", "ipvlan", "device"])
 @pytest.mark.parametrize("key", ["driver.mtu", "container_iface_prefix", "bridge.name", "bridge.enable_icc"])
 def test_what_docker_takes_and_does_not_carry_out_is_refused(driver: str, key: str) -> None:
-    """Docker 28.5 creates such a macvlan network; its interface is `eth0` with the parent's MTU all the same."""
-    request = NetworkRequest(options={"parent": "eth1", f"com.docker.network.{key}": "1400"})
+    """Docker 28.5 takes each of them for macvlan, and none changes what a container gets.
+
+    Asked on a parent whose MTU is 1420, with `driver.mtu=1300` among them: the interface was `eth0` of MTU 1420 each
+    time, and there was no bridge. Of ipvlan that was not asked; `device` is not Docker's.
+    """
+    request = NetworkRequest(options={"parent": "eth1", f"com.docker.network.{key}": "1300"})
     with pytest.raises(InvalidArgument, match=f"unknown option com.docker.network.{key} for network driver {driver}"):
         registry.driver(driver).options(request, "1" * 64, 1500)
 

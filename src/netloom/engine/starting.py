@@ -87,15 +87,17 @@ class Starting:
         if mode == "host":
             return self._core.make_namespace.host()
         if mode.startswith("container:"):
-            return self._shared(mode.removeprefix("container:"))
+            return self._shared(container, mode.removeprefix("container:"))
         fd = await self._core.worker.call(lambda kernel, _: kernel.new_namespace())
         return self._core.make_namespace.from_fd(fd)
 
-    def _shared(self, ref: str) -> Namespace:
+    def _shared(self, container: Container, ref: str) -> Namespace:
         try:
             target = self._core.tables.container(ref)
         except NotFound as error:
             raise Failed(f"joining network namespace of container: {error.sentence}") from error
+        if target.id == container.id:
+            raise Failed("cannot join own network namespace")
         if not target.state.running:
             raise Conflict(
                 "cannot join network namespace of a non running container:"
