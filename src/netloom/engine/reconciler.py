@@ -25,7 +25,7 @@ from netloom.model.desired import LINKS, Address, Child, Desired, Element, HostF
 from netloom.model.endpoint import Endpoint
 from netloom.model.names import DataPlaneState, HeldPort, Relay
 from netloom.model.network import Status
-from netloom.plan.diff import diff
+from netloom.plan.diff import diff, untouched
 
 
 class Reconciler:
@@ -72,19 +72,8 @@ class Reconciler:
         """Make the kernel agree; the steps that were needed."""
         core = self._core
         await self._find_relay()
-        found = await core.worker.call(lambda kernel, _: kernel.observe())
-        ended: set[str] = set()
-        for sandbox in self._inhabited():
-            inside = await self._inside(sandbox)
-            if inside is None:
-                ended.add(sandbox)  # its end is on the way to us
-            else:
-                found += inside
-        found += await self._on_others()
-        # Nothing is awaited from here to the plan: what is under way is on neither side.
-        others = self._under_way(ended) | self._lost(found)
-        wanted, found = ([o for o in objects if o.key not in others] for objects in (self.desired(), found))
-        steps = diff(wanted, found)
+        with core.worker.noting() as meanwhile:
+            steps = diff(*await self._sides(meanwhile))
         if steps:
             await core.worker.run(steps=steps, sandboxes=dict(core.sandboxes))
         there = {(s.what.key, s.what.index) for s in steps if s.verb == "add" and isinstance(s.what, LINKS)}
@@ -97,6 +86,23 @@ class Reconciler:
             else:
                 await core.links.delete(what.index)
         return steps
+
+    async def _sides(self, meanwhile: list[Step]) -> tuple[list[Desired], list[Desired]]:
+        """What should stand and what does; on neither side is what others do `meanwhile`."""
+        core = self._core
+        found = await core.worker.call(lambda kernel, _: kernel.observe())
+        ended: set[str] = set()
+        for sandbox in self._inhabited():
+            inside = await self._inside(sandbox)
+            if inside is None:
+                ended.add(sandbox)  # its end is on the way to us
+            else:
+                found += inside
+        found += await self._on_others()
+        # Nothing is awaited from here to the plan: what is under way is on neither side.
+        others = self._under_way(ended) | self._lost(found)
+        wanted, found = ([o for o in objects if o.key not in others] for objects in (self.desired(), found))
+        return untouched(wanted, meanwhile), untouched(found, meanwhile)
 
     async def _on_others(self) -> list[Desired]:
         """What stands as wanted on things of the host's own: its switches, its interfaces as ports, addresses of its

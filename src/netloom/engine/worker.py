@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from netloom.engine.ports import Kernel, Namespace, Rows
@@ -54,6 +55,7 @@ class Worker:
         self._at = at
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._noted: list[list[Step]] = []
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
@@ -78,9 +80,21 @@ class Worker:
         Raises what the first failing part raised; later parts are then left out. Cancelling the caller does not
         cancel the work.
         """
+        for noted in self._noted:
+            noted.extend(steps)
         future: asyncio.Future[None] = self._loop.create_future()
         self._queue.put(_Job(future, intents=intents, steps=steps, sandboxes=sandboxes, statuses=statuses))
         await asyncio.shield(future)
+
+    @contextmanager
+    def noting(self) -> Iterator[list[Step]]:
+        """The steps that anybody asks for from now on, done or still to come."""
+        noted: list[Step] = []
+        self._noted.append(noted)
+        try:
+            yield noted
+        finally:
+            self._noted = [one for one in self._noted if one is not noted]
 
     async def call(self, function: Callable[[Kernel, Rows], T]) -> T:
         """Run a function in the worker's thread, in its turn."""

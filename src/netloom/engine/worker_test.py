@@ -97,3 +97,16 @@ async def test_a_call_runs_in_turn_and_its_failure_is_the_callers() -> None:
     with pytest.raises(ValueError, match="no"):
         await worker.call(broken)
     await worker.stop()
+
+
+async def test_steps_are_noted_when_they_are_asked_for() -> None:
+    worker = await started(Journal())
+    await worker.run(steps=[STEP])
+    with worker.noting() as noted, worker.noting() as too:
+        work = asyncio.ensure_future(worker.run(steps=[STEP]))
+        await asyncio.sleep(0)
+        assert noted == too == [STEP]
+        await work
+    await worker.run(steps=[STEP])
+    await worker.stop()
+    assert noted == [STEP]

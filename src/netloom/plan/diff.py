@@ -15,7 +15,7 @@ Neighbour entries are the kernel's cache: one is corrected when its endpoint com
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -83,10 +83,17 @@ def absent(desired: Iterable[Desired]) -> list[Step]:
     return diff((), desired)
 
 
+def untouched(objects: Iterable[Desired], steps: Collection[Step]) -> list[Desired]:
+    """Those that the steps are not about, and that do not go with a link which these take away."""
+    keys = {step.what.key for step in steps}
+    places = _places(step.what for step in steps if step.verb == "del")
+    return [what for what in objects if what.key not in keys and not _on(what, places)]
+
+
 def _deletions(found: dict[Key, Desired], wanted: dict[Key, Desired]) -> list[Step]:
     going = [old for key, old in found.items() if key not in wanted]
     gone = _places(old for old in going if isinstance(old, LINKS))
-    rest = [old for old in going if not (_on(old, gone) or _containers_own(old) or _untouched(old))]
+    rest = [old for old in going if not (_on(old, gone) or _containers_own(old) or _never_set(old))]
     rest.reverse()
     return [Step("del", old) for old in sorted(rest, key=_rank)]
 
@@ -137,7 +144,7 @@ def _containers_own(what: Desired) -> bool:
     return isinstance(what, (Address, Route, Sysctl)) and bool(what.sandbox)
 
 
-def _untouched(what: Desired) -> bool:
+def _never_set(what: Desired) -> bool:
     """Nobody has set it: there is nothing to take back."""
     return isinstance(what, Sysctl) and what.untouched
 

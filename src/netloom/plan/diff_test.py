@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from netloom.model.desired import Address, Bridge, Child, Desired, Element, Neighbour, Route, Step, Sysctl, Veth
-from netloom.plan.diff import absent, diff
+from netloom.plan.diff import absent, diff, untouched
 
 BOX = "b" * 64
 BRIDGE = Bridge("br-1", 1000001, "02:42:00:00:00:01", 1500, "netloom 1")
@@ -121,3 +121,14 @@ def test_a_setting_inside_is_made_with_its_interface_and_then_the_containers(sta
     wanted = [VETH, setting]
     steps = diff(wanted, [VETH] if stands else [])
     assert steps == ([] if stands else [Step("add", VETH), Step("add", setting)])
+
+
+def test_what_others_do_is_left_out_with_what_goes_by_it() -> None:
+    everything = [*NETWORK, *ENDPOINT]
+    assert untouched(everything, [Step("add", PUBLISHED), Step("del", GATEWAY)]) == [
+        what for what in everything if what not in (PUBLISHED, GATEWAY)
+    ]
+    assert untouched(everything, [Step("del", VETH)]) == [
+        what for what in everything if what not in (VETH, ADDRESS, DEFAULT)
+    ]
+    assert untouched(everything, [Step("set", BRIDGE)]) == everything[1:]
