@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from uuid import uuid4
@@ -109,3 +110,19 @@ def test_the_lab_kernels_key_follows_its_configuration(tmp_path: Path) -> None:
     other.chmod(0o755)
     assert len(key(script)) == 12
     assert key(script) == key(script) != key(other)
+
+
+def test_the_lab_finds_every_file_that_depends_on_the_kernel() -> None:
+    """It looks for the marks in tests' files, and takes the driver kit, by its name, out of the drivers' part."""
+    root = SCRIPTS.parent
+    marked = [
+        path.relative_to(root)
+        for folder in ("src", "tests")
+        for path in (root / folder).rglob("*.py")
+        if re.search(r"mark\.(kernel|cgroups)\b", path.read_text())
+    ]
+    assert Path("tests/drivers/test_kit.py") in marked
+    assert [path for path in marked if "test" not in path.name] == []
+    assert [path for path in marked if path.parts[1] == "drivers" and "kit" in str(path)] == [
+        Path("tests/drivers/test_kit.py")
+    ]
