@@ -60,6 +60,7 @@ _SAME = (
     (r"\bfe80::[0-9a-f:]+", "<link-local>"),
     (r"(?<=scope link) tentative\b", ""),
     (r"time=[\d.]+ ms", "time=<t>"),
+    (r"(packet loss, time) \d+ms", r"\1 <t>"),
     (r"(?m)^rtt .*", "rtt"),
     (r"/dev/pts/\d", "/dev/pts/<n>"),
     (r'"execDuration":"\d+"', '"execDuration":"<n>"'),

@@ -95,7 +95,7 @@ async def test_one_that_ended_meanwhile_tells_its_code_and_time(tmp_path: Path, 
     assert survivor.pid == 0
     assert survivor.exit is not None
     assert survivor.exit.code == 44
-    assert before - 10_000_000 <= survivor.exit.time_nano <= time.time_ns()  # a file's time lags by a tick
+    assert before - 10**9 <= survivor.exit.time_nano <= time.time_ns()  # a file's time lags by some ticks
 
 
 async def test_a_pid_that_passed_to_another_is_no_container(tmp_path: Path, instance: str, rig: Rig) -> None:
