@@ -210,7 +210,7 @@ class Attaching:
         rest = [e for e in before.values() if e.id != endpoint.id]
         rebound = Rebound(())
         try:
-            rebound = await self._rebound(left, rest, leaving=True)
+            rebound = await self._rebinding.or_none(left, self._rebound(left, rest))
             after = self.settled(left, rest, rebound.ports)
             await self._changeover.run(container, left, before, after)
         except BaseException:
@@ -239,15 +239,13 @@ class Attaching:
         with _by_the_driver(container, owner):
             await self.publishing.publish(container, owner, options)
 
-    async def _rebound(self, container: Container, endpoints: list[Endpoint], *, leaving: bool = False) -> Rebound:
+    async def _rebound(self, container: Container, endpoints: list[Endpoint]) -> Rebound:
         """What becomes of its ports, of which it may have had none. Raises Failed in Docker's words."""
         if not self.publishing.bound(container.id):
             await self.publish(container, endpoints)
             ports = self.publishing.bound(container.id)
             return Rebound(ports, ports)
         owner, options = self._owner(container, endpoints)
-        if leaving:
-            return await self._rebinding.or_none(container, owner, options)
         with _by_the_driver(container, owner):
             return await self._rebinding.prepare(container, owner, options)
 

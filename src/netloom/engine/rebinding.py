@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import NamedTuple
 
 from netloom.drivers.bridge_options import BridgeOptions
@@ -58,13 +58,13 @@ class Rebinding:
         except Exception as error:
             self._core.complain("held ports could not be released", error)
 
-    async def or_none(self, container: Container, owner: Endpoint | None, options: Mapping[str, str]) -> Rebound:
-        """Likewise, for a network that is left: as with Docker it is left though a port is another's by now.
+    async def or_none(self, container: Container, prepared: Awaitable[Rebound]) -> Rebound:
+        """What was prepared for a network that is left: as with Docker it is left though a port is another's by now.
 
-        Then no port of the container stands, until it is connected or started anew.
+        Then no port of the container stands, until another change or start finds it free.
         """
         try:
-            return await self.prepare(container, owner, options)
+            return await prepared
         except Failed as error:
-            log.warning("container %s has lost its published ports: %s", container.name, error)
+            log.warning("container %s is left without published ports: %s", container.name, error)
             return Rebound((), (), self._publishing.bound(container.id))

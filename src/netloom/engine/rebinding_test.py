@@ -76,6 +76,26 @@ async def test_a_disconnect_succeeds_though_a_port_is_taken(world: World) -> Non
     assert ports(world) != {}
 
 
+async def test_a_network_is_left_by_who_has_no_ports_while_they_are_taken(world: World) -> None:
+    """As with Docker, however often; the port is had again as soon as it is free."""
+    await networks(world, 4, 6)
+    await world.network("green", "10.3.0.0/24")
+    await world.network("grey", "10.4.0.0/24")
+    await world.container("web", "red", ports=publish("8080"), start=True)
+    for name, config in (("blue", HIGH), ("green", static()), ("grey", static())):
+        await world.engine.connect(name, "web", config)
+    await world.container("db", "red", ports=publish("8080"), start=True)
+    for name in ("blue", "green"):
+        await world.engine.disconnect(name, "web", force=False)
+        assert name not in world.engine.container("web").networks
+        assert ports(world) == {}
+    world.check()
+    await world.engine.remove("db", force=True, volumes=False, link=False)
+    await world.engine.disconnect("red", "web", force=False)
+    assert ports(world) == {"0.0.0.0": 8080, "::": 8080}
+    world.check()
+
+
 async def test_many_side_by_side(world: World) -> None:
     await networks(world, 4, 6)
     many = {f"{port}/tcp": publish(str(port))["80/tcp"] for port in range(9000, 9100)}
