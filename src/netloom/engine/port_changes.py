@@ -36,15 +36,18 @@ class PortChanges:
                 raise NotFound(f"No such container: {ref}")
             if now.host_config.network_mode.startswith(UNPUBLISHED_MODES):
                 raise Conflict(f"container {now.name} publishes no ports: its network mode is not one of networks")
-            config, host_config = added(now.config, removed(now.host_config, remove), add)
+            left = removed(now.host_config, remove, self._attaching.publishing.bound(now.id))
+            config, host_config = added(now.config, left, add)
             changed = gathered(msgspec.structs.replace(now, config=config, host_config=host_config))
             try:
-                await self._change(now, changed, add, remove)
+                await self._change(now, changed, add, remove, left)
             except ProcessLookupError as error:
                 raise Conflict(f"container {now.id} is not running") from error
         core.publish_container("update", changed)
 
-    async def _change(self, container: Container, changed: Container, add: Ports, remove: Ports) -> None:
+    async def _change(
+        self, container: Container, changed: Container, add: Ports, remove: Ports, left: HostConfig
+    ) -> None:
         core, publishing = self._core, self._attaching.publishing
         before = self._attaching.endpoints.current(container.id) if container.state.running else {}
         owner = self._owner(container, list(before.values()))
@@ -53,7 +56,7 @@ class PortChanges:
             self._keep(changed)
             return
         bound = publishing.bound(container.id)
-        gone = going(bound, remove)
+        gone = going(bound, remove, left)
         new = await self._publish(changed, owner, add, bound)
         after = {
             key: msgspec.structs.replace(e, ports=tuple(p for p in without((*e.ports, *new), gone) if _fits(e, p)))

@@ -101,3 +101,27 @@ async def test_the_hosts_network_publishes_nothing(world: World) -> None:
     await world.container("web", "host", start=True)
     with pytest.raises(Conflict, match="publishes no ports"):
         await world.engine.change_ports("web", ports("8080"), {})
+
+
+async def test_a_port_of_the_host_s_choosing_is_told_from_one_by_number(world: World) -> None:
+    key = (await world.container("web", ports=publish("", "8080"), start=True)).id
+    (chosen,) = {number for number, _ in shown(world, key)} - {8080}
+    await world.engine.change_ports("web", {}, ports("8080"))
+    assert shown(world, key) == {(chosen, 80)}
+    with pytest.raises(NotFound, match="not published as 8080"):
+        await world.engine.change_ports("web", {}, ports("8080"))
+    assert world.engine.container("web").host_config.port_bindings == {"80/tcp": (PortSpec(),)}
+    await world.engine.change_ports("web", {}, ports(str(chosen)))
+    assert shown(world, key) == set()
+    assert not world.engine.container("web").host_config.port_bindings
+    world.check()
+
+
+async def test_of_a_routed_network_the_opening_goes_with_its_number(world: World) -> None:
+    options = {f"com.docker.network.bridge.gateway_mode_ipv{family}": "routed" for family in (4, 6)}
+    await world.network("blue", "10.2.0.0/24", options=options)
+    key = (await world.container("web", "blue", ports=publish("8080"), start=True)).id
+    assert shown(world, key) == {(0, 80)}
+    await world.engine.change_ports("web", {}, ports("8080"))
+    assert shown(world, key) == set()
+    world.check()
