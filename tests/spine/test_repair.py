@@ -80,6 +80,25 @@ def test_a_deleted_veth(bridge: str, daemon: Daemon, host: Host) -> None:
         eventually(lambda: inside.ping("198.51.100.1", timeout=0.3), what="the way out")
 
 
+def test_a_bridge_whose_mark_was_taken(bridge: str, daemon: Daemon, host: Host) -> None:
+    """Who has lost it is known all the same. What happens in the moment in which a link is made is not seen."""
+    (config,) = daemon.network("rp-a")["IPAM"]["Config"]
+    gateway = f"{config['Gateway']}/{config['Subnet'].partition('/')[2]}"
+    host.run("ip", "addr", "del", gateway, "dev", bridge)
+    eventually(lambda: gateway in host.run("ip", "addr", "show", bridge), what="the gateway: that moment is over")
+    host.run("ip", "link", "set", bridge, "alias", "theirs")
+    eventually(lambda: "alias netloom" in host.run("ip", "link", "show", bridge), what="the mark")
+
+
+def test_an_ipv6_gateway_that_was_taken(daemon: Daemon, host: Host) -> None:
+    daemon.docker("network", "create", "--ipv6", "--subnet", "fd00:51::/64", "rp-six")
+    bridge = f"br-{daemon.network('rp-six')['Id'][:12]}"
+    host.run("ip", "addr", "del", "fd00:51::1/64", "dev", bridge)
+    eventually(lambda: "fd00:51::1/64" in host.run("ip", "addr", "show", bridge), what="the gateway's address")
+    daemon.docker("network", "rm", "rp-six")
+    assert check(daemon) == []
+
+
 def test_a_subnet_that_the_host_has_taken_since(daemon: Daemon, host: Host) -> None:
     host.run("ip", "route", "add", "10.201.0.0/16", "via", "198.51.100.1")
 

@@ -157,7 +157,8 @@ class Monitor:
             return False
         by_kernel = reply.sender == 0
         if reply.type in _ADDRESSES:
-            (self._touched if by_kernel else self._readdressed).add(address.index_of(reply.body))
+            nobody = by_kernel and not _v6_gone(reply)
+            (self._touched if nobody else self._readdressed).add(address.index_of(reply.body))
             return True
         entry = route.parse(reply.body) if reply.type in _ROUTES else None
         if entry is not None:
@@ -188,8 +189,9 @@ class Monitor:
         before = dict(self._known)
         names = {name for index, reply in self._last.items() if (name := self._compare(index, reply))}
         names |= {self._name(index, before) for index in self._readdressed}
-        gone = {i: link.parse(r.body) for i, r in self._last.items() if r.type == link.DELLINK and i not in before}
-        ours = {index for index, one in (gone | before | self._known).items() if observe.is_ours(one)}
+        gone = {i: link.parse(r.body) for i, r in self._last.items() if r.type == link.DELLINK}
+        # Who has lost our mark was ours.
+        ours = {i for known in (gone, before, self._known) for i, one in known.items() if observe.is_ours(one)}
         foreign = (self._last.keys() | self._readdressed | self._touched) - ours
         surely = self._readdressed | self._touched | self._looked_at
         moved = any(before.get(i) != self._known.get(i) or i in surely for i in foreign)
@@ -220,6 +222,11 @@ class Monitor:
     def _name(self, index: int, before: dict[int, link.Link]) -> str:
         one = before.get(index) or self._known.get(index)
         return one.name if one else ""
+
+
+def _v6_gone(reply: Reply) -> bool:
+    """Has an IPv6 address gone? Whoever took it, its notification names no sender; we ourselves hardly ever do."""
+    return reply.type == address.DELADDR and reply.body[0] == socket.AF_INET6
 
 
 def _listen(protocol: int, groups: tuple[int, ...]) -> socket.socket:

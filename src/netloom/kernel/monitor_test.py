@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 
 from netloom.kernel import kernel_test as samples
 from netloom.kernel.kernel_test import RealWorld
 from netloom.kernel.links import Deleter
 from netloom.kernel.monitor import Changes, Monitor
-from netloom.model.desired import Step
+from netloom.model.desired import Address, Step
 from netloom.plan.diff import absent, diff
 
 
@@ -63,12 +64,20 @@ def named(*names: str) -> Callable[[Changes], bool]:
         ("ip link del nl000000000002", "nl000000000002"),
         ("ip addr del 172.18.0.1/16 dev br-1", "br-1"),
         ("ip link set nl000000000002 mtu 1280", "nl000000000002"),
+        ("ip link set br-1 alias theirs", "br-1"),
+        ("ip link set nl000000000002 name theirs", "nl000000000002"),
     ],
 )
 def test_a_change_by_hand_names_the_link(world: RealWorld, command: str, name: str) -> None:
     world.apply(diff([*samples.NETWORK, *samples.endpoint()], []))
     told = listen(world, by_hand(world, *command.split()), until=named(name))
     assert not any(changes.lost for changes in told)
+
+
+def test_an_ipv6_address_that_somebody_takes_names_the_link(world: RealWorld) -> None:
+    address = Address("br-1", samples.BRIDGE.index, "fd00:18::1/64")
+    world.apply(diff([msgspec.structs.replace(samples.BRIDGE, ipv6=True), address], []))
+    listen(world, by_hand(world, *"ip addr del fd00:18::1/64 dev br-1".split()), until=named("br-1"))
 
 
 def test_our_own_work_is_not_told(world: RealWorld) -> None:
