@@ -136,3 +136,7 @@ def test_what_is_refused_changes_nothing(town: Town) -> None:
             assert told in done.stderr
             assert town.misses("po-web", "po-db", 80)
             assert town.reaches("po-web", "po-db", 81)
+        twice = f"name: po\ndeny: {json.dumps([{'from': WEB}])}\nallow: []\ndeny: []\n"
+        done = town.run("policy", "apply", "-", stdin=twice)
+        assert (done.returncode, done.stderr) == (1, "standard input, line 4: deny is there twice: put both into one\n")
+        assert town.misses("po-web", "po-db", 80)
