@@ -65,6 +65,14 @@ def test_what_is_done_to_the_ruleset_is_undone_and_told(attack: str, bridge: str
     assert sum(int(e["Actor"]["Attributes"]["objects"]) for e in repairs(daemon, before)) >= 1
 
 
+def wait_until_seen(bridge: str, daemon: Daemon, host: Host) -> None:
+    """What happens to a link in the very moment in which it is made is not seen; that moment is over then."""
+    (config,) = daemon.network("rp-a")["IPAM"]["Config"]
+    gateway = f"{config['Gateway']}/{config['Subnet'].partition('/')[2]}"
+    host.run("ip", "addr", "del", gateway, "dev", bridge)
+    eventually(lambda: gateway in host.run("ip", "addr", "show", bridge), what="the gateway")
+
+
 def test_a_deleted_bridge(bridge: str, daemon: Daemon, host: Host) -> None:
     host.run("ip", "link", "del", bridge)
     eventually(lambda: not check(daemon), what="bridge, addresses and ports")
@@ -80,12 +88,21 @@ def test_a_deleted_veth(bridge: str, daemon: Daemon, host: Host) -> None:
         eventually(lambda: inside.ping("198.51.100.1", timeout=0.3), what="the way out")
 
 
+@pytest.mark.parametrize("what", ["bridge", "veth"])
+def test_a_name_that_was_changed(what: str, bridge: str, daemon: Daemon, host: Host) -> None:
+    """The guard and the rules know ports and bridges by their names: nobody gets round them by another one."""
+    endpoint = daemon.json("GET", "/networks/rp-a?netloom=1")["Containers"].popitem()[1]
+    wait_until_seen(bridge, daemon, host)
+    before = time.time_ns()
+    host.run("ip", "link", "set", bridge if what == "bridge" else endpoint["HostInterface"], "name", "theirs")
+    eventually(lambda: repairs(daemon, before), what="the event")
+    eventually(lambda: not check(daemon), what="the name")
+    assert "theirs" not in host.run("ip", "-o", "link")
+
+
 def test_a_bridge_whose_mark_was_taken(bridge: str, daemon: Daemon, host: Host) -> None:
-    """Who has lost it is known all the same. What happens in the moment in which a link is made is not seen."""
-    (config,) = daemon.network("rp-a")["IPAM"]["Config"]
-    gateway = f"{config['Gateway']}/{config['Subnet'].partition('/')[2]}"
-    host.run("ip", "addr", "del", gateway, "dev", bridge)
-    eventually(lambda: gateway in host.run("ip", "addr", "show", bridge), what="the gateway: that moment is over")
+    """Who has lost it is known all the same."""
+    wait_until_seen(bridge, daemon, host)
     host.run("ip", "link", "set", bridge, "alias", "theirs")
     eventually(lambda: "alias netloom" in host.run("ip", "link", "show", bridge), what="the mark")
 

@@ -44,6 +44,10 @@ class Kernel(Protocol):
         """Interfaces of the host that were lent to a container, and that its end has left elsewhere, come home."""
         ...
 
+    def restore_names(self, meant: Mapping[int, tuple[str, str]]) -> list[str]:
+        """Links that somebody calls otherwise get their names back: these. `meant` is name and MAC by index."""
+        ...
+
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark, as desired objects."""
         ...

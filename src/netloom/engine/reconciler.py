@@ -21,7 +21,21 @@ from netloom.firewall.cooperation import pair
 from netloom.firewall.elements import relay_elements
 from netloom.firewall.forwarding import MARKS
 from netloom.model.container import Container
-from netloom.model.desired import LINKS, Address, Child, Desired, Element, HostFacts, Key, Port, Step, Sysctl
+from netloom.model.desired import (
+    LINKS,
+    Address,
+    Bridge,
+    Child,
+    Desired,
+    Element,
+    HostFacts,
+    Key,
+    Port,
+    Shim,
+    Step,
+    Sysctl,
+    Veth,
+)
 from netloom.model.endpoint import Endpoint
 from netloom.model.names import DataPlaneState, HeldPort, Relay
 from netloom.model.network import Status
@@ -72,6 +86,7 @@ class Reconciler:
         """Make the kernel agree; the steps that were needed."""
         core = self._core
         await self._find_relay()
+        renamed = await self._restore_names()
         with core.worker.noting() as meanwhile:
             steps = diff(*await self._sides(meanwhile))
         if steps:
@@ -85,7 +100,14 @@ class Reconciler:
                 await delete_child(core, what)
             else:
                 await core.links.delete(what.index)
-        return steps
+        return [*renamed, *steps]
+
+    async def _restore_names(self) -> list[Step]:
+        """The firewall knows ports and bridges by their names; which of them had lost theirs."""
+        links = [o for o in self.desired() if isinstance(o, (Bridge, Veth, Shim))]
+        meant = {o.index: (o.name, o.mac) for o in links}
+        restored = await self._core.worker.call(lambda kernel, _: kernel.restore_names(meant))
+        return [Step("set", o) for o in links if o.name in restored]
 
     async def _sides(self, meanwhile: list[Step]) -> tuple[list[Desired], list[Desired]]:
         """What should stand and what does; on neither side is what others do `meanwhile`."""

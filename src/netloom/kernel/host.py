@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from netloom.firewall.policy import LEARNT
-from netloom.kernel import flows, foreign, lending, namespace, observe, ruleset, sysctl, translate
+from netloom.kernel import flows, foreign, lending, namespace, naming, observe, ruleset, sysctl, translate
 from netloom.kernel.announce import Announcer
 from netloom.kernel.apply import Applier
 from netloom.kernel.namespace import Openable
@@ -90,6 +90,10 @@ class HostKernel:
     def reclaim(self) -> None:
         """Interfaces of the host that an end without a daemon has left elsewhere, or not as they were."""
         lending.reclaim(self._applier.route, self._home)
+
+    def restore_names(self, meant: Mapping[int, tuple[str, str]]) -> list[str]:
+        """See `naming.restore`."""
+        return naming.restore(self._applier.route, meant)
 
     def observe(self) -> list[Desired]:
         """Everything on the host that carries our mark. The ruleset is loaded first where it is missing:

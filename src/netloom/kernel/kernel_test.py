@@ -111,6 +111,8 @@ class World(Protocol):
     def lose_up0(self) -> None: ...
     def end_sandbox(self) -> None: ...
     def can_leave(self, link: str) -> bool: ...
+    def rename(self, link: str) -> None: ...
+    def restore_names(self, meant: dict[int, tuple[str, str]]) -> list[str]: ...
 
 
 class FakeWorld:
@@ -146,6 +148,12 @@ class FakeWorld:
 
     def can_leave(self, link: str) -> bool:
         return self.kernel.can_leave(link)
+
+    def rename(self, link: str) -> None:
+        self.kernel.renamed.add(link)
+
+    def restore_names(self, meant: dict[int, tuple[str, str]]) -> list[str]:
+        return self.kernel.restore_names(meant)
 
     def close(self) -> None:
         self.box.close()
@@ -203,6 +211,12 @@ class RealWorld:
     def can_leave(self, link: str) -> bool:
         return self.on(lambda: self.kernel.can_leave(link))
 
+    def rename(self, link: str) -> None:
+        self.host.run("ip", "link", "set", link, "name", "theirs")
+
+    def restore_names(self, meant: dict[int, tuple[str, str]]) -> list[str]:
+        return self.on(lambda: self.kernel.restore_names(meant))
+
     def end_sandbox(self) -> None:
         self.box.close()
         self.inner.close()
@@ -245,6 +259,20 @@ def test_what_can_leave_the_host(world: World) -> None:
     assert not world.can_leave("lo")
     assert world.can_leave("up7")  # nobody knows
     assert world.observe() == before
+
+
+def test_a_name_that_somebody_changed_comes_back(world: World) -> None:
+    """By index and MAC: the index alone may be another's."""
+    wanted = [*NETWORK, *endpoint()]
+    world.apply(adds(wanted))
+    link = veth(2)
+    meant = {BRIDGE.index: (BRIDGE.name, BRIDGE.mac), link.index: (link.name, link.mac)}
+    assert world.restore_names(meant) == []
+    world.rename(link.name)
+    assert link.name not in {o.name for o in world.observe() if isinstance(o, Veth)}
+    assert world.restore_names({link.index: (link.name, BRIDGE.mac)}) == []
+    assert world.restore_names(meant) == [link.name]
+    assert diff(wanted, [*world.observe(), *world.observe_sandbox()]) == []
 
 
 def test_adding_again_is_success(world: World) -> None:

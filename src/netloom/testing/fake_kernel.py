@@ -54,6 +54,7 @@ class FakeKernel:
         self.br_netfilter = True
         self.missing: set[LinkKind] = set()  # kinds of links that it does not have
         self.bound = {"lo"}  # names of interfaces that cannot leave
+        self.renamed: set[str] = set()  # veths that somebody calls otherwise
         self.forgets = True  # may connections be forgotten?
         self.lives: dict[str, int] = {}  # seconds, by address
         self.frames: list[tuple[str, bytes]] = []
@@ -97,7 +98,15 @@ class FakeKernel:
             _host_half(o) if isinstance(o, Veth) else o
             for o in self._objects.values()
             if (isinstance(o, Veth) or not getattr(o, "sandbox", "")) and not self._on_others(o)
+            if not (isinstance(o, Veth) and o.name in self.renamed)
         ]
+
+    def restore_names(self, meant: Mapping[int, tuple[str, str]]) -> list[str]:
+        """Of those in `renamed`."""
+        links = [o for o in self._links.values() if isinstance(o, Veth) and o.name in self.renamed]
+        restored = [o.name for o in links if meant.get(o.index) == (o.name, o.mac)]
+        self.renamed.difference_update(restored)
+        return restored
 
     def end_connections(self, denied: Callable[[int, str, str, int, tuple[str, int]], bool]) -> int:
         """There are none."""
