@@ -24,14 +24,12 @@ CREATE_PREFIX = (
 
 def effective(host_config: HostConfig, domainname: str = "") -> dict[str, str]:
     """What is set when the container starts. Raises Failed with the sentence that Docker's start gives."""
-    mode = host_config.network_mode
     asked = {key.replace("/", "."): value for key, value in (host_config.sysctls or {}).items()}
     if domainname:
         asked.setdefault("kernel.domainname", domainname)
     for key in asked:
         _check(key, host_config)
-    own_network = mode != "host" and not mode.startswith("container:")
-    return {**(DEFAULTS if own_network else {}), **asked}
+    return {**(DEFAULTS if _own_network(host_config) else {}), **asked}
 
 
 def per_interface(
@@ -43,7 +41,7 @@ def per_interface(
     """
     asked = host_config.sysctls or {}
     moved = [key for key in asked if _OF_ETH.match(key)]
-    if not moved:
+    if not moved or not _own_network(host_config):  # who shares a namespace has no endpoint
         return host_config, endpoint, ""
     for key in moved:
         if version > (1, 47):
@@ -64,6 +62,11 @@ def per_interface(
         msgspec.structs.replace(endpoint, driver_opts=options),
         f'Migrated sysctl "{",".join(moved)}" to DriverOpts{{"{SYSCTLS}":"{settings}"}}.',
     )
+
+
+def _own_network(host_config: HostConfig) -> bool:
+    mode = host_config.network_mode
+    return mode != "host" and not mode.startswith("container:")
 
 
 def _check(key: str, host_config: HostConfig) -> None:

@@ -56,15 +56,13 @@ def check_request(request: ContainerRequest, *, cpus: int = 0) -> tuple[Containe
         if request.api_version >= (1, 44):
             warnings.append(MAC_WARNING)
         _move_mac(config.mac_address, host_config.network_mode, networks)
-    mode = host_config.network_mode
-    if mode != "host" and not mode.startswith("container:"):
-        name = _main(mode, networks)
-        host_config, endpoint, told = sysctls.per_interface(
-            host_config, networks.get(name, EndpointConfig()), request.api_version
-        )
-        if told:
-            networks[name] = endpoint
-            warnings.append(told)
+    name = _main(host_config.network_mode, networks)
+    host_config, endpoint, told = sysctls.per_interface(
+        host_config, networks.get(name, EndpointConfig()), request.api_version
+    )
+    if told:
+        networks[name] = endpoint
+        warnings.append(told)
     host_config = msgspec.structs.replace(
         host_config,
         cap_add=_normalized(host_config.cap_add, "CapAdd"),

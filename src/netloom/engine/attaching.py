@@ -303,9 +303,9 @@ def _while_it_runs(container: Container) -> Iterator[None]:
 
 def subnets_of(network: Network) -> Sequence[IpamConfig] | None:
     """Those in which an address that is asked for must lie; None where a DHCP server decides."""
-    on = {4: network.ipv4, 6: network.ipv6}
-    of_families = tuple(pool for pool in network.requested if on[6 if ":" in pool.subnet else 4])
-    return None if by_dhcp(network) and not network.requested else of_families
+    if by_dhcp(network) and not network.requested:
+        return None
+    return [pool for pool in network.requested if (network.ipv6 if ":" in pool.subnet else network.ipv4)]
 
 
 def refuse_mixture(mode: str, drivers: Sequence[str]) -> None:

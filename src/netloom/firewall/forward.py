@@ -51,7 +51,7 @@ def directions() -> tuple[Rule, ...]:
         Rule("iifname @outward goto from_container"),
         Rule("oifname @outward goto to_container"),
         Rule("iifname . oifname @together goto beside"),
-        Rule("iifname . oifname @apart goto kept_apart"),
+        *neighbours_apart(),
         *internal(),
         *(Rule(f"oifname . {ip} daddr @{members} goto to_member") for ip, members in _MEMBERS),
     )
